@@ -1,0 +1,27 @@
+//! What consumption *is*: events, amounts, entries, positions, totals. Pure: no I/O, no clock, no
+//! randomness; the time and the random numbers it needs are passed in.
+
+mod account;
+mod amount;
+mod entry;
+mod event;
+mod invalid;
+mod position;
+mod profile;
+mod state;
+mod time;
+mod totals;
+
+pub use account::Account;
+pub use amount::Amount;
+pub use entry::{Entry, StoredEntry};
+pub use event::{CheckedEvent, Event, EventKey, Kind, Reverses};
+pub use invalid::Invalid;
+pub use position::{Epoch, Position, Stamp};
+pub use profile::{Profile, ProfileChange, Zone};
+pub use state::{AccountState, Original};
+pub use totals::Totals;
+
+pub(crate) use entry::EntryHeader;
+pub(crate) use time::EventTime;
+pub(crate) use totals::Pair;
