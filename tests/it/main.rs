@@ -6,5 +6,11 @@
 )]
 
 mod access;
+mod cloudevents;
+mod feeds;
 mod forge;
+mod health;
+mod ingest;
 mod origins;
+mod profiles;
+mod server;
