@@ -7,7 +7,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::{access::Denied, domain::Invalid, feed::Unavailable};
+use crate::{access::Denied, domain::Invalid, ledger::Unavailable};
 
 /// After how many seconds to try again, where we refuse for our own reasons: long enough for a disk to
 /// be freed a little or a server to restart, short enough for a customer who waits.

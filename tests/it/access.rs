@@ -2,10 +2,7 @@
 
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-use tallycast::{
-    Account,
-    access::{Accounts, Authorize, Denied, Grant, Jwt, Scope, Scopes, Signer},
-};
+use tallycast::{Account, Accounts, Authorize, Denied, Grant, Jwt, Scope, Scopes, Signer};
 
 use super::forge::{self, Key, OTHER_SECRET, SECRET, claims, hs256, seconds, token};
 

@@ -181,6 +181,7 @@ async fn bad_structured_events_are_refused() {
             422,
             "invalid_event",
         ),
+        (with("data", json!(["1", "CNY"])), 422, "invalid_event"),
         (with("data", json!("{}")), 422, "invalid_event"),
         (
             with("data", json!({ "account": "bob" })),

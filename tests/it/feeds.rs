@@ -280,7 +280,7 @@ async fn every_route_wants_a_token_and_refuses_in_the_same_words() {
             Some("Bearer x.y.z"),
             Some("Basic YWxpY2U6"),
             Some(format!("Bearer {expired}").as_str()),
-            Some(format!("{}", bearer(json!({}))).as_str()),
+            Some(bearer(json!({})).as_str()),
         ] {
             let mut request = server.request(method.clone(), path);
             if let Some(value) = authorization {

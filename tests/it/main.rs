@@ -1,12 +1,9 @@
-//! Facts about Tallycast, through its public API.
-
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should say where"
-)]
+//! Facts about Tallycast's behaviour, through its public API.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
 mod cloudevents;
+mod feed;
 mod feeds;
 mod forge;
 mod health;

@@ -5,10 +5,8 @@ use std::{future::IntoFuture, sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tallycast::{
-    Feed,
-    access::{Jwt, Origins},
+    Feed, Jwt, Memory, Origins,
     api::{Admin, Api, admin_router, router},
-    ledger::Memory,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +19,6 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) admin: String,
-    pub(crate) feed: Feed,
     pub(crate) closing: CancellationToken,
     client: reqwest::Client,
     tasks: Vec<JoinHandle<std::io::Result<()>>>,
@@ -33,19 +30,18 @@ impl Server {
     }
 
     pub(crate) async fn with_origins(origins: Origins) -> Self {
-        let feed = Feed::open(Memory::new()).unwrap();
+        let feed = Feed::start(&Memory::new()).unwrap();
         let closing = CancellationToken::new();
         let api = Api::new(feed.clone(), Arc::new(Jwt::hs256(SECRET).unwrap()))
             .with_origins(origins)
             .with_closing(closing.clone());
-        let admin = Admin::new(feed.clone())
+        let admin = Admin::new(feed)
             .with_closing(closing.clone())
             .with_metrics(|| "tallycast_up 1\n".to_owned());
         let mut tasks = Vec::new();
         Self {
             address: serve(router(api), &mut tasks).await,
             admin: serve(admin_router(admin), &mut tasks).await,
-            feed,
             closing,
             client: reqwest::Client::new(),
             tasks,
