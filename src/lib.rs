@@ -1,9 +1,14 @@
 //! A Socket.IO-compatible real-time server that pushes each customer's live consumption to their app.
 
+mod access;
+pub mod api;
 mod domain;
 mod feed;
 mod ledger;
 
+pub use access::{
+    Accounts, Authorize, Authorizing, Denied, Grant, Jwt, KeyError, Origins, Scope, Scopes, Signer,
+};
 pub use domain::{
     Account, AccountState, Amount, Epoch, Event, EventKey, Invalid, Kind, Position, Profile,
     ProfileChange, Reverses, Stamp, StoredEntry, Zone,
