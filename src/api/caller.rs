@@ -61,6 +61,8 @@ impl FromRequestParts<Api> for Named {
                 "the account in the path is not UTF-8 once its percent signs are decoded",
             ));
         };
-        Ok(Self(Account::parse(&name)?))
+        Account::parse(&name).map(Self).map_err(|invalid| {
+            Problem::bad_request(invalid.code(), invalid.message().to_owned())
+        })
     }
 }
