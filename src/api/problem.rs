@@ -66,6 +66,18 @@ impl Problem {
         )
     }
 
+    /// Whoever knows the callers does not answer.
+    pub(super) fn access_unavailable() -> Self {
+        Self {
+            retry: true,
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "access_unavailable",
+                "the token could not be checked right now; send the request again",
+            )
+        }
+    }
+
     /// The hub is closing.
     pub(super) fn closing() -> Self {
         Self::from(Unavailable::Closed)
@@ -93,7 +105,7 @@ impl From<Invalid> for Problem {
     /// What was understood and cannot be taken.
     fn from(invalid: Invalid) -> Self {
         let status = match invalid.code() {
-            "malformed_json" | "invalid_account" => StatusCode::BAD_REQUEST,
+            "malformed_json" => StatusCode::BAD_REQUEST,
             "not_found" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "revision_mismatch" => StatusCode::PRECONDITION_FAILED,

@@ -147,7 +147,7 @@ async fn bad_single_events_say_why() {
         ),
         (
             r#"{"id":"1","account":"a/b","amount":"1","unit":"CNY"}"#,
-            400,
+            422,
             "invalid_account",
         ),
         (

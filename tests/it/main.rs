@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod architecture;
 mod cloudevents;
+mod failing;
 mod feed;
 mod feeds;
 mod forge;
+mod fuzz;
 mod health;
 mod ingest;
 mod origins;
