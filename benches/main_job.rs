@@ -25,17 +25,25 @@ const LATENCY_EVENTS: usize = 2_000;
 const IDLE_CLIENTS: usize = 2_000;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(measure());
 }
 
 async fn measure() {
     let folder = tempfile::tempdir().unwrap();
-    let entries: usize = std::env::var("TALLYCAST_BENCH_ENTRIES")
-        .map_or(1_000_000, |text| text.parse().expect("TALLYCAST_BENCH_ENTRIES is a number"));
+    let entries: usize = std::env::var("TALLYCAST_BENCH_ENTRIES").map_or(1_000_000, |text| {
+        text.parse().expect("TALLYCAST_BENCH_ENTRIES is a number")
+    });
     let server = Server::start(folder.path());
     let client = reqwest::Client::new();
-    println!("tallycast {}, SQLite {}", env!("CARGO_PKG_VERSION"), rusqlite::version());
+    println!(
+        "tallycast {}, SQLite {}",
+        env!("CARGO_PKG_VERSION"),
+        rusqlite::version()
+    );
     println!("memory at rest: {:.1} MiB", server.rss_mib());
 
     let mut next = 0;
@@ -83,7 +91,10 @@ async fn measure() {
         );
     }
     println!("memory at {next} entries: {:.1} MiB", server.rss_mib());
-    println!("disk: {:.0} bytes per entry", disk_bytes(folder.path()) as f64 / next as f64);
+    println!(
+        "disk: {:.0} bytes per entry",
+        disk_bytes(folder.path()) as f64 / next as f64
+    );
 }
 
 /// Rates of the rounds, in events per second.
@@ -142,9 +153,15 @@ async fn ingest(
             .unwrap();
         let answer: Value = answer.json().await.unwrap();
         let results = answer["results"].as_array().unwrap();
-        assert!(results.iter().all(|result| result["status"] == "recorded"), "{answer}");
+        assert!(
+            results.iter().all(|result| result["status"] == "recorded"),
+            "{answer}"
+        );
     });
-    requests.buffer_unordered(connections).collect::<Vec<()>>().await;
+    requests
+        .buffer_unordered(connections)
+        .collect::<Vec<()>>()
+        .await;
     started.elapsed()
 }
 
@@ -170,7 +187,15 @@ fn rows(ledger: &Path, first: usize, next: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = statement
         .query_map(range, |row| {
             let json = row.get(6)?;
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, json))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                json,
+            ))
         })
         .unwrap()
         .map(Result::unwrap)
@@ -208,9 +233,8 @@ fn bare_sqlite(folder: &Path, rows: &[Row]) -> Duration {
     started.elapsed()
 }
 
-type Socket = tokio_tungstenite::WebSocketStream<
-    tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>,
->;
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// A watching client on a bare WebSocket: Engine.IO and Socket.IO by hand, to measure the server.
 async fn watch(server: &Server, account: &str) -> Socket {
@@ -218,15 +242,24 @@ async fn watch(server: &Server, account: &str) -> Socket {
     let url = format!("{url}/socket.io/?EIO=4&transport=websocket");
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let auth = json!({ "token": server.token, "account": account });
-    socket.send(Message::text(format!("40/feed,{auth}"))).await.unwrap();
+    socket
+        .send(Message::text(format!("40/feed,{auth}")))
+        .await
+        .unwrap();
     until(&mut socket, "42/feed,[\"live\"").await;
     socket
 }
 
 async fn until(socket: &mut Socket, prefix: &str) {
     loop {
-        let message = socket.next().await.expect("the server keeps the connection").unwrap();
-        let Ok(text) = message.to_text() else { continue };
+        let message = socket
+            .next()
+            .await
+            .expect("the server keeps the connection")
+            .unwrap();
+        let Ok(text) = message.to_text() else {
+            continue;
+        };
         if text == "2" {
             socket.send(Message::text("3")).await.unwrap();
         } else if text.starts_with(prefix) {
@@ -277,7 +310,13 @@ impl Server {
         std::fs::write(&secret, "a secret of at least thirty-two bytes").unwrap();
         let ledger = folder.join("ledger.db");
         let mut process = Command::new(env!("CARGO_BIN_EXE_tallycast"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
             .args(["--ledger", &format!("sqlite:{}", ledger.display())])
             .args(["--jwt-secret-file", secret.to_str().unwrap()])
             .stdout(Stdio::piped())
@@ -285,7 +324,10 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("the server tells where it listens").unwrap();
+        let line = lines
+            .next()
+            .expect("the server tells where it listens")
+            .unwrap();
         let address = line.rsplit(' ').next().unwrap();
         let url = match address.starts_with("http") {
             true => address.trim_end_matches('/').to_owned(),
@@ -293,7 +335,13 @@ impl Server {
         };
         std::thread::spawn(move || lines.for_each(drop));
         let token = Command::new(env!("CARGO_BIN_EXE_tallycast"))
-            .args(["token", "--jwt-secret-file", secret.to_str().unwrap(), "--sub", "bench"])
+            .args([
+                "token",
+                "--jwt-secret-file",
+                secret.to_str().unwrap(),
+                "--sub",
+                "bench",
+            ])
             .args(["--ttl", "12h", "--scope", "watch record", "--accounts", "*"])
             .output()
             .unwrap();
@@ -309,7 +357,10 @@ impl Server {
     fn rss_kib(&self) -> u64 {
         let status = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
@@ -320,8 +371,16 @@ impl Server {
     fn cpu_seconds(&self) -> f64 {
         const TICKS_PER_SECOND: f64 = 100.0;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: f64 = fields[11..13]
+            .iter()
+            .map(|field| field.parse::<f64>().unwrap())
+            .sum();
         ticks / TICKS_PER_SECOND
     }
 }

@@ -14,6 +14,7 @@ use super::{
     Api, Caller, Problem, body,
     caller::Named,
     etag::{etag, has_already, tags},
+    query::{Asked, Nothing},
 };
 use crate::{
     access::Scope,
@@ -35,6 +36,7 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Named(account): Named,
+    Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
@@ -52,6 +54,7 @@ pub(super) async fn replace(
     State(api): State<Api>,
     caller: Caller,
     Named(account): Named,
+    Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {

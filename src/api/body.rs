@@ -54,7 +54,13 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Reported, Pr
         let bytes = if gzipped { gunzip(&bytes)? } else { bytes };
         parse(&form, &bytes)
     });
-    parsing.await.unwrap_or_else(|_| Err(Problem::closing()))
+    match parsing.await {
+        Ok(parsed) => parsed,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Problem::closing()),
+        },
+    }
 }
 
 /// Reads a body that is one JSON document of at most `bytes_max`, and not compressed.

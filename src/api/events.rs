@@ -7,7 +7,11 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use super::{Api, Caller, Problem, body, problem::not_found};
+use super::{
+    Api, Caller, Problem, body,
+    problem::not_found,
+    query::{Asked, Nothing},
+};
 use crate::{
     access::{Grant, Scope},
     domain::{Account, Event, Invalid},
@@ -18,6 +22,7 @@ use crate::{
 pub(super) async fn record(
     State(api): State<Api>,
     Caller(grant): Caller,
+    Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {

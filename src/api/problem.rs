@@ -66,6 +66,18 @@ impl Problem {
         )
     }
 
+    /// Whoever knows the callers does not answer.
+    pub(super) fn access_unavailable() -> Self {
+        Self {
+            retry: true,
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "access_unavailable",
+                "the token could not be checked right now; send the request again",
+            )
+        }
+    }
+
     /// The hub is closing.
     pub(super) fn closing() -> Self {
         Self::from(Unavailable::Closed)

@@ -205,6 +205,7 @@ async fn odd_queries_are_refused() {
         "/v1/feeds/alice/entries?before=-1",
         "/v1/feeds/alice/entries?before=9007199254740992",
         "/v1/feeds/alice/entries?befor=1",
+        "/v1/accounts/alice?name=Bob",
     ] {
         let refused = answer(server.get(path)).await;
         assert_eq!(refused.refusal(), (400, "invalid_query"), "{path}");

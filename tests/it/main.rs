@@ -4,9 +4,11 @@
 mod access;
 mod architecture;
 mod cloudevents;
+mod failing;
 mod feed;
 mod feeds;
 mod forge;
+mod fuzz;
 mod health;
 mod ingest;
 mod origins;

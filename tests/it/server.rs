@@ -5,7 +5,7 @@ use std::{future::IntoFuture, sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tallycast::{
-    Feed, Jwt, Memory, Origins,
+    Authorize, Feed, Jwt, Ledger, Memory, Origins,
     api::{Admin, Api, admin_router, router},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -26,13 +26,27 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::with_origins(Origins::default()).await
+        Self::on(&Memory::new()).await
     }
 
     pub(crate) async fn with_origins(origins: Origins) -> Self {
-        let feed = Feed::start(&Memory::new()).unwrap();
+        let access = Arc::new(Jwt::hs256(SECRET).unwrap());
+        Self::of(&Memory::new(), access, origins).await
+    }
+
+    pub(crate) async fn on(ledger: &dyn Ledger) -> Self {
+        let access = Arc::new(Jwt::hs256(SECRET).unwrap());
+        Self::of(ledger, access, Origins::default()).await
+    }
+
+    pub(crate) async fn of(
+        ledger: &dyn Ledger,
+        access: Arc<dyn Authorize>,
+        origins: Origins,
+    ) -> Self {
+        let feed = Feed::start(ledger).unwrap();
         let closing = CancellationToken::new();
-        let api = Api::new(feed.clone(), Arc::new(Jwt::hs256(SECRET).unwrap()))
+        let api = Api::new(feed.clone(), access)
             .with_origins(origins)
             .with_closing(closing.clone());
         let admin = Admin::new(feed)
