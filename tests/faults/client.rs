@@ -11,7 +11,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::watch,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -24,8 +24,8 @@ use super::{
 
 /// How long a client may take to catch up once nobody cuts it any more.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
-/// A steady client looks up from its connection this often.
-const STEADY: Duration = Duration::from_secs(5);
+/// A connection that nobody cuts lasts longer than any experiment.
+const STEADY: Duration = Duration::from_secs(3_600);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 
 /// The ways to follow a feed.
@@ -73,6 +73,28 @@ pub(crate) enum Cut {
 
 /// The offsets at which the clients are done; none while events flow.
 pub(crate) type Goal = watch::Receiver<Option<BTreeMap<String, u64>>>;
+
+/// How long a connection lasts: until it shall be cut, or until the goal is another.
+pub(crate) struct Patience {
+    until: Instant,
+    goal: Goal,
+}
+
+impl Patience {
+    /// What `future` gives, unless patience ends first. What it had begun is dropped then.
+    pub(crate) async fn wait<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = sleep_until(self.until) => None,
+            _ = self.goal.changed() => None,
+            value = future => Some(value),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until || self.goal.has_changed().unwrap_or(true)
+    }
+}
 
 /// One customer's app.
 pub(crate) struct Client {
@@ -138,8 +160,12 @@ impl Client {
                 continue;
             };
             let until = Instant::now() + self.patience(is_over);
+            let mut goal = self.goal.clone();
+            goal.mark_unchanged();
             let cut = self.choose_cut(is_over);
-            self.session(server, until, cut).await;
+            if is_over == self.goal.borrow().is_some() {
+                self.session(server, Patience { until, goal }, cut).await;
+            }
             sleep(RECONNECT_PAUSE).await;
         }
     }
@@ -186,8 +212,9 @@ impl Client {
     }
 
     /// One connection, from open to cut.
-    async fn session(&mut self, server: SocketAddr, until: Instant, cut: Cut) {
+    async fn session(&mut self, server: SocketAddr, mut patience: Patience, cut: Cut) {
         self.fold.sessions += 1;
+        let until = &mut patience;
         let ended = match self.transport {
             Transport::SocketIoWebSocket => socketio::websocket(self, server, until, cut).await,
             Transport::SocketIoPolling => socketio::polling(self, server, until, cut).await,
@@ -209,18 +236,18 @@ impl Client {
     async fn poll(
         &mut self,
         server: SocketAddr,
-        until: Instant,
+        patience: &mut Patience,
         cut: Cut,
         wait: &str,
     ) -> io::Result<()> {
         let mut http = Http::connect(server, self.from, &self.token).await?;
         let path = format!("/v1/feeds/{}", self.fold.account.name);
-        while Instant::now() < until && !self.is_done() {
+        while !patience.is_over() && !self.is_done() {
             let path = match &self.fold.position {
                 Some(position) => format!("{path}?after={}{wait}", escape(position)),
                 None => path.clone(),
             };
-            let Ok(answer) = timeout_at(until, http.get(&path)).await else {
+            let Some(answer) = patience.wait(http.get(&path)).await else {
                 break;
             };
             let answer = answer?;

@@ -6,12 +6,12 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{sleep, timeout},
 };
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use super::{
-    client::{Client, Cut, end},
+    client::{Client, Cut, Patience, end},
     http::{self, Http, PATIENCE},
 };
 
@@ -61,7 +61,7 @@ impl Client {
 pub(crate) async fn websocket(
     client: &mut Client,
     server: SocketAddr,
-    until: Instant,
+    patience: &mut Patience,
     cut: Cut,
 ) -> io::Result<()> {
     let stream = http::connect(server, client.from).await?;
@@ -71,7 +71,7 @@ pub(crate) async fn websocket(
         return end(socket.into_inner(), cut).await;
     }
     send(&mut socket, client.connect_packet()).await?;
-    read(client, &mut socket, until).await?;
+    read(client, &mut socket, patience).await?;
     end(socket.into_inner(), cut).await
 }
 
@@ -99,10 +99,10 @@ pub(crate) async fn send(
 pub(crate) async fn read(
     client: &mut Client,
     socket: &mut WebSocketStream<TcpStream>,
-    until: Instant,
+    patience: &mut Patience,
 ) -> io::Result<()> {
     while !client.is_done() {
-        let Ok(message) = timeout_at(until, socket.next()).await else {
+        let Some(message) = patience.wait(socket.next()).await else {
             return Ok(());
         };
         let packet = match message {
@@ -176,7 +176,7 @@ fn ok(status: u16) -> io::Result<()> {
 pub(crate) async fn polling(
     client: &mut Client,
     server: SocketAddr,
-    until: Instant,
+    patience: &mut Patience,
     cut: Cut,
 ) -> io::Result<()> {
     let mut polling = Polling::open(client, server).await?;
@@ -184,7 +184,7 @@ pub(crate) async fn polling(
         if !client.nap.is_zero() {
             sleep(client.nap).await;
         }
-        let Ok(packets) = timeout_at(until, polling.get()).await else {
+        let Some(packets) = patience.wait(polling.get()).await else {
             break;
         };
         for packet in packets? {
@@ -209,7 +209,7 @@ pub(crate) async fn polling(
 pub(crate) async fn upgrade(
     client: &mut Client,
     server: SocketAddr,
-    until: Instant,
+    patience: &mut Patience,
     cut: Cut,
 ) -> io::Result<()> {
     let mut polling = Polling::open(client, server).await?;
@@ -221,13 +221,13 @@ pub(crate) async fn upgrade(
     send(&mut socket, "2probe".to_owned()).await?;
     // The poll under way ends while the probe is answered; its packets come first.
     let (packets, probed) = tokio::join!(
-        timeout_at(until, polling.get()),
+        patience.wait(polling.get()),
         timeout(PATIENCE, socket.next())
     );
     if !matches!(probed, Ok(Some(Ok(Message::Text(text)))) if text.as_str() == "3probe") {
         return Err(io::Error::other("the probe was not answered"));
     }
-    let Ok(packets) = packets else {
+    let Some(packets) = packets else {
         // It was cut while both were open.
         end(polling.reads.stream, cut).await?;
         return end(socket.into_inner(), cut).await;
@@ -242,6 +242,6 @@ pub(crate) async fn upgrade(
         return end(socket.into_inner(), cut).await;
     }
     send(&mut socket, "5".to_owned()).await?;
-    read(client, &mut socket, until).await?;
+    read(client, &mut socket, patience).await?;
     end(socket.into_inner(), cut).await
 }
