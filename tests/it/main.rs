@@ -1,0 +1,3 @@
+//! What Tallycast does, seen through its public interfaces.
+
+mod serve;
