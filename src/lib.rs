@@ -2,6 +2,7 @@
 
 mod domain;
 mod ledger;
+mod transport;
 
 pub use domain::{
     Account, AccountState, Amount, CheckedEvent, Entry, Epoch, Event, EventKey, Invalid, Kind, Original,
