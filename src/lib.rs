@@ -1,10 +1,19 @@
 //! A Socket.IO-compatible real-time server that pushes each customer's live consumption to their app.
 
 mod domain;
+mod feed;
 mod ledger;
 mod transport;
 
 pub use domain::{
-    Account, AccountState, Amount, CheckedEvent, Entry, Epoch, Event, EventKey, Invalid, Kind, Original,
-    Position, Profile, ProfileChange, Reverses, Stamp, StoredEntry, Totals, Zone,
+    Account, AccountState, Amount, Epoch, Event, EventKey, Invalid, Kind, Position, Profile,
+    ProfileChange, Reverses, Stamp, StoredEntry, Zone,
+};
+pub use feed::{
+    AppendError, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt, Status,
+    SubscribeOptions, Subscription,
+};
+pub use ledger::{
+    Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
+    Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
 };

@@ -8,7 +8,7 @@ use super::{Account, Amount, EventKey, Kind};
 
 /// An event accepted into the ledger: its fields, its place, and the running total after it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its place in the account: 1, 2, 3 … without a gap.
     pub offset: u64,
     /// The producer's id.
@@ -54,7 +54,7 @@ pub struct Entry {
 
 /// What a reversal takes back: an id of the same source, or a whole key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReversedKey {
+pub(crate) enum ReversedKey {
     /// An event of the reversal's own source.
     SameSource(String),
     /// An event of another source.

@@ -225,7 +225,7 @@ impl EventKey {
 
 /// An event whose every field is sound; only the ledger can still refuse it.
 #[derive(Debug, Clone)]
-pub struct CheckedEvent {
+pub(crate) struct CheckedEvent {
     pub(crate) account: Account,
     pub(crate) key: EventKey,
     pub(crate) kind: Kind,
@@ -282,6 +282,18 @@ impl CheckedEvent {
         Ok(checked)
     }
 
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        const ATTRIBUTE: usize = 80;
+        let texts = [&self.key.id, &self.key.source, &self.meter, &self.unit].into_iter();
+        let texts = texts.chain(&self.category).chain(&self.description);
+        let attributes = self
+            .attributes
+            .iter()
+            .map(|(n, v)| ATTRIBUTE + n.len() + v.len());
+        size_of::<Self>() + texts.map(String::len).sum::<usize>() + attributes.sum::<usize>()
+    }
+
     fn check_counted(&mut self) -> Result<(), Invalid> {
         if self.reverses.is_some() {
             let message = "only an event of kind `reversal` has `reverses`";
@@ -307,7 +319,12 @@ impl CheckedEvent {
             "spend".clone_into(&mut self.meter);
         }
         check_symbol(&self.unit, Event::UNIT_CHARS_MAX, "invalid_unit", "a unit")?;
-        check_symbol(&self.meter, Event::METER_CHARS_MAX, "invalid_meter", "a meter")
+        check_symbol(
+            &self.meter,
+            Event::METER_CHARS_MAX,
+            "invalid_meter",
+            "a meter",
+        )
     }
 
     fn check_reversal(&self) -> Result<(), Invalid> {
@@ -362,13 +379,21 @@ impl CheckedEvent {
         const ESCAPED: usize = 6;
         let texts = [&self.key.id, &self.key.source, &self.meter, &self.unit].into_iter();
         let texts = texts.chain(&self.category).chain(&self.description);
-        let texts = texts.chain(self.attributes.iter().flat_map(|(name, value)| [name, value]));
+        let texts = texts.chain(
+            self.attributes
+                .iter()
+                .flat_map(|(name, value)| [name, value]),
+        );
         let texts: Vec<&String> = texts.collect();
         if texts.iter().map(|text| ESCAPED * text.len()).sum::<usize>() <= Event::BYTES_MAX {
             return Ok(());
         }
         let json = serde_json::to_vec(&texts).expect("strings serialize");
-        if json.len() > Event::BYTES_MAX { Err(too_large()) } else { Ok(()) }
+        if json.len() > Event::BYTES_MAX {
+            Err(too_large())
+        } else {
+            Ok(())
+        }
     }
 
     /// What tells a repeated event from a conflicting one: all that was sent besides the key.
@@ -384,7 +409,10 @@ impl CheckedEvent {
         field(&self.unit);
         field(self.category.as_deref().unwrap_or_default());
         field(self.description.as_deref().unwrap_or_default());
-        let instant = self.time.as_ref().map(|time| time.instant().as_nanosecond());
+        let instant = self
+            .time
+            .as_ref()
+            .map(|time| time.instant().as_nanosecond());
         field(&instant.map_or(String::new(), |nanos| nanos.to_string()));
         for key in self.reverses.iter() {
             field(&key.source);

@@ -14,14 +14,15 @@ mod totals;
 
 pub use account::Account;
 pub use amount::Amount;
-pub use entry::{Entry, StoredEntry};
-pub use event::{CheckedEvent, Event, EventKey, Kind, Reverses};
+pub use entry::StoredEntry;
+pub use event::{Event, EventKey, Kind, Reverses};
 pub use invalid::Invalid;
 pub use position::{Epoch, Position, Stamp};
 pub use profile::{Profile, ProfileChange, Zone};
-pub use state::{AccountState, Original};
-pub use totals::Totals;
+pub use state::AccountState;
 
-pub(crate) use entry::EntryHeader;
+pub(crate) use entry::{Entry, EntryHeader};
+pub(crate) use event::CheckedEvent;
+pub(crate) use state::Original;
 pub(crate) use time::EventTime;
-pub(crate) use totals::Pair;
+pub(crate) use totals::{Pair, Totals};

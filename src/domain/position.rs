@@ -71,8 +71,12 @@ impl Position {
     /// # Errors
     /// `bad_position` when this is not a text that `Display` gave.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let unreadable =
-            || Invalid::new("bad_position", "this position cannot be read: start without one");
+        let unreadable = || {
+            Invalid::new(
+                "bad_position",
+                "this position cannot be read: start without one",
+            )
+        };
         if text.len() != Self::TEXT_BYTES {
             return Err(unreadable());
         }

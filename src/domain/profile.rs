@@ -49,13 +49,19 @@ impl ProfileChange {
     /// # Errors
     /// `name_too_long`, `unknown_time_zone`, `revision_mismatch`.
     pub(crate) fn apply(&self, current: &Profile) -> Result<Profile, Invalid> {
-        if self.if_revision.is_some_and(|revision| revision != current.revision) {
+        if self
+            .if_revision
+            .is_some_and(|revision| revision != current.revision)
+        {
             let message = "the profile was edited meanwhile: read it again";
             return Err(Invalid::new("revision_mismatch", message));
         }
         let name = self.name.clone().filter(|name| !name.is_empty());
         if name.as_deref().unwrap_or_default().chars().count() > Self::NAME_CHARS_MAX {
-            return Err(Invalid::new("name_too_long", "a name has at most 128 characters"));
+            return Err(Invalid::new(
+                "name_too_long",
+                "a name has at most 128 characters",
+            ));
         }
         Ok(Profile {
             name,

@@ -23,7 +23,7 @@ pub struct AccountState {
 
 /// The entry that a reversal takes back.
 #[derive(Debug, Clone)]
-pub struct Original {
+pub(crate) struct Original {
     /// Its place in the account.
     pub offset: u64,
     /// Whether another reversal took it back before.
@@ -76,11 +76,15 @@ impl AccountState {
     ) -> Result<Entry, Invalid> {
         let happened = event.time.as_ref().map_or(now, |time| time.instant());
         if happened.duration_since(now) > Self::TIME_AHEAD_MAX {
-            let message = "the time is more than 5 minutes ahead of now: check the producer's clock";
+            let message =
+                "the time is more than 5 minutes ahead of now: check the producer's clock";
             return Err(Invalid::new("time_in_future", message));
         }
         if self.offset >= Position::OFFSET_MAX {
-            return Err(Invalid::new("account_full", "the account has no offset left"));
+            return Err(Invalid::new(
+                "account_full",
+                "the account has no offset left",
+            ));
         }
         let counted = counted(&event, original)?;
         let zone = &self.profile.time_zone;
@@ -108,7 +112,12 @@ impl AccountState {
     /// About how much memory it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         const FRAME: usize = 256;
-        FRAME + self.pairs.iter().map(PairTotals::json_bytes_bound).sum::<usize>()
+        FRAME
+            + self
+                .pairs
+                .iter()
+                .map(PairTotals::json_bytes_bound)
+                .sum::<usize>()
     }
 
     /// What a screen depends on besides the entries, at `now`.
@@ -139,10 +148,15 @@ impl AccountState {
         }
         for (entry, count, happened) in entries {
             let pairs = &mut self.pairs;
-            let pair = pairs.iter_mut().find(|p| p.is_of(&entry.meter, &entry.unit));
+            let pair = pairs
+                .iter_mut()
+                .find(|p| p.is_of(&entry.meter, &entry.unit));
             let Some(pair) = pair else { continue };
             let term = Term {
-                sum: Sum { amount: entry.amount, count },
+                sum: Sum {
+                    amount: entry.amount,
+                    count,
+                },
                 category: entry.category.as_deref(),
                 date: zone.date_of(happened),
             };
@@ -151,7 +165,10 @@ impl AccountState {
     }
 
     fn add(&mut self, pair: &Pair, term: Term<'_>, today: Date) -> Result<Amount, Invalid> {
-        let known = self.pairs.iter().position(|p| p.is_of(&pair.meter, &pair.unit));
+        let known = self
+            .pairs
+            .iter()
+            .position(|p| p.is_of(&pair.meter, &pair.unit));
         let Some(index) = known else {
             return self.add_pair(pair.clone(), term, today);
         };
@@ -183,7 +200,8 @@ impl AccountState {
         let held: usize = self.pairs.iter().map(PairTotals::json_bytes_bound).sum();
         let added = PAIR_BYTES + category.map_or(0, |name| 12 * name.len());
         if held + added > Self::TOTALS_BYTES_MAX {
-            let message = "the account's totals would not fit in a message: use fewer or shorter categories";
+            let message =
+                "the account's totals would not fit in a message: use fewer or shorter categories";
             return Err(Invalid::new("totals_too_large", message));
         }
         Ok(())
@@ -192,7 +210,9 @@ impl AccountState {
 
 fn counted(event: &CheckedEvent, original: Option<&Original>) -> Result<Counted, Invalid> {
     if event.kind != Kind::Reversal {
-        let amount = event.amount.expect("a checked event that is no reversal has an amount");
+        let amount = event
+            .amount
+            .expect("a checked event that is no reversal has an amount");
         return Ok(Counted {
             sum: Sum {
                 amount,
@@ -259,7 +279,9 @@ fn entry(
         meter: counted.pair.meter,
         category: counted.category,
         description: event.description,
-        time: event.time.map_or_else(|| recorded_at.clone(), |time| time.text().to_owned()),
+        time: event
+            .time
+            .map_or_else(|| recorded_at.clone(), |time| time.text().to_owned()),
         attributes: event.attributes,
         reverses,
         recorded_at,

@@ -128,7 +128,11 @@ impl PairTotals {
 }
 
 fn escaped_bytes(c: char) -> usize {
-    if c.is_control() || c == '"' || c == '\\' { 6 } else { c.len_utf8() }
+    if c.is_control() || c == '"' || c == '\\' {
+        6
+    } else {
+        c.len_utf8()
+    }
 }
 
 impl Window {
@@ -146,7 +150,10 @@ impl Window {
             return Ok(());
         };
         match self.categories.get(category) {
-            Some(amount) => amount.checked_add(term.sum.amount).map(drop).ok_or_else(overflow),
+            Some(amount) => amount
+                .checked_add(term.sum.amount)
+                .map(drop)
+                .ok_or_else(overflow),
             None if self.categories.len() < PairTotals::CATEGORIES_MAX => Ok(()),
             None => Err(Invalid::new(
                 "too_many_categories",
@@ -157,7 +164,9 @@ impl Window {
 
     fn add(&mut self, term: Term<'_>) {
         self.sum = self.sum.checked_add(term.sum).expect("checked before");
-        let Some(category) = term.category else { return };
+        let Some(category) = term.category else {
+            return;
+        };
         match self.categories.get_mut(category) {
             Some(amount) => *amount = amount.checked_add(term.sum.amount).expect("checked before"),
             None => drop(self.categories.insert(category.to_owned(), term.sum.amount)),
@@ -189,7 +198,7 @@ pub(crate) fn month_of(date: Date) -> Date {
 
 /// The totals of one meter and unit at an instant, as clients see them.
 #[derive(Debug, Serialize)]
-pub struct Totals<'a> {
+pub(crate) struct Totals<'a> {
     meter: &'a str,
     unit: &'a str,
     all: Sum,

@@ -39,7 +39,8 @@ impl Batch {
     }
 
     pub(super) fn add(&mut self, new: NewEntry) {
-        self.keys.insert((new.account.clone(), new.key.clone()), self.entries.len());
+        self.keys
+            .insert((new.account.clone(), new.key.clone()), self.entries.len());
         if let Some(offset) = new.reverses {
             self.reversed.insert((new.account.clone(), offset));
         }
@@ -66,7 +67,10 @@ impl Batch {
     }
 
     pub(super) fn changed_states(&self) -> impl Iterator<Item = (&Account, &AccountState)> {
-        let changed = self.accounts.iter().filter(|(_, touched)| touched.is_changed);
+        let changed = self
+            .accounts
+            .iter()
+            .filter(|(_, touched)| touched.is_changed);
         changed.map(|(account, touched)| (account, &touched.state))
     }
 
@@ -74,7 +78,10 @@ impl Batch {
     pub(super) fn changes(&self) -> impl Iterator<Item = (&Account, &AccountState, &[NewEntry])> {
         let mut rest = self.entries.as_slice();
         self.changed_states().map(move |(account, state)| {
-            let count = rest.iter().take_while(|new| new.account == *account).count();
+            let count = rest
+                .iter()
+                .take_while(|new| new.account == *account)
+                .count();
             let (entries, after) = rest.split_at(count);
             rest = after;
             (account, state, entries)
@@ -111,7 +118,9 @@ impl StateCache {
             self.states.put(account, touched.state);
         }
         while self.bytes > Self::BYTES_MAX {
-            let Some((_, state)) = self.states.pop_lru() else { break };
+            let Some((_, state)) = self.states.pop_lru() else {
+                break;
+            };
             self.bytes -= state.memory_bytes();
         }
     }

@@ -41,7 +41,9 @@ impl Memory {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Kept>> {
-        self.accounts.read().expect("no writer panics while it holds the lock")
+        self.accounts
+            .read()
+            .expect("no writer panics while it holds the lock")
     }
 }
 
@@ -81,13 +83,23 @@ impl LedgerReader for Memory {
         let all = kept.entries.iter().map(|new| &new.entry);
         let entries = match entries {
             Entries::None => Vec::new(),
-            Entries::After { offset, count, bytes } => {
+            Entries::After {
+                offset,
+                count,
+                bytes,
+            } => {
                 let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
                 within(all.skip(skipped), count, bytes)
             }
-            Entries::Before { offset, count, bytes } => {
-                within(all.rev().skip_while(|entry| entry.offset >= offset), count, bytes)
-            }
+            Entries::Before {
+                offset,
+                count,
+                bytes,
+            } => within(
+                all.rev().skip_while(|entry| entry.offset >= offset),
+                count,
+                bytes,
+            ),
             Entries::Last { count, bytes } => {
                 let mut last = within(all.rev(), count, bytes);
                 last.reverse();
@@ -118,7 +130,9 @@ fn within<'a>(
 impl LedgerWriter for Memory {
     fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
         let accounts = self.read();
-        Ok(accounts.get(account).map_or_else(AccountState::default, |kept| kept.state.clone()))
+        Ok(accounts
+            .get(account)
+            .map_or_else(AccountState::default, |kept| kept.state.clone()))
     }
 
     fn recorded(
@@ -161,7 +175,10 @@ impl LedgerWriter for Memory {
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        let mut accounts = self.accounts.write().expect("no reader panics with the lock");
+        let mut accounts = self
+            .accounts
+            .write()
+            .expect("no reader panics with the lock");
         for (account, state) in commit.states {
             accounts.entry((*account).clone()).or_default().state = (*state).clone();
         }

@@ -5,13 +5,14 @@ mod batch;
 mod memory;
 mod readers;
 mod sqlite;
-pub(crate) mod writer;
+mod writer;
 
 use std::fmt;
 
 use jiff::Timestamp;
 
 pub(crate) use readers::Readers;
+pub(crate) use writer::{Appended, Job, Listener, Placed, Writer};
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;
@@ -249,7 +250,9 @@ impl fmt::Display for Unavailable {
         f.write_str(match self {
             Self::DiskFull => "the ledger's disk is full: nothing was recorded; send again later",
             Self::Busy(_) => "the ledger cannot be used right now: send the same again",
-            Self::Poisoned => "a commit's outcome is unknown: send the same events again after a restart",
+            Self::Poisoned => {
+                "a commit's outcome is unknown: send the same events again after a restart"
+            }
             Self::Closed => "the server is shutting down: nothing was recorded; send again",
         })
     }

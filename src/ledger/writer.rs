@@ -7,13 +7,11 @@ use jiff::Timestamp;
 use serde_json::value::to_raw_value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::{
-    Commit, CommitError, LedgerError, LedgerWriter, NewEntry, RecordedEvent, Unavailable,
-};
 use super::batch::{Batch, StateCache, Touched};
+use super::{Commit, CommitError, LedgerError, LedgerWriter, NewEntry, RecordedEvent, Unavailable};
 use crate::domain::{
-    Account, AccountState, CheckedEvent, Entry, EventKey, Invalid, Original, Profile, ProfileChange,
-    Stamp, StoredEntry,
+    Account, AccountState, CheckedEvent, Entry, EventKey, Invalid, Original, Profile,
+    ProfileChange, Stamp, StoredEntry,
 };
 
 /// The most events of one commit: bounds the time that the first of them waits.
@@ -59,7 +57,13 @@ pub(crate) trait Listener: Send + 'static {
     /// The clock.
     fn now(&self) -> Timestamp;
     /// An account moved: durable by now.
-    fn committed(&self, account: &Account, state: &AccountState, entries: &[NewEntry], at: Timestamp);
+    fn committed(
+        &self,
+        account: &Account,
+        state: &AccountState,
+        entries: &[NewEntry],
+        at: Timestamp,
+    );
     /// A commit's outcome is unknown: nothing will be recorded any more.
     fn poisoned(&self, reason: &str);
 }
@@ -110,7 +114,11 @@ impl<L: Listener> Writer<L> {
         while let Some(job) = next {
             answers.push(self.fold(job, &mut batch, now));
             let is_full = batch.entries.len() >= COMMIT_EVENTS_MAX;
-            next = if is_full { None } else { self.jobs.try_recv().ok() };
+            next = if is_full {
+                None
+            } else {
+                self.jobs.try_recv().ok()
+            };
         }
         let committed = self.commit(&mut batch, now);
         if committed.is_ok() {
@@ -127,16 +135,25 @@ impl<L: Listener> Writer<L> {
     fn fold(&mut self, job: Job, batch: &mut Batch, now: Timestamp) -> Answer {
         // A caller that hung up does not want its answer: what it recorded stands all the same.
         match job {
-            Job::Append { events, answer, room } => {
+            Job::Append {
+                events,
+                answer,
+                room,
+            } => {
                 let events = events.into_iter();
-                let folded: Result<Vec<Appended>, LedgerError> =
-                    events.map(|event| self.fold_event(event, batch, now)).collect();
+                let folded: Result<Vec<Appended>, LedgerError> = events
+                    .map(|event| self.fold_event(event, batch, now))
+                    .collect();
                 Box::new(move |committed| {
                     drop(answer.send(committed.and(folded.map_err(Unavailable::from))));
                     drop(room);
                 })
             }
-            Job::SetProfile { account, change, answer } => {
+            Job::SetProfile {
+                account,
+                change,
+                answer,
+            } => {
                 let folded = self.fold_profile(&account, &change, batch, now);
                 Box::new(move |committed| {
                     drop(answer.send(committed.and(folded.map_err(Unavailable::from))));
@@ -200,14 +217,20 @@ impl<L: Listener> Writer<L> {
         };
         let since = AccountState::windows_start(&profile, now);
         let stored = self.storage.happened_since(account, since)?;
-        let stored = stored.iter().map(|e| (e.entry.header(), e.count, e.happened));
+        let stored = stored
+            .iter()
+            .map(|e| (e.entry.header(), e.count, e.happened));
         let staged = batch.entries.iter();
         let staged = staged.filter(|new| new.account == *account && new.happened >= since);
         let staged: Vec<NewEntry> = staged.cloned().collect();
-        let staged = staged.iter().map(|new| (new.entry.header(), new.count, new.happened));
+        let staged = staged
+            .iter()
+            .map(|new| (new.entry.header(), new.count, new.happened));
         let touched = self.state(batch, account)?;
         touched.is_changed = true;
-        touched.state.set_profile(profile.clone(), stored.chain(staged), now);
+        touched
+            .state
+            .set_profile(profile.clone(), stored.chain(staged), now);
         Ok(Ok(profile))
     }
 

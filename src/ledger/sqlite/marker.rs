@@ -31,14 +31,17 @@ impl Marker {
     /// Opens the marker of the database at `path` and locks it for as long as it lives.
     pub(super) fn lock(path: &Path) -> Result<Self, LedgerError> {
         let marker = marker_path(path);
-        let explain = |error: std::io::Error| LedgerError::new(format!("{}: {error}", marker.display()));
+        let explain =
+            |error: std::io::Error| LedgerError::new(format!("{}: {error}", marker.display()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&marker).map_err(explain)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LedgerError::new("another server uses it: stop that one first"));
+                return Err(LedgerError::new(
+                    "another server uses it: stop that one first",
+                ));
             }
             Err(TryLockError::Error(error)) => return Err(explain(error)),
         }
@@ -76,7 +79,9 @@ impl Marker {
     }
 
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
-        self.file.sync_all().map_err(|error| LedgerError::new(error.to_string()))
+        self.file
+            .sync_all()
+            .map_err(|error| LedgerError::new(error.to_string()))
     }
 
     fn of_database(mut self, path: &Path) -> Self {

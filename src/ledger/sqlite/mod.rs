@@ -72,12 +72,17 @@ impl Sqlite {
         let path = path.as_ref();
         assert_library_version()?;
         let explain = |error: LedgerError| {
-            LedgerError::new(format!("cannot open the ledger {}: {error}", path.display()))
+            LedgerError::new(format!(
+                "cannot open the ledger {}: {error}",
+                path.display()
+            ))
         };
         let mut marker = Marker::lock(path).map_err(explain)?;
         let connection = open_writer(path).map_err(|error| explain(error.into()))?;
         let history = open_history(&connection, &marker, path).map_err(explain)?;
-        marker.write(history.epoch, history.commits).map_err(explain)?;
+        marker
+            .write(history.epoch, history.commits)
+            .map_err(explain)?;
         marker.sync().map_err(explain)?;
         Ok(Self {
             path: path.to_owned(),
@@ -104,7 +109,10 @@ impl Ledger for Sqlite {
     }
 
     fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
-        let mut writer = self.writer.lock().expect("nothing panics while it is taken");
+        let mut writer = self
+            .writer
+            .lock()
+            .expect("nothing panics while it is taken");
         let (connection, marker) = writer
             .take()
             .ok_or_else(|| LedgerError::new("the ledger's one writer is in use"))?;
@@ -179,9 +187,11 @@ fn open_history(
         return Err(LedgerError::new(message));
     }
     let stored = connection
-        .query_row("SELECT epoch, commits, recorded_until FROM history", (), |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
-        })
+        .query_row(
+            "SELECT epoch, commits, recorded_until FROM history",
+            (),
+            |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)),
+        )
         .optional()?;
     let (epoch, commits, recorded_until) = stored.unwrap_or((0, 0, i64::MIN));
     let mut epoch = Epoch(epoch.cast_unsigned());

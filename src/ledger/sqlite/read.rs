@@ -42,7 +42,9 @@ pub(super) fn find_account(
 ) -> Result<Option<(i64, AccountState)>, LedgerError> {
     let found = connection
         .prepare_cached("SELECT number, state FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+        .query_row([account.as_str()], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?))
+        })
         .optional()?;
     let Some((number, state)) = found else {
         return Ok(None);
@@ -63,8 +65,16 @@ fn read_entries(
         WHERE account = ?1 AND offset < ?2 ORDER BY offset DESC LIMIT ?3";
     let (sql, offset, count, bytes) = match entries {
         Entries::None => return Ok(Vec::new()),
-        Entries::After { offset, count, bytes } => (AFTER, sql_integer(offset), count, bytes),
-        Entries::Before { offset, count, bytes } => (BEFORE, sql_integer(offset), count, bytes),
+        Entries::After {
+            offset,
+            count,
+            bytes,
+        } => (AFTER, sql_integer(offset), count, bytes),
+        Entries::Before {
+            offset,
+            count,
+            bytes,
+        } => (BEFORE, sql_integer(offset), count, bytes),
         Entries::Last { count, bytes } => (BEFORE, i64::MAX, count, bytes),
     };
     let count = i64::try_from(count).unwrap_or(i64::MAX);

@@ -77,7 +77,11 @@ impl SqliteWriter {
         Ok(())
     }
 
-    fn write_state(&mut self, account: &Account, state: &AccountState) -> Result<(), LedgerFailure> {
+    fn write_state(
+        &mut self,
+        account: &Account,
+        state: &AccountState,
+    ) -> Result<(), LedgerFailure> {
         let state = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
         let number: i64 = self
             .connection
@@ -118,7 +122,8 @@ impl SqliteWriter {
     fn roll_back(&mut self, failure: &LedgerFailure, at_commit: bool) -> CommitError {
         // Numbers handed out inside the transaction are gone with it.
         self.numbers.clear();
-        let rolled_back = self.connection.is_autocommit() || self.connection.execute("ROLLBACK", ()).is_ok();
+        let rolled_back =
+            self.connection.is_autocommit() || self.connection.execute("ROLLBACK", ()).is_ok();
         if !rolled_back || (at_commit && !failure.is_surely_undone()) {
             return CommitError::Unknown(failure.to_string());
         }
@@ -199,7 +204,9 @@ impl LedgerWriter for SqliteWriter {
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
         let begun = self.connection.execute("BEGIN IMMEDIATE", ());
-        let written = begun.map_err(LedgerFailure::from).and_then(|_| self.write(commit));
+        let written = begun
+            .map_err(LedgerFailure::from)
+            .and_then(|_| self.write(commit));
         if let Err(failure) = written {
             return Err(self.roll_back(&failure, false));
         }
@@ -227,8 +234,7 @@ impl LedgerWriter for SqliteWriter {
 
 /// Moves the log into the database once it is long, and starts it anew where no reader is inside.
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    let pages: i64 =
-        connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
+    let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
     if pages >= CHECKPOINT_PAGES {
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
     }
