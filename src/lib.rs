@@ -1,7 +1,9 @@
 //! A Socket.IO-compatible real-time server that pushes each customer's live consumption to their app.
 
+pub mod access;
 mod domain;
 mod feed;
+mod hub;
 mod ledger;
 mod transport;
 
@@ -13,6 +15,7 @@ pub use feed::{
     AppendError, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt, Status,
     SubscribeOptions, Subscription,
 };
+pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
     Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
     Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,

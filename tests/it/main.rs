@@ -1,5 +1,14 @@
 //! Facts about Tallycast's behaviour, through its public API.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access;
 mod architecture;
+mod engine;
+mod engineio_protocol;
 mod feed;
+mod forge;
+mod socketio_protocol;
+
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../../examples/protocol_echo.rs"]
+mod protocol_echo;

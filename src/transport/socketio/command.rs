@@ -17,20 +17,36 @@ const HISTORY_DEFAULT: usize = 50;
 /// One request. An absent account is the socket's own.
 #[derive(Debug)]
 pub(super) enum Command {
-    Subscribe { account: Option<Account>, options: SubscribeOptions },
-    Unsubscribe { account: Option<Account> },
-    History { account: Option<Account>, before: Option<u64>, limit: usize },
-    Authenticate { token: Box<str> },
+    Subscribe {
+        account: Option<Account>,
+        options: SubscribeOptions,
+    },
+    Unsubscribe {
+        account: Option<Account>,
+    },
+    History {
+        account: Option<Account>,
+        before: Option<u64>,
+        limit: usize,
+    },
+    Authenticate {
+        token: Box<str>,
+    },
 }
 
 impl Command {
     /// Reads `["name", {…}]`.
     pub(super) fn parse(request: &Request) -> Result<Self, Invalid> {
         let Some(text) = &request.text else {
-            return Err(Invalid::new("too_large", "send a request of at most 16 KiB"));
+            return Err(Invalid::new(
+                "too_large",
+                "send a request of at most 16 KiB",
+            ));
         };
         let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| malformed())?;
-        let [name, arguments @ ..] = parts.as_slice() else { return Err(malformed()) };
+        let [name, arguments @ ..] = parts.as_slice() else {
+            return Err(malformed());
+        };
         let name: Cow<'_, str> = serde_json::from_str(name.get()).map_err(|_| malformed())?;
         let argument = match arguments {
             [] => "{}",
@@ -42,7 +58,9 @@ impl Command {
             "subscribe" => read::<Subscribe>(argument)?.check(),
             "unsubscribe" => {
                 let Unsubscribe { account } = read(argument)?;
-                Ok(Self::Unsubscribe { account: parse_account(account)? })
+                Ok(Self::Unsubscribe {
+                    account: parse_account(account)?,
+                })
             }
             "history" => read::<History>(argument)?.check(),
             "authenticate" => {
@@ -82,7 +100,13 @@ impl Handshake {
     }
 
     pub(super) fn into_subscribe(self) -> Result<(Option<Account>, SubscribeOptions), Invalid> {
-        let Self { account, after, mode, recent, .. } = self;
+        let Self {
+            account,
+            after,
+            mode,
+            recent,
+            ..
+        } = self;
         let options = options(after, mode.as_deref(), recent)?;
         Ok((parse_account(account)?, options))
     }
@@ -100,7 +124,10 @@ struct Subscribe {
 impl Subscribe {
     fn check(self) -> Result<Command, Invalid> {
         let options = options(self.after, self.mode.as_deref(), self.recent)?;
-        Ok(Command::Subscribe { account: parse_account(self.account)?, options })
+        Ok(Command::Subscribe {
+            account: parse_account(self.account)?,
+            options,
+        })
     }
 }
 
@@ -127,7 +154,11 @@ impl History {
                 .ok_or_else(|| bad_request("limit is 1 to 200"))
         })?;
         let before = self.before.map(|Count(before)| before);
-        Ok(Command::History { account: parse_account(self.account)?, before, limit })
+        Ok(Command::History {
+            account: parse_account(self.account)?,
+            before,
+            limit,
+        })
     }
 }
 
@@ -188,7 +219,11 @@ fn options(
     })?;
     // A client that has kept nothing yet may well send the empty string.
     let after = after.filter(|after| !after.is_empty());
-    Ok(SubscribeOptions { after, recent, mode })
+    Ok(SubscribeOptions {
+        after,
+        recent,
+        mode,
+    })
 }
 
 fn parse_account(account: Option<String>) -> Result<Option<Account>, Invalid> {
@@ -199,7 +234,9 @@ fn parse_account(account: Option<String>) -> Result<Option<Account>, Invalid> {
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
     // The error's text names the field, and may quote what stands there: a token, perhaps.
     serde_json::from_str(json).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => bad_request("a field is unknown, twice, or of another type"),
+        serde_json::error::Category::Data => {
+            bad_request("a field is unknown, twice, or of another type")
+        }
         _ => malformed(),
     })
 }
@@ -217,7 +254,10 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Command, Invalid> {
-        Command::parse(&Request { text: Some(text.into()), ack: None })
+        Command::parse(&Request {
+            text: Some(text.into()),
+            ack: None,
+        })
     }
 
     fn code(text: &str) -> &'static str {
@@ -233,13 +273,28 @@ mod tests {
         assert_eq!(account.unwrap().as_str(), "a");
         assert_eq!((options.recent, options.mode), (7, Mode::Totals));
         let history = parse(r#"["history",{"before":"9","limit":"3"}]"#).unwrap();
-        assert!(matches!(history, Command::History { before: Some(9), limit: 3, .. }));
+        assert!(matches!(
+            history,
+            Command::History {
+                before: Some(9),
+                limit: 3,
+                ..
+            }
+        ));
     }
 
     #[test]
     fn nothing_is_as_good_as_an_empty_object() {
-        for text in [r#"["subscribe"]"#, r#"["subscribe",null]"#, r#"["subscribe",{"after":""}]"#] {
-            let Ok(Command::Subscribe { account: None, options }) = parse(text) else {
+        for text in [
+            r#"["subscribe"]"#,
+            r#"["subscribe",null]"#,
+            r#"["subscribe",{"after":""}]"#,
+        ] {
+            let Ok(Command::Subscribe {
+                account: None,
+                options,
+            }) = parse(text)
+            else {
                 panic!("{text} is refused");
             };
             assert_eq!(options, SubscribeOptions::default());
@@ -251,18 +306,33 @@ mod tests {
         assert_eq!(code(r#"["__proto__",{}]"#), "unknown_event");
         assert_eq!(code(r#"["",{}]"#), "unknown_event");
         assert_eq!(code(r#"["subscribe",{"acount":"a"}]"#), "bad_request");
-        assert_eq!(code(r#"["subscribe",{"account":"a","account":"b"}]"#), "bad_request");
+        assert_eq!(
+            code(r#"["subscribe",{"account":"a","account":"b"}]"#),
+            "bad_request"
+        );
         assert_eq!(code(r#"["subscribe",{"recent":101}]"#), "bad_request");
         assert_eq!(code(r#"["subscribe",{"recent":-1}]"#), "bad_request");
         assert_eq!(code(r#"["subscribe",{"recent":1e400}]"#), "malformed");
         assert_eq!(code(r#"["subscribe",{"account":"\ud800"}]"#), "malformed");
-        assert_eq!(code(r#"["subscribe",{"account":"a/b"}]"#), "invalid_account");
-        assert_eq!(code(r#"["subscribe",{"_placeholder":true,"num":0}]"#), "bad_request");
+        assert_eq!(
+            code(r#"["subscribe",{"account":"a/b"}]"#),
+            "invalid_account"
+        );
+        assert_eq!(
+            code(r#"["subscribe",{"_placeholder":true,"num":0}]"#),
+            "bad_request"
+        );
         assert_eq!(code(r#"["subscribe",{},{}]"#), "bad_request");
         assert_eq!(code(r#"["history",{"limit":0}]"#), "bad_request");
         assert_eq!(code("[]"), "malformed");
-        assert_eq!(code(&format!(r#"["subscribe",{}"#, "[".repeat(100_000))), "malformed");
-        let long = Request { text: None, ack: None };
+        assert_eq!(
+            code(&format!(r#"["subscribe",{}"#, "[".repeat(100_000))),
+            "malformed"
+        );
+        let long = Request {
+            text: None,
+            ack: None,
+        };
         assert_eq!(Command::parse(&long).unwrap_err().code(), "too_large");
     }
 

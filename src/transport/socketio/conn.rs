@@ -97,7 +97,11 @@ impl Conn {
             reader: None,
             writer: None,
         };
-        Self { state: Mutex::new(state), flow, write_stall }
+        Self {
+            state: Mutex::new(state),
+            flow,
+            write_stall,
+        }
     }
 
     /// For an upgrade whose probe we have answered: the engine's own answer stays inside.
@@ -195,13 +199,18 @@ impl Conn {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics while it holds a connection")
+        self.state
+            .lock()
+            .expect("no code panics while it holds a connection")
     }
 }
 
 impl State {
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
             waker.wake();
         }
     }
@@ -231,13 +240,18 @@ impl State {
                 self.early = Bytes::new();
             }
         } else {
-            let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(())) };
+            let Some(wire) = &mut self.wire else {
+                return Poll::Ready(Ok(()));
+            };
             std::task::ready!(Pin::new(wire).poll_read(cx, buf))?;
         }
         let verdict = self.inbound.take(&buf.filled()[before..]);
         Poll::Ready(verdict.map_err(|code| {
             self.fault = Some(code);
-            io::Error::new(io::ErrorKind::InvalidData, "the client broke the WebSocket protocol")
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the client broke the WebSocket protocol",
+            )
         }))
     }
 

@@ -39,7 +39,9 @@ pub(super) async fn run(sessions: &Arc<Sessions>, period: Duration) {
 
 /// Tells one client, closes its transport, and cuts it if it does not go.
 async fn goodbye(session: Weak<Session>) {
-    let Some(session) = session.upgrade() else { return };
+    let Some(session) = session.upgrade() else {
+        return;
+    };
     session.end(Farewell::Shutdown);
     if session.has_feed() && session.closed_within(FAREWELL_TIMEOUT).await {
         return;

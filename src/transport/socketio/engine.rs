@@ -41,12 +41,14 @@ impl Engine {
 
     /// Waits for packets. Cancel-safe: packets are taken only when they are answered with.
     pub(super) async fn poll(&self, sid: Sid) -> Answer {
-        self.call(polling_request(Method::GET, Some(sid), Bytes::new())).await
+        self.call(polling_request(Method::GET, Some(sid), Bytes::new()))
+            .await
     }
 
     /// Hands packets of the client in.
     pub(super) async fn post(&self, sid: Sid, packets: Bytes) -> Answer {
-        self.call(polling_request(Method::POST, Some(sid), packets)).await
+        self.call(polling_request(Method::POST, Some(sid), packets))
+            .await
     }
 
     /// Ends a polling session, as if its client had asked for it: the engine has no other way.
@@ -78,8 +80,14 @@ impl Engine {
         let Ok(response) = self.0.clone().call(request).await;
         let (parts, body) = response.into_parts();
         match body.collect().await {
-            Ok(body) => Answer { status: parts.status, body: body.to_bytes() },
-            Err(_) => Answer { status: StatusCode::INTERNAL_SERVER_ERROR, body: Bytes::new() },
+            Ok(body) => Answer {
+                status: parts.status,
+                body: body.to_bytes(),
+            },
+            Err(_) => Answer {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                body: Bytes::new(),
+            },
         }
     }
 }

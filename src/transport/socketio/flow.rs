@@ -152,7 +152,8 @@ impl Flow {
 
     /// Waits until another batch of requests may be read. Cancel-safe.
     pub(super) async fn may_read(&self) -> Result<(), Gone> {
-        self.wait_for(|state| state.waiting_requests <= REQUESTS_RESUME).await
+        self.wait_for(|state| state.waiting_requests <= REQUESTS_RESUME)
+            .await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -77,7 +77,9 @@ impl Outbound {
     pub(super) fn step(&mut self, bytes: &[u8]) -> (usize, Option<Passed>) {
         let mut used = 0;
         while !self.header_complete() {
-            let Some(byte) = bytes.get(used) else { return (used, None) };
+            let Some(byte) = bytes.get(used) else {
+                return (used, None);
+            };
             self.header[usize::from(self.header_len)] = *byte;
             self.header_len += 1;
             used += 1;
@@ -320,13 +322,39 @@ mod tests {
     #[test]
     fn broken_client_frames_are_refused_by_their_header() {
         let refuse = |bytes: &[u8]| Inbound::default().take(bytes);
-        assert_eq!(refuse(&server_frame(TEXT, b"x")), Err(CloseCode::Protocol), "unmasked");
-        assert_eq!(refuse(&client_frame(0xc1, b"x")), Err(CloseCode::Protocol), "reserved bit");
-        assert_eq!(refuse(&client_frame(0x83, b"x")), Err(CloseCode::Protocol), "opcode 3");
-        assert_eq!(refuse(&client_frame(0x80, b"x")), Err(CloseCode::Protocol), "no beginning");
-        assert_eq!(refuse(&client_frame(0x09, b"")), Err(CloseCode::Protocol), "half a ping");
-        assert_eq!(refuse(&client_frame(0x89, &[0; 126])), Err(CloseCode::Protocol), "long ping");
-        let huge = [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+        assert_eq!(
+            refuse(&server_frame(TEXT, b"x")),
+            Err(CloseCode::Protocol),
+            "unmasked"
+        );
+        assert_eq!(
+            refuse(&client_frame(0xc1, b"x")),
+            Err(CloseCode::Protocol),
+            "reserved bit"
+        );
+        assert_eq!(
+            refuse(&client_frame(0x83, b"x")),
+            Err(CloseCode::Protocol),
+            "opcode 3"
+        );
+        assert_eq!(
+            refuse(&client_frame(0x80, b"x")),
+            Err(CloseCode::Protocol),
+            "no beginning"
+        );
+        assert_eq!(
+            refuse(&client_frame(0x09, b"")),
+            Err(CloseCode::Protocol),
+            "half a ping"
+        );
+        assert_eq!(
+            refuse(&client_frame(0x89, &[0; 126])),
+            Err(CloseCode::Protocol),
+            "long ping"
+        );
+        let huge = [
+            0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+        ];
         assert_eq!(refuse(&huge), Err(CloseCode::TooLarge));
         assert_eq!(refuse(&client_frame(0x81, &[0; 1000])), Ok(()));
     }
@@ -340,7 +368,12 @@ mod tests {
         assert_eq!(refused, Some(CloseCode::Policy));
 
         let mut tracker = Inbound::default();
-        tracker.take(&client_frame(0x01, &vec![0; MESSAGE_BYTES_MAX])).unwrap();
-        assert_eq!(tracker.take(&client_frame(0x80, b"x")), Err(CloseCode::TooLarge));
+        tracker
+            .take(&client_frame(0x01, &vec![0; MESSAGE_BYTES_MAX]))
+            .unwrap();
+        assert_eq!(
+            tracker.take(&client_frame(0x80, b"x")),
+            Err(CloseCode::TooLarge)
+        );
     }
 }

@@ -40,7 +40,9 @@ impl Front {
                 Ok::<_, Infallible>(response.unwrap_or_else(Refusal::into_response))
             }
         });
-        Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service)
+        Router::new()
+            .route_service("/socket.io", service.clone())
+            .route_service("/socket.io/", service)
     }
 
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
@@ -48,7 +50,11 @@ impl Front {
         if !(self.origins)(&parts.headers) {
             return Err(Refusal::ForeignOrigin);
         }
-        let Opening { carrier, sid, bearer } = Opening::parse(&parts)?;
+        let Opening {
+            carrier,
+            sid,
+            bearer,
+        } = Opening::parse(&parts)?;
         let known = match sid {
             Some(sid) => Some((sid, self.find(sid)?)),
             None => None,
@@ -77,7 +83,12 @@ impl Front {
                             .ok_or(Refusal::TooManySessions)?,
                     ),
                 };
-                upgrade::accept(&self.engine, self.timing, Request::from_parts(parts, body), purpose)
+                upgrade::accept(
+                    &self.engine,
+                    self.timing,
+                    Request::from_parts(parts, body),
+                    purpose,
+                )
             }
         }
     }

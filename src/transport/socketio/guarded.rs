@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
 };
 
@@ -15,22 +15,29 @@ use tokio::{
 
 use super::{
     conn::Conn,
+    farewell::Farewell,
     limits::{CLOSE_GRACE, LINGER_BYTES_MAX},
+    session::Session,
     wire::Wire,
 };
 
 /// A WebSocket's bytes, guarded: a write that makes no progress for the stall time is an error,
 /// and so is a client that does not answer a close frame. Dropping it frees the descriptor.
-#[derive(Debug)]
 pub(super) struct Guarded {
     conn: Arc<Conn>,
+    session: Weak<Session>,
     stall: Option<Pin<Box<Sleep>>>,
     grace: Option<Pin<Box<Sleep>>>,
 }
 
 impl Guarded {
-    pub(super) fn new(conn: Arc<Conn>) -> Self {
-        Self { conn, stall: None, grace: None }
+    pub(super) fn new(conn: Arc<Conn>, session: &Arc<Session>) -> Self {
+        Self {
+            conn,
+            session: Arc::downgrade(session),
+            stall: None,
+            grace: None,
+        }
     }
 
     /// Passes a write's result on, unless it has been pending for too long. The engine awaits a
@@ -48,7 +55,8 @@ impl Guarded {
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
         ready!(stall.as_mut().poll(cx));
         tracing::debug!("a client took nothing for {wait:?}: its connection is cut");
-        metrics::counter!("tallycast_socketio_closed_total", "code" => "slow").increment(1);
+        metrics::counter!("tallycast_socketio_closed_total", "code" => Farewell::Slow.code())
+            .increment(1);
         self.conn.kill();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -62,7 +70,9 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.conn.is_closing() {
-            let grace = this.grace.get_or_insert_with(|| Box::pin(sleep(CLOSE_GRACE)));
+            let grace = this
+                .grace
+                .get_or_insert_with(|| Box::pin(sleep(CLOSE_GRACE)));
             if grace.as_mut().poll(cx).is_ready() {
                 this.conn.kill();
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -101,6 +111,9 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         let lingering = self.conn.take_for_linger();
         self.conn.kill();
+        if let Some(session) = self.session.upgrade() {
+            session.leave();
+        }
         if let (Some(wire), Ok(runtime)) = (lingering, Handle::try_current()) {
             runtime.spawn(timeout(CLOSE_GRACE, linger(wire)));
         }

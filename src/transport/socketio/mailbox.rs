@@ -32,9 +32,13 @@ impl<A: Adapter> FromMessageParts<A> for ToMailbox {
         ack: &Option<i64>,
     ) -> Result<Self, Taken> {
         let session = socket.req_parts().extensions.get::<Arc<Session>>();
-        let Some(session) = session else { return Err(Taken) };
+        let Some(session) = session else {
+            return Err(Taken);
+        };
         // Copied: the text is a slice of a buffer that may be much larger.
-        let text = value.as_str().filter(|text| text.len() <= REQUEST_BYTES_MAX);
+        let text = value
+            .as_str()
+            .filter(|text| text.len() <= REQUEST_BYTES_MAX);
         let text = text.map(|text| text.as_str().into());
         session.ask(Request { text, ack: *ack });
         Err(Taken)

@@ -6,9 +6,12 @@
 //! handle that we keep. The feed's namespace reads requests from one [`mailbox`] and writes as
 //! much as the [`flow`] allows.
 
+mod answer;
+mod command;
 mod conn;
 mod drain;
 mod engine;
+mod expiry;
 mod farewell;
 mod flow;
 mod frame;
@@ -16,13 +19,16 @@ mod front;
 mod guarded;
 mod limits;
 mod mailbox;
+mod namespace;
 mod opening;
+mod outlet;
 mod polling;
 mod probe;
 mod refusal;
 mod session;
 mod sessions;
 mod upgrade;
+mod watcher;
 mod wire;
 
 use std::{sync::Arc, time::Duration};
@@ -30,6 +36,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
+use crate::{access::Authorize, feed::Feed};
 use engine::{Elsewhere, Engine};
 use front::Front;
 use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, READ_BYTES};
@@ -58,7 +65,12 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub(crate) fn new(options: Options) -> Self {
-        let Options { timing, attachments_max, sessions_max, origins } = options;
+        let Options {
+            timing,
+            attachments_max,
+            sessions_max,
+            origins,
+        } = options;
         let parser = ParserConfig::common()
             .max_incoming_binaries(attachments_max)
             .max_incoming_binary_buf_size(MESSAGE_BYTES_MAX)
@@ -80,7 +92,20 @@ impl Transport {
         io.ns("/", async || {});
         let engine = Engine::new(service);
         let sessions = Arc::new(Sessions::new(sessions_max));
-        Self { io, front: Front { engine, sessions, timing, origins } }
+        Self {
+            io,
+            front: Front {
+                engine,
+                sessions,
+                timing,
+                origins,
+            },
+        }
+    }
+
+    /// Opens the namespace `/feed`.
+    pub(crate) fn open_feed(&self, feed: Feed, access: Arc<dyn Authorize>) {
+        namespace::open(&self.io, namespace::Room { feed, access });
     }
 
     /// `/socket.io` and `/socket.io/`, to be merged or nested.

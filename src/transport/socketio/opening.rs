@@ -32,14 +32,23 @@ impl Opening {
         if query.version.as_deref() != Some("4") {
             return Err(Refusal::UnsupportedProtocol);
         }
-        let sid = query.sid.map(|sid| sid.parse().map_err(|_| Refusal::UnknownSession));
+        let sid = query
+            .sid
+            .map(|sid| sid.parse().map_err(|_| Refusal::UnknownSession));
         let sid = sid.transpose()?;
         check_method(&parts.method, carrier, sid.is_some())?;
         let bearer = bearer(&parts.headers).or(query.ticket.map(String::into_boxed_str));
-        if bearer.as_ref().is_some_and(|token| token.len() > TOKEN_BYTES_MAX) {
+        if bearer
+            .as_ref()
+            .is_some_and(|token| token.len() > TOKEN_BYTES_MAX)
+        {
             return Err(Refusal::BadRequest);
         }
-        Ok(Self { carrier, sid, bearer })
+        Ok(Self {
+            carrier,
+            sid,
+            bearer,
+        })
     }
 }
 
@@ -63,8 +72,8 @@ struct QueryParts {
 
 impl QueryParts {
     fn parse(uri: &Uri) -> Result<Self, Refusal> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|_| Refusal::BadRequest)?;
+        let Query(pairs) =
+            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Refusal::BadRequest)?;
         let mut parts = Self::default();
         for (key, value) in pairs {
             let field = match key.as_str() {
@@ -85,7 +94,9 @@ impl QueryParts {
 fn bearer(headers: &HeaderMap) -> Option<Box<str>> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().into())
 }
 
 #[cfg(test)]
@@ -109,11 +120,26 @@ mod tests {
         assert_eq!(get("EIO=4&transport=polling"), None);
         assert_eq!(get("EIO=4"), Some(Refusal::UnknownTransport));
         assert_eq!(get("EIO=4&transport=grpc"), Some(Refusal::UnknownTransport));
-        assert_eq!(get("EIO=3&transport=polling"), Some(Refusal::UnsupportedProtocol));
-        assert_eq!(get("transport=websocket"), Some(Refusal::UnsupportedProtocol));
-        assert_eq!(get("EIO=4&transport=polling&sid=x"), Some(Refusal::UnknownSession));
-        assert_eq!(get("EIO=4&EIO=3&transport=polling"), Some(Refusal::BadRequest));
-        assert_eq!(get("EIO=4&transport=polling&sid=&sid="), Some(Refusal::BadRequest));
+        assert_eq!(
+            get("EIO=3&transport=polling"),
+            Some(Refusal::UnsupportedProtocol)
+        );
+        assert_eq!(
+            get("transport=websocket"),
+            Some(Refusal::UnsupportedProtocol)
+        );
+        assert_eq!(
+            get("EIO=4&transport=polling&sid=x"),
+            Some(Refusal::UnknownSession)
+        );
+        assert_eq!(
+            get("EIO=4&EIO=3&transport=polling"),
+            Some(Refusal::BadRequest)
+        );
+        assert_eq!(
+            get("EIO=4&transport=polling&sid=&sid="),
+            Some(Refusal::BadRequest)
+        );
         let post = |query| refusal(Method::POST, query);
         assert_eq!(post("EIO=4&transport=polling"), Some(Refusal::BadMethod));
         let session = "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAHs";

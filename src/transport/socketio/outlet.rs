@@ -13,8 +13,10 @@ use socketioxide::{
 
 use super::{flow::Gone, session::Session};
 
-/// `42/feed,[` … `]` and the like: what a packet adds to its payload, at most.
-const PACKET_BYTES: usize = 32;
+/// What an event adds to its name and payload: `42/feed,["name",payload]`.
+const EVENT_BYTES: usize = 13;
+/// What an ack adds to its number and payload: `43/feed,7[payload]`.
+const ACK_BYTES: usize = 10;
 
 /// Writes to one socket, in the order of its calls.
 pub(super) struct Outlet {
@@ -37,19 +39,20 @@ impl Outlet {
 
     /// Emits an event as soon as there is room for it. Cancel-safe: it is emitted, or it is not.
     pub(super) async fn emit(&self, event: &str, payload: &RawValue) -> Result<(), Gone> {
-        let bytes = payload.get().len() + event.len() + PACKET_BYTES;
+        let bytes = payload.get().len() + event.len() + EVENT_BYTES;
         self.send(bytes, || self.socket.emit(event, payload)).await
     }
 
     /// Answers a request as soon as there is room. Cancel-safe.
     pub(super) async fn acknowledge(&self, ack: i64, answer: &RawValue) -> Result<(), Gone> {
-        let bytes = answer.get().len() + PACKET_BYTES;
+        let digits = ack.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let bytes = answer.get().len() + digits + ACK_BYTES;
         self.send(bytes, || self.ack_sender(ack).send(answer)).await
     }
 
     /// Emits an event if it fits just now, as a last word.
     pub(super) fn emit_now(&self, event: &str, payload: &RawValue) {
-        let bytes = payload.get().len() + event.len() + PACKET_BYTES;
+        let bytes = payload.get().len() + event.len() + EVENT_BYTES;
         // Nothing is owed: a client that does not get it finds out by the close.
         let _: Result<(), SendError> = self.count(bytes, || self.socket.emit(event, payload));
     }

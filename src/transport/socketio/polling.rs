@@ -29,7 +29,9 @@ pub(super) async fn open(
     sessions: &Arc<Sessions>,
     bearer: Option<Box<str>>,
 ) -> Result<Response<Body>, Refusal> {
-    let session = sessions.open(engine, bearer).ok_or(Refusal::TooManySessions)?;
+    let session = sessions
+        .open(engine, bearer)
+        .ok_or(Refusal::TooManySessions)?;
     let answer = engine.open_polling(&session).await;
     if let Some(sid) = sid_of(&answer.body) {
         sessions.name(&session, sid);
@@ -87,7 +89,10 @@ pub(super) async fn post(
             return Err(refused(&answer));
         }
     }
-    Ok(respond(Answer { status: StatusCode::OK, body: Bytes::from_static(b"ok") }))
+    Ok(respond(Answer {
+        status: StatusCode::OK,
+        body: Bytes::from_static(b"ok"),
+    }))
 }
 
 /// Reads a body of at most the payload limit, whatever it declared, and not for ever.
@@ -123,7 +128,10 @@ fn respond(answer: Answer) -> Response<Body> {
 }
 
 fn noop() -> Answer {
-    Answer { status: StatusCode::OK, body: Bytes::from_static(NOOP) }
+    Answer {
+        status: StatusCode::OK,
+        body: Bytes::from_static(NOOP),
+    }
 }
 
 fn packets(body: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -160,7 +168,10 @@ mod tests {
     #[test]
     fn the_first_ping_leaves_the_other_packets_alone() {
         assert_eq!(without_ping(b"2").as_ref(), b"");
-        assert_eq!(without_ping(b"40{}\x1e2\x1e42[\"2\"]").as_ref(), b"40{}\x1e42[\"2\"]");
+        assert_eq!(
+            without_ping(b"40{}\x1e2\x1e42[\"2\"]").as_ref(),
+            b"40{}\x1e42[\"2\"]"
+        );
     }
 
     #[test]

@@ -62,14 +62,26 @@ enum Wanted {
 
 /// Whether `bytes` begin with a client's frame of just this text.
 fn wanted(bytes: &[u8], text: &[u8]) -> Wanted {
-    let expected = [TEXT_FINAL, MASKED | u8::try_from(text.len()).expect("a probe is short")];
+    let expected = [
+        TEXT_FINAL,
+        MASKED | u8::try_from(text.len()).expect("a probe is short"),
+    ];
     if !expected.starts_with(&bytes[..bytes.len().min(2)]) {
         return Wanted::No;
     }
-    let Some(frame) = bytes.get(..HEADER_BYTES + text.len()) else { return Wanted::Incomplete };
+    let Some(frame) = bytes.get(..HEADER_BYTES + text.len()) else {
+        return Wanted::Incomplete;
+    };
     let (mask, payload) = frame[2..].split_at(4);
-    let plain = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
-    if plain.eq(text.iter().copied()) { Wanted::Yes(frame.len()) } else { Wanted::No }
+    let plain = payload
+        .iter()
+        .zip(mask.iter().cycle())
+        .map(|(byte, mask)| byte ^ mask);
+    if plain.eq(text.iter().copied()) {
+        Wanted::Yes(frame.len())
+    } else {
+        Wanted::No
+    }
 }
 
 #[cfg(test)]

@@ -20,11 +20,13 @@ use super::{
     frame::CloseCode,
     limits::{POLL_RELEASE, REFUSALS_MAX, REQUESTS_MAX},
     mailbox::Request,
+    namespace::Admission,
     sessions::{Number, Sessions},
 };
 
 /// A session lives as long as the engine keeps the request that opened it: there it is put as an
-/// extension, and whoever handles a socket finds it there. The registry only knows it weakly.
+/// extension, and whoever handles a socket finds it there. The registry only knows it weakly, and
+/// forgets it as soon as its WebSocket is gone.
 pub(super) struct Session {
     number: Number,
     registry: Arc<Sessions>,
@@ -35,6 +37,7 @@ pub(super) struct Session {
     sid: OnceLock<Sid>,
     conn: OnceLock<Arc<Conn>>,
     mailbox: Mutex<Option<mpsc::Sender<Request>>>,
+    admission: Mutex<Option<Admission>>,
     refusals: AtomicU32,
     /// While a client probes a WebSocket; also what keeps a second one away.
     probing: watch::Sender<bool>,
@@ -59,16 +62,13 @@ impl Session {
             sid: OnceLock::new(),
             conn: OnceLock::new(),
             mailbox: Mutex::new(None),
+            admission: Mutex::new(None),
             refusals: AtomicU32::new(0),
             probing: watch::Sender::new(false),
             first_ping: AtomicBool::new(true),
             farewell: OnceLock::new(),
             ending: CancellationToken::new(),
         }
-    }
-
-    pub(super) fn number(&self) -> Number {
-        self.number
     }
 
     pub(super) fn sid(&self) -> Option<Sid> {
@@ -94,7 +94,9 @@ impl Session {
         if self.conn.get().is_some() {
             return None;
         }
-        let free = self.probing.send_if_modified(|probing| !std::mem::replace(probing, true));
+        let free = self
+            .probing
+            .send_if_modified(|probing| !std::mem::replace(probing, true));
         free.then(|| Probe(Arc::clone(self)))
     }
 
@@ -119,7 +121,10 @@ impl Session {
     /// Opens the mailbox of the session's feed socket, in place of an earlier one.
     pub(super) fn open_mailbox(&self) -> mpsc::Receiver<Request> {
         let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
-        *self.mailbox.lock().expect("no code panics with the mailbox") = Some(sender);
+        *self
+            .mailbox
+            .lock()
+            .expect("no code panics with the mailbox") = Some(sender);
         self.flow.forget_requests();
         receiver
     }
@@ -127,7 +132,11 @@ impl Session {
     /// Puts a request into the mailbox; one that does not fit ends the session, since reading
     /// pauses long before that.
     pub(super) fn ask(&self, request: Request) {
-        let mailbox = self.mailbox.lock().expect("no code panics with the mailbox").clone();
+        let mailbox = self
+            .mailbox
+            .lock()
+            .expect("no code panics with the mailbox")
+            .clone();
         let Some(mailbox) = mailbox else { return };
         self.flow.request_waits();
         if mailbox.try_send(request).is_err() {
@@ -142,6 +151,21 @@ impl Session {
         {
             conn.wake_reader();
         }
+    }
+
+    /// Keeps what a socket was admitted with until its CONNECT is answered.
+    pub(super) fn admit(&self, admission: Admission) {
+        *self
+            .admission
+            .lock()
+            .expect("no code panics with an admission") = Some(admission);
+    }
+
+    pub(super) fn take_admission(&self) -> Option<Admission> {
+        self.admission
+            .lock()
+            .expect("no code panics with an admission")
+            .take()
     }
 
     /// Counts a refused CONNECT; too many end the session.
@@ -160,12 +184,18 @@ impl Session {
     /// Resolves with the reason once the session shall end. Cancel-safe.
     pub(super) async fn ending(&self) -> Farewell {
         self.ending.cancelled().await;
-        *self.farewell.get().expect("the reason is set before the token is cancelled")
+        *self
+            .farewell
+            .get()
+            .expect("the reason is set before the token is cancelled")
     }
 
     /// Whether a feed socket is there to say goodbye.
     pub(super) fn has_feed(&self) -> bool {
-        let mailbox = self.mailbox.lock().expect("no code panics with the mailbox");
+        let mailbox = self
+            .mailbox
+            .lock()
+            .expect("no code panics with the mailbox");
         mailbox.as_ref().is_some_and(|mailbox| !mailbox.is_closed())
     }
 
@@ -175,7 +205,7 @@ impl Session {
             conn.close(code);
         } else if let Some(sid) = self.sid() {
             self.engine.close(sid);
-            self.flow.end();
+            self.leave();
         }
     }
 
@@ -191,12 +221,17 @@ impl Session {
     pub(super) async fn closed_within(&self, limit: Duration) -> bool {
         tokio::time::timeout(limit, self.flow.gone()).await.is_ok()
     }
+
+    /// The session is over, although the engine may remember it a little longer.
+    pub(super) fn leave(&self) {
+        self.flow.end();
+        self.registry.forget(self.number, self.sid());
+    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.flow.end();
-        self.registry.forget(self.number, self.sid());
+        self.leave();
     }
 }
 

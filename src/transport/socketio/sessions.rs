@@ -29,7 +29,10 @@ struct State {
 
 impl Sessions {
     pub(super) fn new(sessions_max: usize) -> Self {
-        Self { state: Mutex::default(), sessions_max }
+        Self {
+            state: Mutex::default(),
+            sessions_max,
+        }
     }
 
     /// Registers a new session; `None` if there are too many, or the server is going away.
@@ -82,7 +85,9 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics while it holds the registry")
+        self.state
+            .lock()
+            .expect("no code panics while it holds the registry")
     }
 }
 

@@ -36,11 +36,16 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     if !wants(header::CONNECTION, "upgrade") || !wants(header::UPGRADE, "websocket") {
         return Err(Refusal::BadRequest);
     }
-    match headers.get(header::SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes) {
+    match headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .map(HeaderValue::as_bytes)
+    {
         Some(b"13") => {}
         _ => return Err(Refusal::WebSocketVersion),
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadRequest)?;
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .ok_or(Refusal::BadRequest)?;
     match STANDARD.decode(key) {
         Ok(key) if key.len() == KEY_BYTES => Ok(()),
         _ => Err(Refusal::BadRequest),
@@ -54,10 +59,16 @@ pub(super) fn accept(
     mut request: Request<Body>,
     purpose: Purpose,
 ) -> Result<Response<Body>, Refusal> {
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadRequest)?;
+    let key = request
+        .headers()
+        .get(header::SEC_WEBSOCKET_KEY)
+        .ok_or(Refusal::BadRequest)?;
     let answer = switching_protocols(key);
     // Absent where the connection cannot be taken over (HTTP/2, a test without a socket).
-    let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::BadRequest)?;
+    let upgrade = request
+        .extensions_mut()
+        .remove::<OnUpgrade>()
+        .ok_or(Refusal::BadRequest)?;
     drop(request);
     let engine = engine.clone();
     // Owned by nobody but short: it ends when the engine has the stream, or after two timeouts.
@@ -90,7 +101,9 @@ async fn upgrade_session(
 ) {
     let session = Arc::clone(probe.session());
     let probing = probe::run(&mut wire, early);
-    let Ok(Some(seen)) = tokio::time::timeout(UPGRADE_TIMEOUT, probing).await else { return };
+    let Ok(Some(seen)) = tokio::time::timeout(UPGRADE_TIMEOUT, probing).await else {
+        return;
+    };
     let Some(sid) = session.sid() else { return };
     let conn = Conn::new(wire, seen, Arc::clone(&session.flow), timing.write_stall);
     let mut conn = conn.swallow(probe::ANSWER.len());
@@ -108,11 +121,14 @@ fn serve(
 ) {
     let conn = Arc::new(conn);
     session.set_conn(Arc::clone(&conn));
-    engine.serve_websocket(Guarded::new(conn), session, sid);
+    engine.serve_websocket(Guarded::new(conn, session), session, sid);
 }
 
 fn switching_protocols(key: &HeaderValue) -> Response<Body> {
-    let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(ACCEPT_GUID).finalize();
+    let digest = Sha1::new()
+        .chain_update(key.as_bytes())
+        .chain_update(ACCEPT_GUID)
+        .finalize();
     let accept = HeaderValue::try_from(STANDARD.encode(digest)).expect("base64 is ASCII");
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -125,7 +141,10 @@ fn switching_protocols(key: &HeaderValue) -> Response<Body> {
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
     let values = headers.get_all(name);
-    let mut tokens = values.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let mut tokens = values
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
     tokens.any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
