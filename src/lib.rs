@@ -4,8 +4,10 @@ mod access;
 pub mod api;
 mod domain;
 mod feed;
+mod hub;
 mod ledger;
 mod serve;
+mod transport;
 
 pub use access::{
     Accounts, Authorize, Authorizing, Denied, Grant, Jwt, KeyError, Origins, Scope, Scopes, Signer,
@@ -18,6 +20,7 @@ pub use feed::{
     AppendError, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt, Status,
     SubscribeOptions, Subscription,
 };
+pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
     Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
     Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,

@@ -4,6 +4,8 @@
 mod access;
 mod architecture;
 mod cloudevents;
+mod engine;
+mod engineio_protocol;
 mod failing;
 mod feed;
 mod feeds;
@@ -15,3 +17,8 @@ mod origins;
 mod profiles;
 mod serve;
 mod server;
+mod socketio_protocol;
+
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../../examples/protocol_echo.rs"]
+mod protocol_echo;
