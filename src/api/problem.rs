@@ -7,7 +7,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::{access::Denied, domain::Invalid, ledger::Unavailable};
+use crate::{access::Denied, domain::Invalid, feed::AppendError, ledger::Unavailable};
 
 /// After how many seconds to try again, where we refuse for our own reasons: long enough for a disk to
 /// be freed a little or a server to restart, short enough for a customer who waits.
@@ -137,6 +137,22 @@ impl From<Denied> for Problem {
             denied.code(),
             "pages of this origin may not call; the server's allowed_origins names those that may",
         )
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict(refused) | AppendError::Rejected(refused) => refused.into(),
+            AppendError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl IntoResponse for AppendError {
+    /// The answer that `POST /v1/events` gives, so that a host's handler can return it as it is.
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
     }
 }
 
