@@ -13,6 +13,7 @@ mod forge;
 mod fuzz;
 mod health;
 mod ingest;
+mod logs;
 mod origins;
 mod profiles;
 mod serve;
