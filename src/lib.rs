@@ -1,7 +1,7 @@
 //! A Socket.IO-compatible real-time server that pushes each customer's live consumption to their app.
 
 mod access;
-pub mod api;
+mod api;
 mod domain;
 mod feed;
 mod hub;
