@@ -7,7 +7,12 @@ mod engine;
 mod engineio_protocol;
 mod feed;
 mod forge;
+mod socketio_bad_input;
+mod socketio_embedding;
+mod socketio_feed;
+mod socketio_load;
 mod socketio_protocol;
+mod watching;
 
 #[allow(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]
