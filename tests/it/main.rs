@@ -18,7 +18,12 @@ mod origins;
 mod profiles;
 mod serve;
 mod server;
+mod socketio_bad_input;
+mod socketio_embedding;
+mod socketio_feed;
+mod socketio_load;
 mod socketio_protocol;
+mod watching;
 
 #[allow(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]

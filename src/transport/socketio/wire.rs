@@ -28,7 +28,11 @@ impl Wire {
         match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => {
                 let early = Bytes::copy_from_slice(&parts.read_buf);
-                (Self::Tcp(parts.io.into_inner()), early)
+                let tcp = parts.io.into_inner();
+                // A push must not wait for the acknowledgement of the one before. Where it cannot
+                // be had, pushes are late and still right.
+                let _: io::Result<()> = tcp.set_nodelay(true);
+                (Self::Tcp(tcp), early)
             }
             Err(upgraded) => (Self::Other(TokioIo::new(upgraded)), Bytes::new()),
         }
