@@ -18,10 +18,7 @@ use socketioxide::{
     SocketIo,
     extract::{AckSender, Data, SocketRef},
 };
-use tallycast::{
-    Hub, HubBuilder, Memory,
-    access::{Authorize, Authorizing, Denied},
-};
+use tallycast::{Authorize, Authorizing, Denied, Hub, HubBuilder, Memory};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::{Authorize, Origins},
+    api::{self, Admin, Api},
     feed::Feed,
     ledger::{Ledger, LedgerError},
     transport::socketio::{Options, Timing, Transport},
@@ -19,10 +20,9 @@ const SESSIONS_MAX: usize = 200_000;
 /// The assembled server. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
-    feed: Feed,
+    api: Api,
     transport: Transport,
     closing: CancellationToken,
-    origins: Origins,
 }
 
 impl Hub {
@@ -43,15 +43,26 @@ impl Hub {
     /// Merge it into a host's router or nest it under a prefix; it has no fallback.
     pub fn router(&self) -> Router {
         let socket_io = self.transport.router();
-        match self.origins.cors() {
+        let socket_io = match self.api.origins.cors() {
             Some(cors) => socket_io.layer(cors),
             None => socket_io,
-        }
+        };
+        api::router(self.api.clone()).merge(socket_io)
+    }
+
+    /// The routes of a second listener that the public does not reach: `/health/live`,
+    /// `/health/ready`, and `/metrics` with what `metrics` gives, in the text format of Prometheus.
+    ///
+    /// The hub records through the `metrics` facade; install a recorder, such as
+    /// `metrics-exporter-prometheus`, and hand its rendering in.
+    pub fn admin_router(&self, metrics: impl Fn() -> String + Send + Sync + 'static) -> Router {
+        let admin = Admin::new(self.feed()).with_closing(self.closing.clone());
+        api::admin_router(admin.with_metrics(metrics))
     }
 
     /// The handle for appending, reading and following: the same that the hub uses.
     pub fn feed(&self) -> Feed {
-        self.feed.clone()
+        self.api.feed.clone()
     }
 
     /// The engine, for a host's own namespaces, events and rooms.
@@ -77,7 +88,7 @@ impl Hub {
     /// Resolves when the ledger has failed: the outcome of a commit is unknown and nothing more
     /// is recorded until the process starts anew. Cancel-safe.
     pub async fn failed(&self) {
-        self.feed.failed().await;
+        self.api.feed.failed().await;
     }
 }
 
@@ -163,13 +174,13 @@ impl HubBuilder {
             sessions_max: self.sessions_max,
             origins: Arc::new(move |headers| origins.check(headers).is_ok()),
         });
-        transport.open_feed(feed.clone(), access);
+        transport.open_feed(feed.clone(), access.clone());
         let closing = CancellationToken::new();
+        let api = Api::new(feed, access).with_origins(self.origins);
         Ok(Hub {
-            feed,
+            api: api.with_closing(closing.clone()),
             transport,
             closing,
-            origins: self.origins,
         })
     }
 }

@@ -11,10 +11,7 @@ pub type Authorizing<'a> = Pin<Box<dyn Future<Output = Result<Grant, Denied>> + 
 /// by sessions, API keys or a question to another service.
 ///
 /// ```
-/// use tallycast::{
-///     Account,
-///     access::{Accounts, Authorize, Authorizing, Denied, Grant, Scope},
-/// };
+/// use tallycast::{Account, Accounts, Authorize, Authorizing, Denied, Grant, Scope};
 ///
 /// struct DoorKey;
 ///

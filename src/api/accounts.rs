@@ -14,11 +14,11 @@ use super::{
     Api, Caller, Problem, body,
     caller::Named,
     etag::{etag, has_already, tags},
+    query::{Asked, Nothing},
 };
 use crate::{
     access::Scope,
-    domain::{Account, Profile, ProfileChange},
-    feed::ProfileError,
+    domain::{Account, Profile, ProfileChange, from_object},
 };
 
 /// The most bytes of a profile: a name, a time zone, and room for what is to come.
@@ -36,6 +36,7 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Named(account): Named,
+    Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
@@ -53,19 +54,20 @@ pub(super) async fn replace(
     State(api): State<Api>,
     caller: Caller,
     Named(account): Named,
+    Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Admin, &account)?;
     let json = body::read_json(&headers, body, PROFILE_BYTES_MAX).await?;
-    let mut change: ProfileChange = serde_json::from_slice(&json).map_err(|error| {
+    let mut change: ProfileChange = from_object(&json).map_err(|error| {
         Problem::bad_request(
             "invalid_profile",
             format!("the body is no profile: {error}"),
         )
     })?;
     change.if_revision = expected_revision(&headers)?;
-    let profile = api.feed.set_profile(&account, change).await?;
+    let profile = api.feed.set_profile(&account, change).await??;
     Ok(show(&account, &profile))
 }
 
@@ -92,14 +94,5 @@ fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
             .and_then(|revision| revision.parse().ok())
             .map(Some)
             .ok_or_else(Problem::edited_meanwhile),
-    }
-}
-
-impl From<ProfileError> for Problem {
-    fn from(error: ProfileError) -> Self {
-        match error {
-            ProfileError::Invalid(invalid) => invalid.into(),
-            ProfileError::Unavailable(unavailable) => unavailable.into(),
-        }
     }
 }

@@ -36,12 +36,10 @@ const GZIP_BYTES_FREE: usize = 64 * 1024;
 const INLINE_BYTES_MAX: usize = 128 * 1024;
 
 /// What a body reports, each event by itself: a bad one does not keep the others from being recorded.
-#[derive(Debug)]
-pub(super) enum Reported {
-    /// One event, answered by a status.
-    One(Result<Event, Invalid>),
-    /// Any number of them, answered by a list.
-    Many(Vec<Result<Event, Invalid>>),
+pub(super) struct Reported {
+    pub(super) events: Vec<Result<Event, Invalid>>,
+    /// Whether it is one event, to be answered by a status, and not a batch, to be answered by a list.
+    pub(super) is_single: bool,
 }
 
 /// Reads the whole body, so that nothing is recorded of one that breaks off.
@@ -56,7 +54,13 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Reported, Pr
         let bytes = if gzipped { gunzip(&bytes)? } else { bytes };
         parse(&form, &bytes)
     });
-    parsing.await.unwrap_or_else(|_| Err(Problem::closing()))
+    match parsing.await {
+        Ok(parsed) => parsed,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Problem::closing()),
+        },
+    }
 }
 
 /// Reads a body that is one JSON document of at most `bytes_max`, and not compressed.
@@ -80,11 +84,11 @@ enum Form {
     Json,
     /// An object a line.
     Lines,
-    /// One CloudEvent, all of it in the body.
+    /// One `CloudEvent`, all of it in the body.
     CloudEvent,
     /// An array of those.
     CloudEvents,
-    /// One CloudEvent, of which the body is the data.
+    /// One `CloudEvent`, of which the body is the data.
     CloudEventData(Result<cloudevents::Context, Invalid>),
 }
 
@@ -196,13 +200,18 @@ fn parse(form: &Form, bytes: &[u8]) -> Result<Reported, Problem> {
             "empty_body",
             "the body is empty; send an event as JSON",
         )),
-        Form::Json => Ok(Reported::One(Event::from_json(bytes))),
-        Form::CloudEvent => Ok(Reported::One(cloudevents::structured(bytes))),
-        Form::CloudEventData(context) => Ok(Reported::One(
-            context
-                .clone()
-                .and_then(|context| cloudevents::binary(context, bytes)),
-        )),
+        Form::Json => Ok(one(Event::from_json(bytes))),
+        Form::CloudEvent => Ok(one(cloudevents::structured(bytes))),
+        Form::CloudEventData(context) => Ok(one(context
+            .clone()
+            .and_then(|context| cloudevents::binary(context, bytes)))),
+    }
+}
+
+fn one(event: Result<Event, Invalid>) -> Reported {
+    Reported {
+        events: vec![event],
+        is_single: true,
     }
 }
 
@@ -218,7 +227,10 @@ fn many<'a>(
             "a body has at most 1,000 events; send several",
         ));
     }
-    Ok(Reported::Many(events))
+    Ok(Reported {
+        events,
+        is_single: false,
+    })
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

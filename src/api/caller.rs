@@ -1,11 +1,18 @@
+use std::time::Duration;
+
 use axum::extract::{FromRequestParts, Path};
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
+use tokio::time::timeout;
 
 use super::{Api, Problem};
 use crate::{
     access::{Denied, Grant, Scope},
     domain::Account,
 };
+
+/// How long an embedder's `Authorize` may think: longer than a session store needs on a bad day, shorter
+/// than a client waits.
+const AUTHORIZE_MAX: Duration = Duration::from_secs(10);
 
 /// The grant of whoever sent the request. Handlers take it before the body, so that a stranger's body
 /// is not read.
@@ -30,7 +37,8 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?;
-        Ok(Self(api.access.authorize(token).await?))
+        let asked = timeout(AUTHORIZE_MAX, api.access.authorize(token)).await;
+        Ok(Self(asked.map_err(|_| Problem::access_unavailable())??))
     }
 }
 
@@ -61,6 +69,9 @@ impl FromRequestParts<Api> for Named {
                 "the account in the path is not UTF-8 once its percent signs are decoded",
             ));
         };
-        Ok(Self(Account::parse(&name)?))
+        let account = Account::parse(&name);
+        account
+            .map(Self)
+            .map_err(|invalid| Problem::bad_request(invalid.code(), invalid.message().to_owned()))
     }
 }

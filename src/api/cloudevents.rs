@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::{Attributes, Event, Invalid, Reverses, amount_text};
+use crate::domain::{Attributes, Event, Invalid, Reverses, amount_text, from_object};
 
 /// The attributes around the data. Extension attributes are somebody else's and left alone.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,8 +55,8 @@ pub(super) fn structured(json: &[u8]) -> Result<Event, Invalid> {
         data: Option<&'a RawValue>,
     }
     check_size(json)?;
-    let context: Context = serde_json::from_slice(json).map_err(unfit)?;
-    let whole: Whole<'_> = serde_json::from_slice(json).map_err(unfit)?;
+    let context: Context = from_object(json).map_err(unfit)?;
+    let whole: Whole<'_> = from_object(json).map_err(unfit)?;
     let data = whole
         .data
         .ok_or_else(|| invalid("it has no data: amount and unit go there, as a JSON object"))?;
@@ -97,7 +97,7 @@ impl Context {
         let Some(account) = self.subject else {
             return Err(invalid("it has no subject: the account goes there"));
         };
-        let data: Data = serde_json::from_slice(data).map_err(unfit)?;
+        let data: Data = from_object(data).map_err(unfit)?;
         Ok(Event {
             id: self.id,
             source: self.source,

@@ -8,40 +8,36 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::{
-    Api, Caller, Problem,
-    body::{self, Reported},
+    Api, Caller, Problem, body,
     problem::not_found,
+    query::{Asked, Nothing},
 };
 use crate::{
     access::{Grant, Scope},
-    domain::{Account, Event, Invalid, Position},
-    feed::{Outcome, Receipt},
+    domain::{Account, Event, Invalid},
+    feed::Outcome,
 };
 
 /// `POST /v1/events`: records what the body reports, and answers once it is durable.
 pub(super) async fn record(
     State(api): State<Api>,
     Caller(grant): Caller,
+    Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    match body::read(&headers, body).await? {
-        Reported::One(event) => {
-            let event = event.and_then(|event| permit(&grant, event));
-            let outcomes = api.feed.append_all(vec![event]).await?;
-            let outcome = outcomes.into_iter().next();
-            one(outcome.expect("every event has an outcome"))
-        }
-        Reported::Many(events) => {
-            let events = events
-                .into_iter()
-                .map(|event| event.and_then(|event| permit(&grant, event)))
-                .collect();
-            let outcomes = api.feed.append_all(events).await?;
-            let results = outcomes.iter().map(Answer::of).collect();
-            Ok(Json(Answers { results }).into_response())
-        }
+    let reported = body::read(&headers, body).await?;
+    let events = reported
+        .events
+        .into_iter()
+        .map(|event| event.and_then(|event| permit(&grant, event)))
+        .collect();
+    let mut results = api.feed.append_all(events).await?;
+    count(&results);
+    if reported.is_single {
+        return one(results.pop().expect("every event has an outcome"));
     }
+    Ok(Json(Results { results }).into_response())
 }
 
 /// Passes on what the producer may record. An account that is none goes on to be refused as such.
@@ -55,62 +51,27 @@ fn permit(grant: &Grant, event: Event) -> Result<Event, Invalid> {
 }
 
 fn one(outcome: Outcome) -> Result<Response, Problem> {
-    let answer = Answer::of(&outcome);
     match outcome {
-        Outcome::Recorded(_) => Ok((StatusCode::CREATED, Json(answer)).into_response()),
-        Outcome::Duplicate(_) => Ok(Json(answer).into_response()),
+        Outcome::Recorded(receipt) => Ok((StatusCode::CREATED, Json(receipt)).into_response()),
+        Outcome::Duplicate(receipt) => Ok(Json(receipt).into_response()),
         Outcome::Conflict(refused) | Outcome::Rejected(refused) => Err(refused.into()),
     }
 }
 
-#[derive(Serialize)]
-struct Answers<'a> {
-    results: Vec<Answer<'a>>,
-}
-
-/// What became of one event.
-#[derive(Serialize)]
-struct Answer<'a> {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<Position>,
-}
-
-impl<'a> Answer<'a> {
-    fn of(outcome: &'a Outcome) -> Self {
-        let answer = match outcome {
-            Outcome::Recorded(receipt) => Self::receipt("recorded", receipt),
-            Outcome::Duplicate(receipt) => Self::receipt("duplicate", receipt),
-            Outcome::Conflict(refused) => Self::refused("conflict", refused),
-            Outcome::Rejected(refused) => Self::refused("rejected", refused),
+fn count(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        let status = match outcome {
+            Outcome::Recorded(_) => "recorded",
+            Outcome::Duplicate(_) => "duplicate",
+            Outcome::Conflict(_) => "conflict",
+            Outcome::Rejected(_) => "rejected",
         };
-        metrics::counter!("tallycast_events_total", "status" => answer.status).increment(1);
-        answer
+        metrics::counter!("tallycast_events_total", "status" => status).increment(1);
     }
+}
 
-    fn receipt(status: &'static str, receipt: &Receipt) -> Self {
-        Self {
-            status,
-            code: None,
-            message: None,
-            offset: Some(receipt.offset),
-            position: Some(receipt.position),
-        }
-    }
-
-    fn refused(status: &'static str, refused: &'a Invalid) -> Self {
-        Self {
-            status,
-            code: Some(refused.code()),
-            message: Some(refused.message()),
-            offset: None,
-            position: None,
-        }
-    }
+/// What became of the events of a batch, in their order.
+#[derive(Serialize)]
+struct Results {
+    results: Vec<Outcome>,
 }

@@ -27,12 +27,6 @@ use crate::{
 /// The longest that a poll may wait, in seconds: below the 60 after which proxies give up.
 const WAIT_SECONDS_MAX: u64 = 55;
 
-/// The most entries that a snapshot shows.
-const RECENT_MAX: usize = 100;
-
-/// How many it shows unless asked.
-const RECENT_DEFAULT: usize = 20;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Poll {
@@ -46,7 +40,7 @@ impl Poll {
         if self.wait.unwrap_or(0) > WAIT_SECONDS_MAX {
             return Err(query::invalid("wait is 0 to 55 seconds"));
         }
-        if self.recent.unwrap_or(0) > RECENT_MAX {
+        if self.recent.unwrap_or(0) > Feed::RECENT_MAX {
             return Err(query::invalid("recent is 0 to 100 entries"));
         }
         Ok(())
@@ -64,7 +58,7 @@ pub(super) async fn poll(
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
     asked.check()?;
-    let recent = asked.recent.unwrap_or(RECENT_DEFAULT);
+    let recent = asked.recent.unwrap_or(Feed::RECENT_DEFAULT);
     let Some(after) = asked.after else {
         return snapshot(&api.feed, &account, recent, &headers).await;
     };

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Problem;
-use crate::feed::{Feed, Unavailable};
+use crate::{feed::Feed, ledger::Unavailable};
 
 type Render = Arc<dyn Fn() -> String + Send + Sync>;
 

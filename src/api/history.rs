@@ -11,10 +11,7 @@ use super::{
     caller::Named,
     query::{self, Asked},
 };
-use crate::{access::Scope, domain::Position};
-
-/// The most entries of a page.
-const LIMIT_MAX: usize = 200;
+use crate::{access::Scope, domain::Position, feed::Feed};
 
 /// How many entries a page has unless asked.
 const LIMIT_DEFAULT: usize = 50;
@@ -35,7 +32,7 @@ pub(super) async fn entries(
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
     let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
+    if !(1..=Feed::HISTORY_MAX).contains(&limit) {
         return Err(query::invalid("limit is 1 to 200 entries"));
     }
     if page

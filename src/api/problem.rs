@@ -7,7 +7,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::{access::Denied, domain::Invalid, feed::Unavailable};
+use crate::{access::Denied, domain::Invalid, feed::AppendError, ledger::Unavailable};
 
 /// After how many seconds to try again, where we refuse for our own reasons: long enough for a disk to
 /// be freed a little or a server to restart, short enough for a customer who waits.
@@ -66,6 +66,18 @@ impl Problem {
         )
     }
 
+    /// Whoever knows the callers does not answer.
+    pub(super) fn access_unavailable() -> Self {
+        Self {
+            retry: true,
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "access_unavailable",
+                "the token could not be checked right now; send the request again",
+            )
+        }
+    }
+
     /// The hub is closing.
     pub(super) fn closing() -> Self {
         Self::from(Unavailable::Closed)
@@ -93,7 +105,7 @@ impl From<Invalid> for Problem {
     /// What was understood and cannot be taken.
     fn from(invalid: Invalid) -> Self {
         let status = match invalid.code() {
-            "malformed_json" | "invalid_account" => StatusCode::BAD_REQUEST,
+            "malformed_json" => StatusCode::BAD_REQUEST,
             "not_found" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "revision_mismatch" => StatusCode::PRECONDITION_FAILED,
@@ -125,6 +137,22 @@ impl From<Denied> for Problem {
             denied.code(),
             "pages of this origin may not call; the server's allowed_origins names those that may",
         )
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict(refused) | AppendError::Rejected(refused) => refused.into(),
+            AppendError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl IntoResponse for AppendError {
+    /// The answer that `POST /v1/events` gives, so that a host's handler can return it as it is.
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
     }
 }
 

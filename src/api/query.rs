@@ -1,6 +1,6 @@
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Api, Problem};
 
@@ -18,6 +18,11 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
         }
     }
 }
+
+/// The query of a route that takes none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// The refusal of a query that is not what the route takes.
 pub(super) fn invalid(detail: impl Into<String>) -> Problem {

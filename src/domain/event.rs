@@ -185,7 +185,7 @@ impl Event {
         if json.len() > Self::BYTES_MAX {
             return Err(too_large());
         }
-        serde_json::from_slice(json).map_err(|error| {
+        from_object(json).map_err(|error| {
             if error.is_data() {
                 Invalid::new("invalid_event", format!("the event does not fit: {error}"))
             } else {
@@ -197,6 +197,17 @@ impl Event {
     /// Checks every field that can be checked without the ledger.
     pub(crate) fn check(self) -> Result<CheckedEvent, Invalid> {
         CheckedEvent::new(self)
+    }
+}
+
+/// Reads a JSON object. Without this, an array of a struct's fields in their order would do as well.
+pub(crate) fn from_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match json.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(json),
+        _ => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(json)?;
+            Err(serde_json::Error::custom("an object is needed"))
+        }
     }
 }
 

@@ -21,8 +21,9 @@ pub use position::{Epoch, Position, Stamp};
 pub use profile::{Profile, ProfileChange, Zone};
 pub use state::AccountState;
 
+pub(crate) use amount::amount_text;
 pub(crate) use entry::{Entry, EntryHeader};
-pub(crate) use event::CheckedEvent;
+pub(crate) use event::{Attributes, CheckedEvent, from_object};
 pub(crate) use state::Original;
 pub(crate) use time::EventTime;
 pub(crate) use totals::{Pair, Totals};

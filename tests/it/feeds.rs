@@ -205,6 +205,7 @@ async fn odd_queries_are_refused() {
         "/v1/feeds/alice/entries?before=-1",
         "/v1/feeds/alice/entries?before=9007199254740992",
         "/v1/feeds/alice/entries?befor=1",
+        "/v1/accounts/alice?name=Bob",
     ] {
         let refused = answer(server.get(path)).await;
         assert_eq!(refused.refusal(), (400, "invalid_query"), "{path}");
@@ -280,7 +281,7 @@ async fn every_route_wants_a_token_and_refuses_in_the_same_words() {
             Some("Bearer x.y.z"),
             Some("Basic YWxpY2U6"),
             Some(format!("Bearer {expired}").as_str()),
-            Some(format!("{}", bearer(json!({}))).as_str()),
+            Some(bearer(json!({})).as_str()),
         ] {
             let mut request = server.request(method.clone(), path);
             if let Some(value) = authorization {

@@ -77,6 +77,7 @@ async fn bad_items_of_an_array_do_not_keep_the_good_ones() {
         event("1", "alice"),
         event("4", "bob"),
         null,
+        ["9", "", "bob", "consumption", "1", "CNY"],
         { "id": "5", "account": "bob", "amount": "x", "unit": "CNY" },
         { "id": "6", "account": "bob", "amount": "1", "unit": "CNY", "extra": 1 },
         { "id": "7", "account": "bob", "kind": "reversal", "reverses": "gone" },
@@ -93,13 +94,14 @@ async fn bad_items_of_an_array_do_not_keep_the_good_ones() {
             "duplicate",
             "recorded",
             "rejected invalid_event",
+            "rejected invalid_event",
             "rejected invalid_amount",
             "rejected invalid_event",
             "rejected unknown_original",
             "recorded",
         ]
     );
-    assert_eq!(answer.body["results"][10]["offset"], 2);
+    assert_eq!(answer.body["results"][11]["offset"], 2);
     assert_eq!(server.offset("bob").await, 1);
 }
 
@@ -118,7 +120,7 @@ async fn bad_single_events_say_why() {
         ("[1,]", 400, "malformed_json"),
         ("[1] [2]", 400, "malformed_json"),
         (&deep, 400, "malformed_json"),
-        (&deep_value, 400, "malformed_json"),
+        (&deep_value, 422, "invalid_event"),
         ("7", 422, "invalid_event"),
         ("null", 422, "invalid_event"),
         ("{}", 422, "invalid_event"),
@@ -145,7 +147,7 @@ async fn bad_single_events_say_why() {
         ),
         (
             r#"{"id":"1","account":"a/b","amount":"1","unit":"CNY"}"#,
-            400,
+            422,
             "invalid_account",
         ),
         (

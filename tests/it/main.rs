@@ -3,10 +3,21 @@
 
 mod access;
 mod architecture;
+mod cloudevents;
 mod engine;
 mod engineio_protocol;
+mod failing;
 mod feed;
+mod feeds;
 mod forge;
+mod fuzz;
+mod health;
+mod ingest;
+mod logs;
+mod origins;
+mod profiles;
+mod serve;
+mod server;
 mod socketio_bad_input;
 mod socketio_embedding;
 mod socketio_feed;
@@ -14,6 +25,6 @@ mod socketio_load;
 mod socketio_protocol;
 mod watching;
 
-#[allow(dead_code, reason = "its `main` is for people")]
+#[expect(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]
 mod protocol_echo;

@@ -5,7 +5,7 @@ use http::{
     header::{HOST, ORIGIN},
 };
 use reqwest::Method;
-use tallycast::access::Origins;
+use tallycast::Origins;
 
 use super::server::{Server, admin, answer};
 

@@ -5,10 +5,8 @@ use std::{future::IntoFuture, sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tallycast::{
-    Feed,
-    access::{Jwt, Origins},
+    Authorize, Feed, Jwt, Ledger, Memory, Origins,
     api::{Admin, Api, admin_router, router},
-    ledger::Memory,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +19,6 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) admin: String,
-    pub(crate) feed: Feed,
     pub(crate) closing: CancellationToken,
     client: reqwest::Client,
     tasks: Vec<JoinHandle<std::io::Result<()>>>,
@@ -29,23 +26,36 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::with_origins(Origins::default()).await
+        Self::on(&Memory::new()).await
     }
 
     pub(crate) async fn with_origins(origins: Origins) -> Self {
-        let feed = Feed::open(Memory::new()).unwrap();
+        let access = Arc::new(Jwt::hs256(SECRET).unwrap());
+        Self::of(&Memory::new(), access, origins).await
+    }
+
+    pub(crate) async fn on(ledger: &dyn Ledger) -> Self {
+        let access = Arc::new(Jwt::hs256(SECRET).unwrap());
+        Self::of(ledger, access, Origins::default()).await
+    }
+
+    pub(crate) async fn of(
+        ledger: &dyn Ledger,
+        access: Arc<dyn Authorize>,
+        origins: Origins,
+    ) -> Self {
+        let feed = Feed::start(ledger).unwrap();
         let closing = CancellationToken::new();
-        let api = Api::new(feed.clone(), Arc::new(Jwt::hs256(SECRET).unwrap()))
+        let api = Api::new(feed.clone(), access)
             .with_origins(origins)
             .with_closing(closing.clone());
-        let admin = Admin::new(feed.clone())
+        let admin = Admin::new(feed)
             .with_closing(closing.clone())
             .with_metrics(|| "tallycast_up 1\n".to_owned());
         let mut tasks = Vec::new();
         Self {
             address: serve(router(api), &mut tasks).await,
             admin: serve(admin_router(admin), &mut tasks).await,
-            feed,
             closing,
             client: reqwest::Client::new(),
             tasks,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tallycast::access::Origins;
+use tallycast::Origins;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

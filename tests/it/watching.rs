@@ -5,8 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tallycast::{
-    Account, Event, Hub, HubBuilder, Memory,
-    access::{Accounts, Authorize, Authorizing, Denied, Grant, Scope},
+    Account, Accounts, Authorize, Authorizing, Denied, Event, Grant, Hub, HubBuilder, Memory, Scope,
 };
 
 use super::engine::{Host, Ws};
