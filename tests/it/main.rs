@@ -25,6 +25,6 @@ mod socketio_load;
 mod socketio_protocol;
 mod watching;
 
-#[allow(dead_code, reason = "its `main` is for people")]
+#[expect(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]
 mod protocol_echo;

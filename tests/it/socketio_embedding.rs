@@ -20,7 +20,7 @@ fn hosts_own() -> Router {
 async fn a_hub_merges_into_a_router_that_has_a_fallback() {
     let hub = settings().build().await.unwrap();
     let router = hosts_own().merge(hub.router());
-    let host = Host::serve(hub, router, "").await;
+    let host = Host::embed(hub, router, "").await;
     follow_over_both(&host).await;
     let elsewhere = reqwest::get(format!("http://{}/nowhere", host.address))
         .await
@@ -32,7 +32,7 @@ async fn a_hub_merges_into_a_router_that_has_a_fallback() {
 async fn a_hub_nests_under_a_prefix() {
     let hub = settings().build().await.unwrap();
     let router = hosts_own().nest("/live", hub.router());
-    let host = Host::serve(hub, router, "/live").await;
+    let host = Host::embed(hub, router, "/live").await;
     follow_over_both(&host).await;
     let root = format!("http://{}/socket.io/?EIO=4&transport=polling", host.address);
     assert_eq!(
