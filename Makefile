@@ -1,0 +1,61 @@
+# Everything people run here; CI runs the same.
+
+CARGO ?= cargo
+NPM ?= npm
+TOOLS := target/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/bin/cargo-deny
+PAGE := client-demo/dist/index.html
+
+.PHONY: help demo page test test-fast test-clients test-faults setup-tests lint audit bench fault doc clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: $(PAGE) ## real purchases, live, on a page: builds, starts, prints a link
+	$(CARGO) run --locked -- demo $(ARGS)
+
+page: $(PAGE) ## the page alone
+
+$(PAGE): client-demo/package-lock.json $(wildcard client-demo/src/*) client-demo/build.mjs
+	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
+	cd client-demo && $(NPM) ci --no-audit --no-fund && $(NPM) run build
+
+test: setup-tests $(PAGE) test-fast test-clients test-faults ## all tests; installs what they need
+
+test-fast: ## the tests that need nothing but cargo
+	$(CARGO) test --locked
+
+setup-tests: ## what the tests with stock clients need
+	tests/setup.sh
+
+test-clients: ## stock clients in JavaScript, Python and Rust over the real binary
+	$(CARGO) test --locked --test clients
+
+test-faults: ## the scorecard's experiments, short forms
+	$(CARGO) test --locked --test faults
+
+fault: ## the scorecard's experiments, long forms, on the release binary
+	TALLYCAST_FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
+
+lint: $(DENY) ## format, clippy, docs, and what may be in the dependency tree
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	$(DENY) --locked check bans licenses sources
+
+$(DENY):
+	$(CARGO) install --locked --debug --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+
+audit: $(DENY) ## known vulnerabilities; needs the internet, and says so where it has none
+	@$(DENY) --locked check advisories || { echo "audit: not done, or not clean: the lines above say which. It needs the RustSec database from the internet."; exit 1; }
+
+bench: ## figures, beside their peers in the same run
+	$(CARGO) bench --locked
+
+doc: ## the library's documentation
+	$(CARGO) doc --locked --no-deps --open
+
+clean: ## build output
+	$(CARGO) clean

@@ -1,0 +1,411 @@
+//! The main job, measured: events in over HTTP, one event to one watching client, memory, disk.
+//!
+//! `cargo bench --bench main_job` runs the release binary on loopback with its default
+//! configuration and prints figures beside bare SQLite, in the same run. `TALLYCAST_BENCH_ENTRIES`
+//! sets how many entries the ledger grows to (default 1,000,000).
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+const BATCH: usize = 100;
+const ACCOUNTS: usize = 2_357;
+const ROUNDS: usize = 5;
+const ROUND_BATCHES: usize = 200;
+const LATENCY_EVENTS: usize = 2_000;
+const IDLE_CLIENTS: usize = 2_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(measure());
+}
+
+async fn measure() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries: usize = std::env::var("TALLYCAST_BENCH_ENTRIES").map_or(1_000_000, |text| {
+        text.parse().expect("TALLYCAST_BENCH_ENTRIES is a number")
+    });
+    let server = Server::start(folder.path());
+    let client = reqwest::Client::new();
+    println!(
+        "tallycast {}, SQLite {}",
+        env!("CARGO_PKG_VERSION"),
+        rusqlite::version()
+    );
+    println!("memory at rest: {:.1} MiB", server.rss_mib());
+
+    let mut next = 0;
+    ingest(&server, &client, &mut next, ROUND_BATCHES, 1).await;
+    let mut table = Table::default();
+    for _ in 0..ROUNDS {
+        let first = next;
+        let ours = ingest(&server, &client, &mut next, ROUND_BATCHES, 1).await;
+        let bare = bare_sqlite(folder.path(), &rows(&server.ledger, first, next));
+        let parallel = ingest(&server, &client, &mut next, ROUND_BATCHES, 8).await;
+        table.add(ours, parallel, bare);
+    }
+    table.print();
+
+    let mut times = deliver_one_by_one(&server, &client).await;
+    times.sort();
+    println!(
+        "POST to receipt, one watcher: p50 {:.0} µs, p99 {:.0} µs ({LATENCY_EVENTS} events)",
+        micros(percentile(&times, 50)),
+        micros(percentile(&times, 99)),
+    );
+
+    let before = server.rss_kib();
+    let clients = idle_clients(&server).await;
+    let grown = server.rss_kib().saturating_sub(before);
+    println!(
+        "memory per idle watching client: {:.1} KiB ({} clients)",
+        f64::from(u32::try_from(grown).unwrap()) / f64::from(u32::try_from(clients.len()).unwrap()),
+        clients.len(),
+    );
+    drop(clients);
+
+    let cpu = server.cpu_seconds();
+    let start = next;
+    let started = Instant::now();
+    while next < entries {
+        ingest(&server, &client, &mut next, ROUND_BATCHES, 8).await;
+    }
+    if next > start {
+        let million = (next - start) as f64 / 1e6;
+        println!(
+            "grown to {next} entries in {:.0} s, {:.1} CPU s per million events",
+            started.elapsed().as_secs_f64(),
+            (server.cpu_seconds() - cpu) / million,
+        );
+    }
+    println!("memory at {next} entries: {:.1} MiB", server.rss_mib());
+    println!(
+        "disk: {:.0} bytes per entry",
+        disk_bytes(folder.path()) as f64 / next as f64
+    );
+}
+
+/// Rates of the rounds, in events per second.
+#[derive(Default)]
+struct Table {
+    ours: Vec<f64>,
+    parallel: Vec<f64>,
+    bare: Vec<f64>,
+}
+
+impl Table {
+    fn add(&mut self, ours: Duration, parallel: Duration, bare: Duration) {
+        let rate = |time: Duration| (ROUND_BATCHES * BATCH) as f64 / time.as_secs_f64();
+        self.ours.push(rate(ours));
+        self.parallel.push(rate(parallel));
+        self.bare.push(rate(bare));
+    }
+
+    fn print(mut self) {
+        let bare = median(&mut self.bare);
+        println!("durable ingest, batches of {BATCH}, medians of {ROUNDS} interleaved rounds:");
+        println!("  bare rusqlite, same rows      {bare:9.0} events/s");
+        for (name, rates) in [
+            ("over HTTP, 1 connection", &mut self.ours),
+            ("over HTTP, 8 connections", &mut self.parallel),
+        ] {
+            let rate = median(rates);
+            println!("  {name:28} {rate:9.0} events/s, ratio {:.2}", rate / bare);
+        }
+    }
+}
+
+async fn ingest(
+    server: &Server,
+    client: &reqwest::Client,
+    next: &mut usize,
+    batches: usize,
+    connections: usize,
+) -> Duration {
+    let bodies: Vec<String> = (0..batches)
+        .map(|_| {
+            let events: Vec<Value> = (0..BATCH).map(|i| event(*next + i)).collect();
+            *next += BATCH;
+            serde_json::to_string(&events).unwrap()
+        })
+        .collect();
+    let started = Instant::now();
+    let requests = futures_util::stream::iter(bodies).map(|body| async {
+        let answer = client
+            .post(format!("{}/v1/events", server.url))
+            .bearer_auth(&server.token)
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        let results = answer["results"].as_array().unwrap();
+        assert!(
+            results.iter().all(|result| result["status"] == "recorded"),
+            "{answer}"
+        );
+    });
+    requests
+        .buffer_unordered(connections)
+        .collect::<Vec<()>>()
+        .await;
+    started.elapsed()
+}
+
+fn event(number: usize) -> Value {
+    // A fixed stride visits every account once before any comes again, in no obvious order.
+    let account = number * 1_009 % ACCOUNTS;
+    json!({
+        "id": format!("order-{number}"), "source": "shop", "account": format!("customer-{account:05}"),
+        "amount": format!("{}.{:02}", number % 90, number % 100), "unit": "USD",
+        "category": ["food", "music", "books"][number % 3], "description": "A purchase",
+    })
+}
+
+type Row = (i64, i64, String, String, Vec<u8>, i64, String);
+
+/// The rows that these events became, to insert again without Tallycast.
+fn rows(ledger: &Path, first: usize, next: usize) -> Vec<Row> {
+    let connection = Connection::open(ledger).unwrap();
+    let sql = "SELECT account, offset, source, id, fingerprint, happened, json FROM entry
+               WHERE CAST(substr(id, 7) AS INTEGER) BETWEEN ?1 AND ?2";
+    let mut statement = connection.prepare(sql).unwrap();
+    let range = [first, next - 1].map(|n| i64::try_from(n).unwrap());
+    let mut rows: Vec<Row> = statement
+        .query_map(range, |row| {
+            let json = row.get(6)?;
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                json,
+            ))
+        })
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    rows.sort_by_key(|row| row.3[6..].parse::<usize>().unwrap());
+    rows
+}
+
+/// The peer: one connection, one prepared statement, equal transactions, the same durability.
+fn bare_sqlite(folder: &Path, rows: &[Row]) -> Duration {
+    let mut connection = Connection::open(folder.join("bare.db")).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+             CREATE TABLE IF NOT EXISTS entry (
+                account INTEGER NOT NULL, offset INTEGER NOT NULL, source TEXT NOT NULL,
+                id TEXT NOT NULL, fingerprint BLOB NOT NULL, happened INTEGER NOT NULL,
+                json TEXT NOT NULL, PRIMARY KEY (account, offset)) STRICT, WITHOUT ROWID;
+             CREATE UNIQUE INDEX IF NOT EXISTS entry_key ON entry (account, source, id);",
+        )
+        .unwrap();
+    let started = Instant::now();
+    for batch in rows.chunks(BATCH) {
+        let transaction = connection.transaction().unwrap();
+        let sql = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let mut statement = transaction.prepare_cached(sql).unwrap();
+        for (account, offset, source, id, fingerprint, happened, json) in batch {
+            statement
+                .execute((account, offset, source, id, fingerprint, happened, json))
+                .unwrap();
+        }
+        drop(statement);
+        transaction.commit().unwrap();
+    }
+    started.elapsed()
+}
+
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// A watching client on a bare WebSocket: Engine.IO and Socket.IO by hand, to measure the server.
+async fn watch(server: &Server, account: &str) -> Socket {
+    let url = server.url.replace("http", "ws");
+    let url = format!("{url}/socket.io/?EIO=4&transport=websocket");
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let auth = json!({ "token": server.token, "account": account });
+    socket
+        .send(Message::text(format!("40/feed,{auth}")))
+        .await
+        .unwrap();
+    until(&mut socket, "42/feed,[\"live\"").await;
+    socket
+}
+
+async fn until(socket: &mut Socket, prefix: &str) {
+    loop {
+        let message = socket
+            .next()
+            .await
+            .expect("the server keeps the connection")
+            .unwrap();
+        let Ok(text) = message.to_text() else {
+            continue;
+        };
+        if text == "2" {
+            socket.send(Message::text("3")).await.unwrap();
+        } else if text.starts_with(prefix) {
+            return;
+        }
+    }
+}
+
+async fn deliver_one_by_one(server: &Server, client: &reqwest::Client) -> Vec<Duration> {
+    let mut socket = watch(server, "alice").await;
+    let mut times = Vec::with_capacity(LATENCY_EVENTS);
+    for number in 0..LATENCY_EVENTS {
+        let event = json!({
+            "id": format!("timed-{number}"), "account": "alice", "amount": "1.00", "unit": "USD",
+        });
+        let started = Instant::now();
+        let post = client.post(format!("{}/v1/events", server.url));
+        let post = post.bearer_auth(&server.token).json(&event).send();
+        let receipt = until(&mut socket, "42/feed,[\"update\"");
+        let (answer, ()) = tokio::join!(post, async {
+            receipt.await;
+            times.push(started.elapsed());
+        });
+        assert_eq!(answer.unwrap().status(), 201);
+    }
+    times
+}
+
+async fn idle_clients(server: &Server) -> Vec<Socket> {
+    let mut sockets = Vec::with_capacity(IDLE_CLIENTS);
+    for number in 0..IDLE_CLIENTS {
+        sockets.push(watch(server, &format!("customer-{:05}", number % ACCOUNTS)).await);
+    }
+    sockets
+}
+
+/// The release binary, on a ledger of its own.
+struct Server {
+    process: Child,
+    url: String,
+    token: String,
+    ledger: PathBuf,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let secret = folder.join("secret.txt");
+        std::fs::write(&secret, "a secret of at least thirty-two bytes").unwrap();
+        let ledger = folder.join("ledger.db");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tallycast"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
+            .args(["--ledger", &format!("sqlite:{}", ledger.display())])
+            .args(["--jwt-secret-file", secret.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = lines
+            .next()
+            .expect("the server tells where it listens")
+            .unwrap();
+        let address = line.rsplit(' ').next().unwrap();
+        let url = match address.starts_with("http") {
+            true => address.trim_end_matches('/').to_owned(),
+            false => format!("http://{address}"),
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        let token = Command::new(env!("CARGO_BIN_EXE_tallycast"))
+            .args([
+                "token",
+                "--jwt-secret-file",
+                secret.to_str().unwrap(),
+                "--sub",
+                "bench",
+            ])
+            .args(["--ttl", "12h", "--scope", "watch record", "--accounts", "*"])
+            .output()
+            .unwrap();
+        let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+        Self {
+            process,
+            url,
+            token,
+            ledger,
+        }
+    }
+
+    fn rss_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    fn rss_mib(&self) -> f64 {
+        self.rss_kib() as f64 / 1024.0
+    }
+
+    fn cpu_seconds(&self) -> f64 {
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: f64 = fields[11..13]
+            .iter()
+            .map(|field| field.parse::<f64>().unwrap())
+            .sum();
+        ticks / TICKS_PER_SECOND
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn disk_bytes(folder: &Path) -> u64 {
+    let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());
+    size("ledger.db") + size("ledger.db-wal")
+}
+
+fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}

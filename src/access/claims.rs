@@ -1,0 +1,116 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Accounts, Denied, Grant, Scope, Scopes};
+use crate::domain::Account;
+
+/// How far an issuer's clock may be ahead of ours, in seconds, before its `nbf` counts as the future.
+/// `exp` gets no leeway: an expired token is expired.
+const NOT_BEFORE_LEEWAY_SECONDS: u64 = 30;
+
+/// The longest life of a token, in seconds: 100 years. More is a slip (milliseconds for seconds) or
+/// an attack on the arithmetic.
+const LIFE_SECONDS_MAX: u64 = 100 * 366 * 86_400;
+
+/// The most accounts a token may list. Somebody with more needs `"*"`.
+const ACCOUNTS_MAX: usize = 1_000;
+
+/// The claims that we read, each strictly of its type: a number in quotes is refused, not guessed.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Claims {
+    pub(super) sub: String,
+    pub(super) exp: u64,
+    #[serde(default, deserialize_with = "present")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nbf: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) accounts: Option<AccountsClaim>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(super) enum AccountsClaim {
+    Word(String),
+    List(Vec<String>),
+}
+
+impl Claims {
+    /// What these claims grant at `now`.
+    pub(super) fn grant(self, now: Timestamp) -> Result<Grant, Denied> {
+        let expires_at = self.check_times(now)?;
+        if self.sub.is_empty() {
+            return Err(Denied::new("sub is empty"));
+        }
+        let scopes = match &self.scope {
+            Some(words) => Scopes::known_in(words),
+            None => Scope::Watch.into(),
+        };
+        let accounts = match self.accounts {
+            Some(claim) => claim.accounts()?,
+            None => Accounts::list(Account::parse(&self.sub)),
+        };
+        Ok(Grant::new(self.sub, scopes, accounts).expiring_at(expires_at))
+    }
+
+    fn check_times(&self, now: Timestamp) -> Result<Timestamp, Denied> {
+        // A clock before 1970 refuses everything that has an `nbf`, and the lives beyond the bound.
+        let now = u64::try_from(now.as_second()).unwrap_or(0);
+        if self.exp <= now {
+            return Err(Denied::new("it has expired"));
+        }
+        if self.exp - now > LIFE_SECONDS_MAX {
+            return Err(Denied::new(
+                "exp is over 100 years ahead; it is in seconds since 1970",
+            ));
+        }
+        if self
+            .nbf
+            .is_some_and(|nbf| nbf > now + NOT_BEFORE_LEEWAY_SECONDS)
+        {
+            return Err(Denied::new("nbf is in the future"));
+        }
+        let exp = i64::try_from(self.exp).map_err(|_| Denied::new("exp is out of range"))?;
+        Timestamp::from_second(exp).map_err(|_| Denied::new("exp is out of range"))
+    }
+}
+
+impl AccountsClaim {
+    fn accounts(self) -> Result<Accounts, Denied> {
+        let list = match self {
+            Self::Word(word) if word == "*" => return Ok(Accounts::all()),
+            Self::Word(_) => return Err(Denied::new(r#"accounts must be a list or "*""#)),
+            Self::List(list) => list,
+        };
+        if list.len() > ACCOUNTS_MAX {
+            return Err(Denied::new("over 1,000 accounts; use \"*\""));
+        }
+        list.iter()
+            .map(|account| Account::parse(account))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Accounts::list)
+            .map_err(|_| Denied::new("accounts holds something that is no account"))
+    }
+}
+
+impl From<&Accounts> for AccountsClaim {
+    fn from(accounts: &Accounts) -> Self {
+        match accounts.as_list() {
+            Some(list) => Self::List(list.iter().map(|one| one.as_str().to_owned()).collect()),
+            None => Self::Word("*".to_owned()),
+        }
+    }
+}
+
+/// A claim that is there is there: `null` is refused instead of read as absent, since absent means the
+/// default.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}

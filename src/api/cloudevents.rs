@@ -1,0 +1,198 @@
+//! Events in the clothes of `CloudEvents` 1.0: `subject` is the account, `data` holds the rest.
+
+use http::HeaderMap;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::{Attributes, Event, Invalid, Reverses, amount_text, from_object};
+
+/// The attributes around the data. Extension attributes are somebody else's and left alone.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Context {
+    specversion: String,
+    id: String,
+    source: String,
+    r#type: String,
+    #[serde(default)]
+    subject: Option<String>,
+    #[serde(default)]
+    time: Option<String>,
+    #[serde(default)]
+    datacontenttype: Option<String>,
+}
+
+/// What is ours in a `CloudEvent`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    #[serde(default)]
+    amount: Option<Box<RawValue>>,
+    #[serde(default)]
+    unit: Option<String>,
+    #[serde(default)]
+    meter: Option<String>,
+    #[serde(default)]
+    category: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    attributes: Option<Attributes>,
+    #[serde(default)]
+    reverses: Option<Reverses>,
+}
+
+/// Whether the headers hold the attributes of an event, of which the body is the data.
+pub(super) fn is_binary(headers: &HeaderMap) -> bool {
+    headers.contains_key("ce-specversion") || headers.contains_key("ce-id")
+}
+
+/// An event whose body holds all of it.
+pub(super) fn structured(json: &[u8]) -> Result<Event, Invalid> {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+    }
+    check_size(json)?;
+    let context: Context = from_object(json).map_err(unfit)?;
+    let whole: Whole<'_> = from_object(json).map_err(unfit)?;
+    let data = whole
+        .data
+        .ok_or_else(|| invalid("it has no data: amount and unit go there, as a JSON object"))?;
+    context.event(data.get().as_bytes())
+}
+
+/// An event whose attributes came in the headers.
+pub(super) fn binary(context: Context, data: &[u8]) -> Result<Event, Invalid> {
+    check_size(data)?;
+    context.event(data)
+}
+
+impl Context {
+    /// Reads the `ce-` headers.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Invalid> {
+        let required = |name: &str| {
+            attribute(headers, name)?
+                .ok_or_else(|| invalid(&format!("the header ce-{name} is missing")))
+        };
+        Ok(Self {
+            specversion: required("specversion")?,
+            id: required("id")?,
+            source: required("source")?,
+            r#type: required("type")?,
+            subject: attribute(headers, "subject")?,
+            time: attribute(headers, "time")?,
+            datacontenttype: None,
+        })
+    }
+
+    fn event(self, data: &[u8]) -> Result<Event, Invalid> {
+        if self.specversion != "1.0" {
+            return Err(invalid("the only specversion taken is 1.0"));
+        }
+        if !self.has_json() {
+            return Err(invalid("its datacontenttype must be application/json"));
+        }
+        let Some(account) = self.subject else {
+            return Err(invalid("it has no subject: the account goes there"));
+        };
+        let data: Data = from_object(data).map_err(unfit)?;
+        Ok(Event {
+            id: self.id,
+            source: self.source,
+            account,
+            kind: kind_of(&self.r#type),
+            amount: data.amount.as_deref().map(amount_text),
+            unit: data.unit,
+            meter: data.meter,
+            category: data.category,
+            description: data.description,
+            time: self.time,
+            attributes: data.attributes.unwrap_or_default().0,
+            reverses: data.reverses,
+        })
+    }
+
+    fn has_json(&self) -> bool {
+        let Some(media_type) = &self.datacontenttype else {
+            return true;
+        };
+        let essence = media_type.split(';').next().unwrap_or_default();
+        let essence = essence.trim().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    }
+}
+
+fn kind_of(event_type: &str) -> Option<String> {
+    ["adjustment", "reversal"]
+        .into_iter()
+        .find(|kind| {
+            event_type
+                .strip_suffix(kind)
+                .is_some_and(|rest| rest.ends_with('.'))
+        })
+        .map(str::to_owned)
+}
+
+/// One attribute, decoded as the HTTP binding asks (version 1.0.2, section 3.1.3.2): quotes first, then
+/// percent signs, once.
+fn attribute(headers: &HeaderMap, name: &str) -> Result<Option<String>, Invalid> {
+    let mut values = headers.get_all(format!("ce-{name}")).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes());
+    let (Ok(text), None) = (text, values.next()) else {
+        return Err(invalid(&format!(
+            "the header ce-{name} must be there once, in UTF-8"
+        )));
+    };
+    let decoded = percent_decode_str(&unquote(text))
+        .decode_utf8()
+        .map(|text| text.into_owned());
+    decoded.map(Some).map_err(|_| {
+        invalid(&format!(
+            "the header ce-{name} is not UTF-8 once its percent signs are decoded"
+        ))
+    })
+}
+
+/// The inside of a quoted string (RFC 9110, section 5.6.4); anything else as it is.
+fn unquote(text: &str) -> String {
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let Some(quoted) = quoted else {
+        return text.to_owned();
+    };
+    let mut plain = String::with_capacity(quoted.len());
+    let mut signs = quoted.chars();
+    while let Some(sign) = signs.next() {
+        let escaped = if sign == '\\' { signs.next() } else { None };
+        plain.push(escaped.unwrap_or(sign));
+    }
+    plain
+}
+
+fn check_size(json: &[u8]) -> Result<(), Invalid> {
+    if json.len() > Event::BYTES_MAX {
+        return Err(Invalid::new(
+            "event_too_large",
+            "an event has at most 16 KiB as JSON",
+        ));
+    }
+    Ok(())
+}
+
+fn unfit(error: serde_json::Error) -> Invalid {
+    if error.is_data() {
+        invalid(&format!("it does not fit: {error}"))
+    } else {
+        Invalid::new("malformed_json", format!("the event is not JSON: {error}"))
+    }
+}
+
+fn invalid(what: &str) -> Invalid {
+    Invalid::new("invalid_event", format!("of this CloudEvent: {what}"))
+}

@@ -1,0 +1,46 @@
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::header::CACHE_CONTROL;
+use serde::Deserialize;
+
+use super::{
+    Api, Caller, Problem,
+    caller::Named,
+    query::{self, Asked},
+};
+use crate::{access::Scope, domain::Position, feed::Feed};
+
+/// How many entries a page has unless asked.
+const LIMIT_DEFAULT: usize = 50;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/feeds/{account}/entries`: older entries, newest first.
+pub(super) async fn entries(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(account): Named,
+    Asked(page): Asked<Page>,
+) -> Result<Response, Problem> {
+    caller.check(Scope::Watch, &account)?;
+    let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=Feed::HISTORY_MAX).contains(&limit) {
+        return Err(query::invalid("limit is 1 to 200 entries"));
+    }
+    if page
+        .before
+        .is_some_and(|offset| !(1..=Position::OFFSET_MAX).contains(&offset))
+    {
+        return Err(query::invalid("before is an offset: 1 to 2^53 - 1"));
+    }
+    let history = api.feed.history(&account, page.before, limit).await?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(history)).into_response())
+}

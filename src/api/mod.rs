@@ -1,0 +1,102 @@
+//! The HTTP API: handlers that take and give JSON.
+//!
+//! [`router`] holds the public routes under `/v1`, [`admin_router`] those of the second listener: health
+//! and metrics.
+
+mod accounts;
+mod body;
+mod caller;
+mod cloudevents;
+mod etag;
+mod events;
+mod feeds;
+mod health;
+mod history;
+mod problem;
+mod query;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use caller::Caller;
+pub use health::{Admin, admin_router};
+pub(crate) use problem::Problem;
+
+use crate::{
+    access::{Authorize, Origins},
+    feed::Feed,
+};
+
+/// What the handlers of the public routes share. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) feed: Feed,
+    pub(crate) access: Arc<dyn Authorize>,
+    pub(crate) origins: Origins,
+    pub(crate) closing: CancellationToken,
+}
+
+impl Api {
+    /// Callers that `access` knows use `feed`; pages of their own server only.
+    pub fn new(feed: Feed, access: Arc<dyn Authorize>) -> Self {
+        Self {
+            feed,
+            access,
+            origins: Origins::default(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// Lets pages of other origins call.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Answers everyone who waits, and ends, once `closing` is cancelled.
+    #[must_use]
+    pub fn with_closing(mut self, closing: CancellationToken) -> Self {
+        self.closing = closing;
+        self
+    }
+}
+
+/// The public routes. It has no fallback, so it merges with any other router; its layers see no path of
+/// others.
+pub fn router(api: Api) -> Router {
+    let cors = api.origins.cors();
+    let routes = Router::new()
+        .route("/v1/events", post(events::record))
+        .route("/v1/feeds/{account}", get(feeds::poll))
+        .route("/v1/feeds/{account}/entries", get(history::entries))
+        .route(
+            "/v1/accounts/{account}",
+            get(accounts::read).put(accounts::replace),
+        )
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
+    let routes = match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes
+        .layer(middleware::from_fn_with_state(api.clone(), check_origin))
+        .with_state(api)
+}
+
+async fn check_origin(
+    State(api): State<Api>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    api.origins.check(request.headers())?;
+    Ok(next.run(request).await)
+}

@@ -1,0 +1,205 @@
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+
+use crate::{access::Denied, domain::Invalid, feed::AppendError, ledger::Unavailable};
+
+/// After how many seconds to try again, where we refuse for our own reasons: long enough for a disk to
+/// be freed a little or a server to restart, short enough for a customer who waits.
+const RETRY_AFTER_SECONDS: u16 = 2;
+
+/// A refusal in the form of RFC 9457. This is the one place that knows status codes of refusals.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    retry: bool,
+}
+
+impl Problem {
+    /// A request that is itself wrong: its syntax, its query, its path.
+    pub(super) fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// More than we take.
+    pub(super) fn too_large(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
+    }
+
+    /// A media type or encoding that we do not read.
+    pub(super) fn unsupported(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail)
+    }
+
+    /// An account that is not the caller's to use. It says the same whether anything is there or not.
+    pub(super) fn not_found() -> Self {
+        let absent = not_found();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            absent.message().to_owned(),
+        )
+    }
+
+    /// A method that the path does not have.
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this path does not take this method; the Allow header names those that it takes",
+        )
+    }
+
+    /// `If-Match` names another revision than there is.
+    pub(super) fn edited_meanwhile() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "revision_mismatch",
+            "the profile was edited meanwhile: read it again",
+        )
+    }
+
+    /// Whoever knows the callers does not answer.
+    pub(super) fn access_unavailable() -> Self {
+        Self {
+            retry: true,
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "access_unavailable",
+                "the token could not be checked right now; send the request again",
+            )
+        }
+    }
+
+    /// The hub is closing.
+    pub(super) fn closing() -> Self {
+        Self::from(Unavailable::Closed)
+    }
+
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry: false,
+        }
+    }
+}
+
+/// The refusal of an item of a batch, and of a whole request, for an account that is not the caller's.
+pub(super) fn not_found() -> Invalid {
+    Invalid::new(
+        "not_found",
+        "there is no such account, or this token may not do this with it",
+    )
+}
+
+impl From<Invalid> for Problem {
+    /// What was understood and cannot be taken.
+    fn from(invalid: Invalid) -> Self {
+        let status = match invalid.code() {
+            "malformed_json" => StatusCode::BAD_REQUEST,
+            "not_found" => StatusCode::NOT_FOUND,
+            "conflict" => StatusCode::CONFLICT,
+            "revision_mismatch" => StatusCode::PRECONDITION_FAILED,
+            "event_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, invalid.code(), invalid.message().to_owned())
+    }
+}
+
+impl From<Denied> for Problem {
+    /// The reason stays here: the outside sees one body for all of them.
+    fn from(denied: Denied) -> Self {
+        tracing::debug!(
+            code = denied.code(),
+            reason = denied.reason(),
+            "refused a caller"
+        );
+        metrics::counter!("tallycast_denied_total", "code" => denied.code()).increment(1);
+        if denied.code() == "unauthorized" {
+            return Self::new(
+                StatusCode::UNAUTHORIZED,
+                denied.code(),
+                "a valid token is needed, as Authorization: Bearer",
+            );
+        }
+        Self::new(
+            StatusCode::FORBIDDEN,
+            denied.code(),
+            "pages of this origin may not call; the server's allowed_origins names those that may",
+        )
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict(refused) | AppendError::Rejected(refused) => refused.into(),
+            AppendError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl IntoResponse for AppendError {
+    /// The answer that `POST /v1/events` gives, so that a host's handler can return it as it is.
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        let status = match unavailable {
+            Unavailable::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self {
+            retry: true,
+            ..Self::new(status, unavailable.code(), unavailable.to_string())
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: &'static str,
+            title: &'static str,
+            status: u16,
+            code: &'static str,
+            detail: &'a str,
+        }
+        let body = Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+        };
+        let json = serde_json::to_vec(&body).expect("strings and numbers are JSON");
+        let mut response = (self.status, json).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.retry {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,294 @@
+use jiff::{SignedDuration, Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, CheckedEvent, Entry, EntryHeader, Event, EventKey, Invalid, Kind, Pair, Position,
+    Profile, Stamp, Totals,
+    entry::ReversedKey,
+    time::print_instant,
+    totals::{PairTotals, Sum, Term, month_of},
+};
+
+/// All that an account's entries add up to, and the only thing that decides what the next one is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountState {
+    /// Tells this account from an erased one of the same name: how often it was erased.
+    pub generation: u64,
+    /// The last entry's place; 0 where there is none.
+    pub offset: u64,
+    /// The account's settings.
+    pub profile: Profile,
+    pub(crate) pairs: Vec<PairTotals>,
+}
+
+/// The entry that a reversal takes back.
+#[derive(Debug, Clone)]
+pub(crate) struct Original {
+    /// Its place in the account.
+    pub offset: u64,
+    /// Whether another reversal took it back before.
+    pub is_reversed: bool,
+    pub(crate) kind: Kind,
+    pub(crate) amount: Amount,
+    pub(crate) meter: String,
+    pub(crate) unit: String,
+    pub(crate) category: Option<String>,
+}
+
+impl Original {
+    pub(crate) fn new(header: &EntryHeader<'_>, is_reversed: bool) -> Self {
+        Self {
+            offset: header.offset,
+            is_reversed,
+            kind: header.kind,
+            amount: header.amount,
+            meter: header.meter.clone().into_owned(),
+            unit: header.unit.clone().into_owned(),
+            category: header.category.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+/// What an event counts for, once a reversal has taken it from its original.
+struct Counted {
+    sum: Sum,
+    pair: Pair,
+    category: Option<String>,
+}
+
+impl AccountState {
+    /// The most (meter, unit) pairs of an account.
+    pub const PAIRS_MAX: usize = 32;
+    /// The most bytes of an account's totals as JSON: half of a feed message.
+    pub const TOTALS_BYTES_MAX: usize = 128 * 1024;
+    /// How far ahead of now an event's time may be.
+    pub const TIME_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+    /// Appends an event at `now`: the next entry, with the totals moved. A refusal changes nothing.
+    ///
+    /// # Errors
+    /// Every bound that depends on the account has its own code.
+    pub(crate) fn apply(
+        &mut self,
+        event: CheckedEvent,
+        original: Option<&Original>,
+        now: Timestamp,
+    ) -> Result<Entry, Invalid> {
+        let happened = event.time.as_ref().map_or(now, |time| time.instant());
+        if happened.duration_since(now) > Self::TIME_AHEAD_MAX {
+            let message =
+                "the time is more than 5 minutes ahead of now: check the producer's clock";
+            return Err(Invalid::new("time_in_future", message));
+        }
+        if self.offset >= Position::OFFSET_MAX {
+            return Err(Invalid::new(
+                "account_full",
+                "the account has no offset left",
+            ));
+        }
+        let counted = counted(&event, original)?;
+        let zone = &self.profile.time_zone;
+        let today = zone.date_of(now);
+        let term = Term {
+            sum: counted.sum,
+            category: counted.category.as_deref(),
+            date: zone.date_of(happened),
+        };
+        let total = self.add(&counted.pair, term, today)?;
+        self.offset += 1;
+        Ok(entry(event, counted, self.offset, total, now, happened))
+    }
+
+    /// Every meter's totals at `now`, or of `only` these pairs.
+    pub(crate) fn totals(&self, now: Timestamp, only: Option<&[Pair]>) -> Vec<Totals<'_>> {
+        let zone = &self.profile.time_zone;
+        let wanted = |pair: &&PairTotals| {
+            only.is_none_or(|only| only.iter().any(|p| pair.is_of(&p.meter, &p.unit)))
+        };
+        let pairs = self.pairs.iter().filter(wanted);
+        pairs.map(|pair| Totals::at(pair, zone, now)).collect()
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        const FRAME: usize = 256;
+        FRAME
+            + self
+                .pairs
+                .iter()
+                .map(PairTotals::json_bytes_bound)
+                .sum::<usize>()
+    }
+
+    /// What a screen depends on besides the entries, at `now`.
+    pub(crate) fn stamp(&self, now: Timestamp) -> Stamp {
+        Stamp::new(self.profile.time_zone.date_of(now), self.profile.revision)
+    }
+
+    /// The earliest instant that a window of `zone`'s current month or day holds.
+    pub(crate) fn windows_start(profile: &Profile, now: Timestamp) -> Timestamp {
+        let zone = &profile.time_zone;
+        zone.start_of(month_of(zone.date_of(now)))
+    }
+
+    /// Takes a new profile and, since its days may be others, counts the current windows again from
+    /// `entries` (with their counts and instants): all of the account's since `windows_start`.
+    pub(crate) fn set_profile<'e>(
+        &mut self,
+        profile: Profile,
+        entries: impl Iterator<Item = (EntryHeader<'e>, i64, Timestamp)>,
+        now: Timestamp,
+    ) {
+        self.profile = profile;
+        let zone = &self.profile.time_zone;
+        let today = zone.date_of(now);
+        for pair in &mut self.pairs {
+            pair.months.clear();
+            pair.days.clear();
+        }
+        for (entry, count, happened) in entries {
+            let pairs = &mut self.pairs;
+            let pair = pairs
+                .iter_mut()
+                .find(|p| p.is_of(&entry.meter, &entry.unit));
+            let Some(pair) = pair else { continue };
+            let term = Term {
+                sum: Sum {
+                    amount: entry.amount,
+                    count,
+                },
+                category: entry.category.as_deref(),
+                date: zone.date_of(happened),
+            };
+            pair.add_to_windows(term, today);
+        }
+    }
+
+    fn add(&mut self, pair: &Pair, term: Term<'_>, today: Date) -> Result<Amount, Invalid> {
+        let known = self
+            .pairs
+            .iter()
+            .position(|p| p.is_of(&pair.meter, &pair.unit));
+        let Some(index) = known else {
+            return self.add_pair(pair.clone(), term, today);
+        };
+        self.pairs[index].check(term)?;
+        if self.pairs[index].grows_with(term) {
+            self.check_room(term.category)?;
+        }
+        self.pairs[index].add(term, today);
+        Ok(self.pairs[index].all.amount)
+    }
+
+    fn add_pair(&mut self, pair: Pair, term: Term<'_>, today: Date) -> Result<Amount, Invalid> {
+        if self.pairs.len() >= Self::PAIRS_MAX {
+            let message = "an account has at most 32 pairs of meter and unit";
+            return Err(Invalid::new("too_many_meters", message));
+        }
+        let mut totals = PairTotals::new(pair);
+        totals.check(term)?;
+        self.check_room(term.category)?;
+        totals.add(term, today);
+        let total = totals.all.amount;
+        self.pairs.push(totals);
+        Ok(total)
+    }
+
+    /// Keeps every feed message below its bound: refuses what would let the totals outgrow it.
+    fn check_room(&self, category: Option<&str>) -> Result<(), Invalid> {
+        const PAIR_BYTES: usize = 1024;
+        let held: usize = self.pairs.iter().map(PairTotals::json_bytes_bound).sum();
+        let added = PAIR_BYTES + category.map_or(0, |name| 12 * name.len());
+        if held + added > Self::TOTALS_BYTES_MAX {
+            let message =
+                "the account's totals would not fit in a message: use fewer or shorter categories";
+            return Err(Invalid::new("totals_too_large", message));
+        }
+        Ok(())
+    }
+}
+
+fn counted(event: &CheckedEvent, original: Option<&Original>) -> Result<Counted, Invalid> {
+    if event.kind != Kind::Reversal {
+        let amount = event
+            .amount
+            .expect("a checked event that is no reversal has an amount");
+        return Ok(Counted {
+            sum: Sum {
+                amount,
+                count: i64::from(event.kind == Kind::Consumption),
+            },
+            pair: Pair {
+                meter: event.meter.clone(),
+                unit: event.unit.clone(),
+            },
+            category: event.category.clone(),
+        });
+    }
+    let Some(original) = original else {
+        let message = "the reversed event is not in the ledger (yet): send it, then try again";
+        return Err(Invalid::new("unknown_original", message));
+    };
+    if original.is_reversed {
+        let message = "the event was reversed before, by another reversal";
+        return Err(Invalid::new("already_reversed", message));
+    }
+    if !matches!(original.kind, Kind::Consumption | Kind::Adjustment) {
+        let message = "only consumption and adjustments can be reversed: record them anew instead";
+        return Err(Invalid::new("not_reversible", message));
+    }
+    let amount = original.amount.checked_neg();
+    Ok(Counted {
+        sum: Sum {
+            amount: amount.expect("an event's amount is far from the smallest number"),
+            count: -i64::from(original.kind == Kind::Consumption),
+        },
+        pair: Pair {
+            meter: original.meter.clone(),
+            unit: original.unit.clone(),
+        },
+        category: original.category.clone(),
+    })
+}
+
+fn entry(
+    event: CheckedEvent,
+    counted: Counted,
+    offset: u64,
+    total: Amount,
+    now: Timestamp,
+    happened: Timestamp,
+) -> Entry {
+    let EventKey { source, id } = event.key;
+    let recorded_at = print_instant(now);
+    let reverses = event.reverses.map(|key| {
+        if key.source == source {
+            ReversedKey::SameSource(key.id)
+        } else {
+            ReversedKey::Other(key)
+        }
+    });
+    Entry {
+        offset,
+        id,
+        source,
+        account: event.account,
+        kind: event.kind,
+        amount: counted.sum.amount,
+        unit: counted.pair.unit,
+        meter: counted.pair.meter,
+        category: counted.category,
+        description: event.description,
+        time: event
+            .time
+            .map_or_else(|| recorded_at.clone(), |time| time.text().to_owned()),
+        attributes: event.attributes,
+        reverses,
+        recorded_at,
+        total,
+        happened,
+        count: counted.sum.count,
+    }
+}
+
+const _: () = assert!(Event::BYTES_MAX < AccountState::TOTALS_BYTES_MAX);

@@ -1,0 +1,244 @@
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, ToSpan, civil::Date};
+use serde::{Deserialize, Serialize};
+
+use super::{Amount, Invalid, Zone};
+
+/// What totals are kept per: a meter and its unit, never summed across units.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Pair {
+    pub(crate) meter: String,
+    pub(crate) unit: String,
+}
+
+/// The sums of one meter and unit, as the ledger keeps them: all time, and the months and days that
+/// are not over yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PairTotals {
+    pub(crate) meter: String,
+    pub(crate) unit: String,
+    pub(crate) all: Sum,
+    /// This month's and, minutes before its end, the next one's.
+    pub(crate) months: Vec<Window>,
+    /// Today's and, minutes before midnight, tomorrow's.
+    pub(crate) days: Vec<Window>,
+}
+
+/// A sum, and how many consumptions are in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sum {
+    pub(crate) amount: Amount,
+    pub(crate) count: i64,
+}
+
+impl Sum {
+    fn checked_add(self, other: Self) -> Option<Self> {
+        Some(Self {
+            amount: self.amount.checked_add(other.amount)?,
+            count: self.count.checked_add(other.count)?,
+        })
+    }
+}
+
+/// What was consumed in one calendar month or day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Window {
+    pub(crate) start: Date,
+    pub(crate) sum: Sum,
+    pub(crate) categories: BTreeMap<String, Amount>,
+}
+
+/// One entry's part in the totals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term<'a> {
+    pub(crate) sum: Sum,
+    pub(crate) category: Option<&'a str>,
+    /// The local date on which it happened.
+    pub(crate) date: Date,
+}
+
+impl PairTotals {
+    /// The most categories of one pair in one window.
+    pub(crate) const CATEGORIES_MAX: usize = 64;
+
+    pub(crate) fn new(pair: Pair) -> Self {
+        Self {
+            meter: pair.meter,
+            unit: pair.unit,
+            all: Sum::default(),
+            months: Vec::new(),
+            days: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_of(&self, meter: &str, unit: &str) -> bool {
+        self.meter == meter && self.unit == unit
+    }
+
+    /// Whether `add` would succeed.
+    pub(crate) fn check(&self, term: Term<'_>) -> Result<(), Invalid> {
+        self.all.checked_add(term.sum).ok_or_else(overflow)?;
+        if let Some(window) = find(&self.months, month_of(term.date)) {
+            window.check(term)?;
+        }
+        if let Some(window) = find(&self.days, term.date) {
+            window.check(term)?;
+        }
+        Ok(())
+    }
+
+    /// Adds an entry on `today`; the windows that ended before it are dropped, and an entry of an
+    /// ended window counts in `all` alone.
+    pub(crate) fn add(&mut self, term: Term<'_>, today: Date) {
+        self.all = self.all.checked_add(term.sum).expect("checked before");
+        self.add_to_windows(term, today);
+    }
+
+    pub(crate) fn add_to_windows(&mut self, term: Term<'_>, today: Date) {
+        self.months.retain(|window| window.start >= month_of(today));
+        self.days.retain(|window| window.start >= today);
+        if month_of(term.date) >= month_of(today) {
+            open(&mut self.months, month_of(term.date)).add(term);
+        }
+        if term.date >= today {
+            open(&mut self.days, term.date).add(term);
+        }
+    }
+
+    /// Whether this term would open a category that its windows do not have yet.
+    pub(crate) fn grows_with(&self, term: Term<'_>) -> bool {
+        let known = |windows: &[Window], start| {
+            let window = find(windows, start);
+            window.is_some_and(|w| term.category.is_none_or(|c| w.categories.contains_key(c)))
+        };
+        !known(&self.months, month_of(term.date)) || !known(&self.days, term.date)
+    }
+
+    /// An upper bound of its bytes as JSON in a feed message.
+    pub(crate) fn json_bytes_bound(&self) -> usize {
+        // A sum prints at most 41 bytes; a character escapes to at most 6 bytes of its own one.
+        const FRAME: usize = 512;
+        const AMOUNT: usize = 48;
+        let windows = self.months.iter().chain(&self.days);
+        let categories = windows.flat_map(|window| window.categories.keys());
+        let escaped = |text: &str| 2 + text.chars().map(escaped_bytes).sum::<usize>();
+        FRAME + categories.map(|name| AMOUNT + escaped(name)).sum::<usize>()
+    }
+}
+
+fn escaped_bytes(c: char) -> usize {
+    if c.is_control() || c == '"' || c == '\\' {
+        6
+    } else {
+        c.len_utf8()
+    }
+}
+
+impl Window {
+    fn new(start: Date) -> Self {
+        Self {
+            start,
+            sum: Sum::default(),
+            categories: BTreeMap::new(),
+        }
+    }
+
+    fn check(&self, term: Term<'_>) -> Result<(), Invalid> {
+        self.sum.checked_add(term.sum).ok_or_else(overflow)?;
+        let Some(category) = term.category else {
+            return Ok(());
+        };
+        match self.categories.get(category) {
+            Some(amount) => amount
+                .checked_add(term.sum.amount)
+                .map(drop)
+                .ok_or_else(overflow),
+            None if self.categories.len() < PairTotals::CATEGORIES_MAX => Ok(()),
+            None => Err(Invalid::new(
+                "too_many_categories",
+                "a meter and unit has at most 64 categories in a day or month: use fewer names",
+            )),
+        }
+    }
+
+    fn add(&mut self, term: Term<'_>) {
+        self.sum = self.sum.checked_add(term.sum).expect("checked before");
+        let Some(category) = term.category else {
+            return;
+        };
+        match self.categories.get_mut(category) {
+            Some(amount) => *amount = amount.checked_add(term.sum.amount).expect("checked before"),
+            None => drop(self.categories.insert(category.to_owned(), term.sum.amount)),
+        }
+    }
+}
+
+fn overflow() -> Invalid {
+    let message = "the account's total would no longer fit: it is exact or not at all";
+    Invalid::new("amount_overflow", message)
+}
+
+fn find(windows: &[Window], start: Date) -> Option<&Window> {
+    windows.iter().find(|window| window.start == start)
+}
+
+fn open(windows: &mut Vec<Window>, start: Date) -> &mut Window {
+    let at = windows.iter().position(|window| window.start == start);
+    let at = at.unwrap_or_else(|| {
+        windows.push(Window::new(start));
+        windows.len() - 1
+    });
+    &mut windows[at]
+}
+
+pub(crate) fn month_of(date: Date) -> Date {
+    date.first_of_month()
+}
+
+/// The totals of one meter and unit at an instant, as clients see them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Totals<'a> {
+    meter: &'a str,
+    unit: &'a str,
+    all: Sum,
+    month: WindowTotals<'a>,
+    day: WindowTotals<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct WindowTotals<'a> {
+    start: Date,
+    end: Date,
+    #[serde(flatten)]
+    sum: Sum,
+    categories: &'a BTreeMap<String, Amount>,
+}
+
+static NO_CATEGORIES: BTreeMap<String, Amount> = BTreeMap::new();
+
+impl<'a> Totals<'a> {
+    pub(crate) fn at(pair: &'a PairTotals, zone: &Zone, now: Timestamp) -> Self {
+        let today = zone.date_of(now);
+        let month = month_of(today);
+        Self {
+            meter: &pair.meter,
+            unit: &pair.unit,
+            all: pair.all,
+            month: WindowTotals::new(&pair.months, month, month.saturating_add(1.month())),
+            day: WindowTotals::new(&pair.days, today, today.saturating_add(1.day())),
+        }
+    }
+}
+
+impl<'a> WindowTotals<'a> {
+    fn new(windows: &'a [Window], start: Date, end: Date) -> Self {
+        let window = find(windows, start);
+        Self {
+            start,
+            end,
+            sum: window.map_or(Sum::default(), |window| window.sum),
+            categories: window.map_or(&NO_CATEGORIES, |window| &window.categories),
+        }
+    }
+}

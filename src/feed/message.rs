@@ -1,0 +1,373 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{ENTRIES_BYTES_MAX, tail::Update};
+use crate::domain::{Account, AccountState, Epoch, Kind, Pair, Position, StoredEntry, Totals};
+
+/// One message of a feed: finished JSON, the same bytes on every transport. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Message {
+    kind: MessageKind,
+    position: Position,
+    json: Arc<RawValue>,
+}
+
+/// What a message means to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MessageKind {
+    /// Replace everything you show.
+    Snapshot,
+    /// Contiguous entries: apply them.
+    Update,
+    /// Replay is over.
+    Live,
+    /// A day or month turned: no entry, new totals.
+    Rollover,
+}
+
+/// Why a snapshot was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// No position was given.
+    Initial,
+    /// The position is of a ledger that was restored since.
+    EpochChanged,
+    /// The account's settings changed.
+    ProfileChanged,
+    /// The position is ahead of the ledger.
+    Ahead,
+    /// The position is too far behind to be replayed.
+    TooFar,
+    /// The position cannot be read, or is another account's.
+    BadPosition,
+}
+
+impl Message {
+    /// Its type: the Socket.IO event's name and the JSON's `type`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            MessageKind::Snapshot => "snapshot",
+            MessageKind::Update => "update",
+            MessageKind::Live => "live",
+            MessageKind::Rollover => "rollover",
+        }
+    }
+
+    /// What it means.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// Where a client is that has applied it.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The finished JSON.
+    #[must_use]
+    pub fn json(&self) -> &Arc<RawValue> {
+        &self.json
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.json.get().len()
+    }
+}
+
+/// One page of an account's past, newest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct History {
+    epoch: Epoch,
+    entries: Vec<Arc<RawValue>>,
+    next: Option<u64>,
+}
+
+impl History {
+    pub(super) fn new(epoch: Epoch, entries: Vec<StoredEntry>) -> Self {
+        let oldest = entries.last().map(|entry| entry.offset);
+        Self {
+            epoch,
+            entries: entries.into_iter().map(|entry| entry.json).collect(),
+            next: oldest.filter(|offset| *offset > 1),
+        }
+    }
+
+    /// The ledger history that the offsets are of.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The entries' finished JSON.
+    #[must_use]
+    pub fn entries(&self) -> &[Arc<RawValue>] {
+        &self.entries
+    }
+
+    /// The `before` of the page that follows; `None` at the beginning of the account.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        self.next
+    }
+}
+
+/// What a message is made of besides the account's state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) epoch: Epoch,
+    pub(super) tag: u64,
+    pub(super) now: Timestamp,
+}
+
+/// Makes the messages of one account at one moment.
+pub(super) struct MessageBuilder<'a> {
+    account: &'a Account,
+    state: &'a AccountState,
+    origin: Origin,
+}
+
+/// Whose totals an update carries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum TotalsOf {
+    /// No one's: more updates follow.
+    None,
+    /// The pairs that the entries changed.
+    Changed,
+    /// Every pair: the client may have missed more than these entries.
+    All,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    r#type: MessageKind,
+    account: &'a Account,
+    position: Position,
+}
+
+#[derive(Serialize)]
+struct Snapshot<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    offset: u64,
+    reason: Reason,
+    totals: Vec<Totals<'a>>,
+    recent: Vec<&'a RawValue>,
+    budgets: [(); 0],
+    time_zone: &'a str,
+}
+
+#[derive(Serialize)]
+struct UpdateJson<'a> {
+    r#type: MessageKind,
+    account: &'a Account,
+    position: Position,
+    from: u64,
+    to: u64,
+    entries: Vec<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Vec<Totals<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged: Option<u64>,
+}
+
+impl<'a> MessageBuilder<'a> {
+    pub(super) fn new(account: &'a Account, state: &'a AccountState, origin: Origin) -> Self {
+        Self {
+            account,
+            state,
+            origin,
+        }
+    }
+
+    /// The position of a client that has applied everything up to `offset`.
+    pub(super) fn position(&self, offset: u64) -> Position {
+        Position {
+            epoch: self.origin.epoch,
+            tag: self.origin.tag,
+            offset,
+            stamp: self.state.stamp(self.origin.now),
+            totals_due: false,
+        }
+    }
+
+    pub(super) fn snapshot(&self, recent: &'a [StoredEntry], reason: Reason) -> Message {
+        let position = self.position(self.state.offset);
+        let snapshot = Snapshot {
+            head: self.head(MessageKind::Snapshot, position),
+            offset: self.state.offset,
+            reason,
+            totals: self.state.totals(self.origin.now, None),
+            recent: raw(recent),
+            budgets: [],
+            time_zone: self.state.profile.time_zone.name(),
+        };
+        message(MessageKind::Snapshot, position, &snapshot)
+    }
+
+    pub(super) fn live(&self) -> Message {
+        #[derive(Serialize)]
+        struct Live<'a> {
+            #[serde(flatten)]
+            head: Head<'a>,
+            offset: u64,
+        }
+        let position = self.position(self.state.offset);
+        let live = Live {
+            head: self.head(MessageKind::Live, position),
+            offset: position.offset,
+        };
+        message(MessageKind::Live, position, &live)
+    }
+
+    pub(super) fn rollover(&self) -> Message {
+        #[derive(Serialize)]
+        struct Rollover<'a> {
+            #[serde(flatten)]
+            head: Head<'a>,
+            offset: u64,
+            totals: Vec<Totals<'a>>,
+        }
+        let position = self.position(self.state.offset);
+        let rollover = Rollover {
+            head: self.head(MessageKind::Rollover, position),
+            offset: position.offset,
+            totals: self.state.totals(self.origin.now, None),
+        };
+        message(MessageKind::Rollover, position, &rollover)
+    }
+
+    /// A commit's entries as the updates that subscribers share, the last one with totals.
+    pub(super) fn updates(&self, entries: &'a [StoredEntry]) -> Vec<Update> {
+        let mut updates = Vec::new();
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            let (page, after) = rest.split_at(fitting(rest));
+            rest = after;
+            let totals = match (rest.is_empty(), updates.is_empty()) {
+                (false, _) => TotalsOf::None,
+                (true, true) => TotalsOf::Changed,
+                (true, false) => TotalsOf::All,
+            };
+            updates.push(Update {
+                from: first.offset,
+                message: self.update(page, totals),
+            });
+        }
+        updates
+    }
+
+    /// One update of these contiguous entries.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(super) fn update(&self, entries: &'a [StoredEntry], totals: TotalsOf) -> Message {
+        let (from, to) = ends(entries);
+        self.update_of(from, to, entries.iter().collect(), entries, totals, None)
+    }
+
+    /// One update in place of many: of these contiguous entries only the alerts, reversals and
+    /// adjustments, and how many were left out.
+    pub(super) fn merged(&self, entries: &'a [StoredEntry], totals: TotalsOf) -> Message {
+        let (from, to) = ends(entries);
+        let kept: Vec<&StoredEntry> = entries
+            .iter()
+            .filter(|entry| entry.header().kind != Kind::Consumption)
+            .collect();
+        let merged = u64::try_from(entries.len() - kept.len()).expect("a usize fits");
+        self.update_of(from, to, kept, entries, totals, Some(merged))
+    }
+
+    fn update_of(
+        &self,
+        from: u64,
+        to: u64,
+        shown: Vec<&'a StoredEntry>,
+        entries: &[StoredEntry],
+        totals: TotalsOf,
+        merged: Option<u64>,
+    ) -> Message {
+        let mut position = self.position(to);
+        position.totals_due = totals == TotalsOf::None;
+        let now = self.origin.now;
+        let update = UpdateJson {
+            r#type: MessageKind::Update,
+            account: self.account,
+            position,
+            from,
+            to,
+            entries: shown.into_iter().map(|entry| &*entry.json).collect(),
+            totals: match totals {
+                TotalsOf::None => None,
+                TotalsOf::Changed => Some(self.state.totals(now, Some(&pairs(entries)))),
+                TotalsOf::All => Some(self.state.totals(now, None)),
+            },
+            merged,
+        };
+        message(MessageKind::Update, position, &update)
+    }
+
+    fn head(&self, kind: MessageKind, position: Position) -> Head<'a> {
+        Head {
+            r#type: kind,
+            account: self.account,
+            position,
+        }
+    }
+}
+
+fn message(kind: MessageKind, position: Position, json: &impl Serialize) -> Message {
+    let json = to_raw_value(json).expect("messages have only strings as keys");
+    Message {
+        kind,
+        position,
+        json: Arc::from(json),
+    }
+}
+
+fn raw(entries: &[StoredEntry]) -> Vec<&RawValue> {
+    entries.iter().map(|entry| &*entry.json).collect()
+}
+
+fn ends(entries: &[StoredEntry]) -> (u64, u64) {
+    let first = entries.first().expect("an update has entries");
+    let last = entries.last().expect("an update has entries");
+    (first.offset, last.offset)
+}
+
+/// How many of these entries one message may hold; at least one.
+fn fitting(entries: &[StoredEntry]) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&StoredEntry| {
+        bytes += entry.json.get().len();
+        bytes <= ENTRIES_BYTES_MAX
+    };
+    entries.iter().take_while(fits).count().max(1)
+}
+
+fn pairs(entries: &[StoredEntry]) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = Vec::new();
+    for entry in entries {
+        let header = entry.header();
+        if pairs
+            .iter()
+            .any(|p| p.meter == header.meter && p.unit == header.unit)
+        {
+            continue;
+        }
+        pairs.push(Pair {
+            meter: header.meter.into_owned(),
+            unit: header.unit.into_owned(),
+        });
+    }
+    pairs
+}

@@ -1,0 +1,361 @@
+//! The waist: append events, read accounts, subscribe to them.
+//!
+//! A wake-up carries no data and each reader owns its position: after a commit the account's head
+//! moves, and every subscription reads what lies behind its own position, from the tail or else from
+//! the ledger. Replay and live are the same code.
+
+mod clock;
+mod heads;
+mod message;
+mod receipt;
+mod subscription;
+mod tail;
+
+use std::{sync::Arc, thread};
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+pub use message::{History, Message, MessageKind, Reason};
+pub use receipt::{AppendError, Outcome, Receipt, Status};
+pub use subscription::{Mode, SubscribeOptions, Subscription};
+
+use self::{
+    clock::Clock,
+    heads::Heads,
+    message::{MessageBuilder, Origin},
+};
+use crate::{
+    domain::{
+        Account, AccountState, CheckedEvent, Epoch, Event, Invalid, Position, Profile,
+        ProfileChange,
+    },
+    ledger::{
+        Appended, Entries, Job, Ledger, LedgerError, Listener, NewEntry, Readers, Unavailable,
+        Writer,
+    },
+};
+
+/// How many appends may wait for the writer, and their size in KiB; the next ones wait outside, at
+/// their callers.
+const QUEUE_JOBS: usize = 1_024;
+const QUEUE_KIB: usize = 64 * 1_024;
+/// The most bytes of entries in one message: with the totals it stays below 256 KiB.
+const ENTRIES_BYTES_MAX: usize = 96 * 1024;
+
+/// A ledger that can be appended to, read and followed. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    core: Arc<Core>,
+}
+
+#[derive(Debug)]
+struct Core {
+    epoch: Epoch,
+    clock: Arc<Clock>,
+    heads: Arc<Heads>,
+    readers: Readers,
+    jobs: mpsc::Sender<Job>,
+    room: Arc<Semaphore>,
+    poisoned: watch::Receiver<bool>,
+}
+
+impl Feed {
+    /// The most recent entries that a snapshot may hold.
+    pub const RECENT_MAX: usize = 100;
+    /// The recent entries of a snapshot unless said.
+    pub const RECENT_DEFAULT: usize = 20;
+    /// The most entries of one page of history.
+    pub const HISTORY_MAX: usize = 200;
+
+    /// Starts the ledger's threads: one that writes, and some that read. They end when the last
+    /// clone of the feed and its subscriptions are dropped.
+    ///
+    /// # Errors
+    /// When the ledger cannot be opened.
+    pub fn start(ledger: &dyn Ledger) -> Result<Self, LedgerError> {
+        let clock = Arc::new(Clock::new(ledger.recorded_until()));
+        let heads = Arc::new(Heads::default());
+        let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
+        let (poison, poisoned) = watch::channel(false);
+        let announcer = Announcer {
+            epoch: ledger.epoch(),
+            clock: clock.clone(),
+            heads: heads.clone(),
+            poison,
+        };
+        let writer = Writer::new(ledger.writer()?, announcer, queue);
+        thread::Builder::new()
+            .name("ledger-write".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| LedgerError::new(error.to_string()))?;
+        let core = Core {
+            epoch: ledger.epoch(),
+            clock,
+            heads,
+            readers: Readers::start(ledger)?,
+            jobs,
+            room: Arc::new(Semaphore::new(QUEUE_KIB)),
+            poisoned,
+        };
+        Ok(Self {
+            core: Arc::new(core),
+        })
+    }
+
+    /// Records one event. Answered when it is durable; the same event again answers the same.
+    ///
+    /// Dropping the future does not undo what was sent to the ledger: append the same event again
+    /// to learn what became of it.
+    ///
+    /// # Errors
+    /// When the event is refused, or the ledger is unavailable.
+    pub async fn append(&self, event: Event) -> Result<Receipt, AppendError> {
+        let mut outcomes = self.append_all(vec![Ok(event)]).await?;
+        match outcomes.pop() {
+            Some(Outcome::Recorded(receipt) | Outcome::Duplicate(receipt)) => Ok(receipt),
+            Some(Outcome::Conflict(invalid)) => Err(AppendError::Conflict(invalid)),
+            Some(Outcome::Rejected(invalid)) => Err(AppendError::Rejected(invalid)),
+            None => Err(AppendError::Unavailable(Unavailable::Closed)),
+        }
+    }
+
+    /// Records events in order, each on its own: one that is refused does not stop the others. An
+    /// event that was refused before it came here keeps its place as `Err`. Answered when all are
+    /// durable.
+    ///
+    /// # Errors
+    /// When the ledger is unavailable; whatever was recorded stands, and the same events again
+    /// tell.
+    pub async fn append_all(
+        &self,
+        events: Vec<Result<Event, Invalid>>,
+    ) -> Result<Vec<Outcome>, Unavailable> {
+        let checked: Vec<Result<CheckedEvent, Invalid>> = events
+            .into_iter()
+            .map(|event| event.and_then(Event::check))
+            .collect();
+        let (sound, refusals): (Vec<_>, Vec<_>) = split(checked);
+        let mut appended = self.append_checked(sound).await?.into_iter();
+        let outcomes = refusals.into_iter().map(|refusal| match refusal {
+            Some(invalid) => Some(Outcome::Rejected(invalid)),
+            None => appended.next().map(|appended| self.outcome(appended)),
+        });
+        Ok(outcomes.flatten().collect())
+    }
+
+    /// Follows an account. Nothing is read before the first `next`.
+    #[must_use]
+    pub fn subscribe(&self, account: Account, options: SubscribeOptions) -> Subscription {
+        Subscription::new(self.clone(), account, options)
+    }
+
+    /// The whole state of an account as one message, with its `recent` last entries (at most 100).
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn snapshot(&self, account: &Account, recent: usize) -> Result<Message, Unavailable> {
+        self.snapshot_because(account, recent, Reason::Initial)
+            .await
+    }
+
+    /// Entries before the offset `before`, newest first, at most `limit` and 200. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn history(
+        &self,
+        account: &Account,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<History, Unavailable> {
+        let before = Entries::Before {
+            offset: before.unwrap_or(u64::MAX),
+            count: limit.min(Self::HISTORY_MAX),
+            bytes: ENTRIES_BYTES_MAX,
+        };
+        let view = self.core.readers.view(account, before).await?;
+        Ok(History::new(self.core.epoch, view.entries))
+    }
+
+    /// An account's settings. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn profile(&self, account: &Account) -> Result<Profile, Unavailable> {
+        let view = self.core.readers.view(account, Entries::None).await?;
+        Ok(view.state.profile)
+    }
+
+    /// Edits an account's settings; another time zone counts the current windows again.
+    ///
+    /// # Errors
+    /// The inner one when the change is refused, the outer one when the ledger is unavailable.
+    pub async fn set_profile(
+        &self,
+        account: &Account,
+        change: ProfileChange,
+    ) -> Result<Result<Profile, Invalid>, Unavailable> {
+        let (answer, profile) = oneshot::channel();
+        let account = account.clone();
+        let job = Job::SetProfile {
+            account,
+            change,
+            answer,
+        };
+        self.send(job).await?;
+        profile.await.map_err(|_| Unavailable::Closed)?
+    }
+
+    /// Whether the ledger records. Once it does not, it will not again until it is opened anew.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        !*self.core.poisoned.borrow()
+    }
+
+    /// Waits until a commit's outcome is unknown: the process should end and start again.
+    /// Cancel-safe.
+    pub async fn failed(&self) {
+        let mut poisoned = self.core.poisoned.clone();
+        if poisoned.wait_for(|poisoned| *poisoned).await.is_err() {
+            // The writer is gone without a failure: there is nothing to wait for.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The id of the ledger's history.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.core.epoch
+    }
+
+    /// The time by which days and months are counted: never before the last commit.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+
+    async fn append_checked(
+        &self,
+        events: Vec<CheckedEvent>,
+    ) -> Result<Vec<Appended>, Unavailable> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kib = events.iter().map(CheckedEvent::memory_bytes).sum::<usize>() / 1024 + 1;
+        let kib = u32::try_from(kib.min(QUEUE_KIB)).expect("the queue has less than 2^32 KiB");
+        let room = self.core.room.clone().acquire_many_owned(kib).await;
+        let room = room.map_err(|_| Unavailable::Closed)?;
+        let (answer, appended) = oneshot::channel();
+        let job = Job::Append {
+            events,
+            answer,
+            room,
+        };
+        self.send(job).await?;
+        appended.await.map_err(|_| Unavailable::Closed)?
+    }
+
+    async fn send(&self, job: Job) -> Result<(), Unavailable> {
+        self.core
+            .jobs
+            .send(job)
+            .await
+            .map_err(|_| Unavailable::Closed)
+    }
+
+    fn outcome(&self, appended: Appended) -> Outcome {
+        match appended {
+            Appended::Recorded(placed) => {
+                Outcome::Recorded(Receipt::new(Status::Recorded, self.core.epoch, &placed))
+            }
+            Appended::Duplicate(placed) => {
+                Outcome::Duplicate(Receipt::new(Status::Duplicate, self.core.epoch, &placed))
+            }
+            Appended::Conflict(invalid) => Outcome::Conflict(invalid),
+            Appended::Rejected(invalid) => Outcome::Rejected(invalid),
+        }
+    }
+
+    async fn snapshot_because(
+        &self,
+        account: &Account,
+        recent: usize,
+        reason: Reason,
+    ) -> Result<Message, Unavailable> {
+        let last = Entries::Last {
+            count: recent.min(Self::RECENT_MAX),
+            bytes: ENTRIES_BYTES_MAX,
+        };
+        let view = self.core.readers.view(account, last).await?;
+        let builder = self.builder(account, &view.state);
+        Ok(builder.snapshot(&view.entries, reason))
+    }
+
+    fn builder<'a>(&self, account: &'a Account, state: &'a AccountState) -> MessageBuilder<'a> {
+        let origin = Origin {
+            epoch: self.core.epoch,
+            tag: Position::tag_of(self.core.epoch, account, state.generation),
+            now: self.now(),
+        };
+        MessageBuilder::new(account, state, origin)
+    }
+}
+
+/// Sorts the sound events from the refused ones, which keep their places.
+fn split(checked: Vec<Result<CheckedEvent, Invalid>>) -> (Vec<CheckedEvent>, Vec<Option<Invalid>>) {
+    let mut sound = Vec::with_capacity(checked.len());
+    let refusals = checked.into_iter().map(|event| match event {
+        Ok(event) => {
+            sound.push(event);
+            None
+        }
+        Err(invalid) => Some(invalid),
+    });
+    let refusals = refusals.collect();
+    (sound, refusals)
+}
+
+/// Tells the subscriptions what the writer committed.
+struct Announcer {
+    epoch: Epoch,
+    clock: Arc<Clock>,
+    heads: Arc<Heads>,
+    poison: watch::Sender<bool>,
+}
+
+impl Listener for Announcer {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn committed(
+        &self,
+        account: &Account,
+        state: &AccountState,
+        entries: &[NewEntry],
+        at: Timestamp,
+    ) {
+        self.clock.not_before(at);
+        let Some(head) = self.heads.find(account) else {
+            return;
+        };
+        let origin = Origin {
+            epoch: self.epoch,
+            tag: Position::tag_of(self.epoch, account, state.generation),
+            now: at,
+        };
+        let builder = MessageBuilder::new(account, state, origin);
+        let entries: Vec<_> = entries.iter().map(|new| new.entry.clone()).collect();
+        head.advance(state, builder.updates(&entries));
+    }
+
+    fn poisoned(&self, reason: &str) {
+        tracing::error!(
+            reason,
+            "the ledger failed: restart the server, then send unanswered events again"
+        );
+        self.poison.send_replace(true);
+    }
+}

@@ -1,0 +1,104 @@
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use crate::{
+    domain::{Amount, Epoch, Invalid, Position},
+    ledger::{Placed, Unavailable},
+};
+
+/// The proof that an event is in the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Receipt {
+    /// Whether this call recorded it, or an earlier one.
+    pub status: Status,
+    /// The entry's place in its account.
+    pub offset: u64,
+    /// The position of a client that has applied it.
+    pub position: Position,
+    /// The all-time total of its meter and unit after it.
+    pub total: Amount,
+}
+
+/// Whether an event was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// It was, and is durable now.
+    Recorded,
+    /// It was recorded before, with the same content.
+    Duplicate,
+}
+
+/// What became of one event of several.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is durable.
+    Recorded(Receipt),
+    /// It was recorded before; the answer is the first one.
+    Duplicate(Receipt),
+    /// Its source and id were recorded before with other content; nothing changed.
+    Conflict(Invalid),
+    /// It is not sound, or does not fit its account; nothing changed.
+    Rejected(Invalid),
+}
+
+/// An event was not recorded, or nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// Its source and id were recorded before with other content.
+    #[error("{0}")]
+    Conflict(Invalid),
+    /// It is not sound, or does not fit its account.
+    #[error("{0}")]
+    Rejected(Invalid),
+    /// The ledger is unavailable: append the same event again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl AppendError {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict(invalid) | Self::Rejected(invalid) => invalid.code(),
+            Self::Unavailable(unavailable) => unavailable.code(),
+        }
+    }
+}
+
+impl Receipt {
+    pub(super) fn new(status: Status, epoch: Epoch, placed: &Placed) -> Self {
+        Self {
+            status,
+            offset: placed.entry.offset,
+            position: Position {
+                epoch,
+                tag: Position::tag_of(epoch, &placed.account, placed.generation),
+                offset: placed.entry.offset,
+                stamp: placed.stamp,
+                totals_due: false,
+            },
+            total: placed.entry.header().total,
+        }
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (status, invalid) = match self {
+            Self::Recorded(receipt) | Self::Duplicate(receipt) => {
+                return receipt.serialize(serializer);
+            }
+            Self::Conflict(invalid) => ("conflict", invalid),
+            Self::Rejected(invalid) => ("rejected", invalid),
+        };
+        let mut object = serializer.serialize_struct("outcome", 3)?;
+        object.serialize_field("status", status)?;
+        object.serialize_field("code", invalid.code())?;
+        object.serialize_field("message", invalid.message())?;
+        object.end()
+    }
+}

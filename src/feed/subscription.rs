@@ -1,0 +1,258 @@
+use std::{fmt, sync::Arc};
+
+use tokio::sync::watch;
+
+use super::{
+    ENTRIES_BYTES_MAX, Feed, Message, MessageKind, Reason,
+    heads::{Head, Mark},
+    message::TotalsOf,
+};
+use crate::{
+    domain::{Account, Position},
+    ledger::{Entries, Unavailable, View},
+};
+
+/// How far behind a client may be to get every entry; further, a snapshot is cheaper for both.
+const REPLAY_MAX: u64 = 5_000;
+/// The most entries of one update that is read from the ledger.
+const PAGE_ENTRIES: usize = 500;
+/// What a conflated update may be made of.
+const MERGED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Where a subscription starts and what it wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// The position that the client has kept, as it sent it; `None` starts with a snapshot.
+    pub after: Option<String>,
+    /// The entries that a snapshot shows, at most 100.
+    pub recent: usize,
+    /// What a slow client gets.
+    pub mode: Mode,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> Self {
+        Self {
+            after: None,
+            recent: Feed::RECENT_DEFAULT,
+            mode: Mode::Entries,
+        }
+    }
+}
+
+/// What a client gets when more than one update waits for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Every entry.
+    #[default]
+    Entries,
+    /// The newest totals, with only the alerts, reversals and adjustments.
+    Totals,
+}
+
+/// One reader of a feed: a position that it owns, and a wake-up.
+///
+/// Call [`next`](Self::next), hand the message to the client, then call
+/// [`applied`](Self::applied); a message that was not applied comes again.
+pub struct Subscription {
+    feed: Feed,
+    account: Account,
+    recent: usize,
+    mode: Mode,
+    head: Arc<Head>,
+    mark: watch::Receiver<Mark>,
+    place: Place,
+    offered: Option<Message>,
+}
+
+/// How far the client is.
+#[derive(Debug)]
+enum Place {
+    /// It has nothing.
+    Nowhere,
+    /// It sent this, which may be anything.
+    Claimed(String),
+    /// It is here. `is_live`: it was told that replay is over.
+    At { position: Position, is_live: bool },
+}
+
+impl Subscription {
+    pub(super) fn new(feed: Feed, account: Account, options: SubscribeOptions) -> Self {
+        // The head is watched before the ledger is read: what is committed in between wakes.
+        let head = feed.core.heads.watch(&account);
+        Self {
+            mark: head.follow(),
+            head,
+            feed,
+            account,
+            recent: options.recent,
+            mode: options.mode,
+            place: options.after.map_or(Place::Nowhere, Place::Claimed),
+            offered: None,
+        }
+    }
+
+    /// Whose feed it is.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The last position that was applied, if any.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        match &self.place {
+            Place::At { position, .. } => Some(position),
+            Place::Nowhere | Place::Claimed(_) => None,
+        }
+    }
+
+    /// The next message; waits for one where there is none. Cancel-safe: the same message comes
+    /// again until `applied` was called for it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read; it may be called again.
+    pub async fn next(&mut self) -> Result<Message, Unavailable> {
+        if let Some(message) = &self.offered {
+            return Ok(message.clone());
+        }
+        loop {
+            let mark = *self.mark.borrow_and_update();
+            if let Some(message) = self.ready(mark).await? {
+                self.offered = Some(message.clone());
+                return Ok(message);
+            }
+            // The head that this subscription holds owns the sender: it cannot be closed.
+            self.mark.changed().await.map_err(|_| Unavailable::Closed)?;
+        }
+    }
+
+    /// The client has taken `message`: the position moves behind it. A message that `next` did not
+    /// give last changes nothing.
+    pub fn applied(&mut self, message: &Message) {
+        let is_offered = |offered: &Message| Arc::ptr_eq(offered.json(), message.json());
+        if !self.offered.as_ref().is_some_and(is_offered) {
+            return;
+        }
+        self.offered = None;
+        let was_live = matches!(self.place, Place::At { is_live: true, .. });
+        self.place = Place::At {
+            position: *message.position(),
+            is_live: was_live || message.kind() == MessageKind::Live,
+        };
+    }
+
+    /// What the client lacks at the moment, if anything.
+    async fn ready(&self, mark: Mark) -> Result<Option<Message>, Unavailable> {
+        let (position, is_live) = match &self.place {
+            Place::Nowhere => return self.snapshot(Reason::Initial).await.map(Some),
+            Place::Claimed(text) => match Position::parse(text) {
+                Ok(position) => (position, false),
+                Err(_) => return self.snapshot(Reason::BadPosition).await.map(Some),
+            },
+            Place::At { position, is_live } => (*position, *is_live),
+        };
+        if let Some((update, more)) = self.head.update_after(&position)
+            && is_live
+            && !(more && self.mode == Mode::Totals)
+        {
+            return Ok(Some(update.message.clone()));
+        }
+        let is_behind = mark.offset > position.offset || mark.revision > position.stamp.revision;
+        if is_live && !is_behind {
+            return Ok(None);
+        }
+        self.read(position, is_live).await
+    }
+
+    async fn read(
+        &self,
+        position: Position,
+        is_live: bool,
+    ) -> Result<Option<Message>, Unavailable> {
+        let view = self.page(position.offset).await?;
+        let builder = self.feed.builder(&self.account, &view.state);
+        let head = builder.position(view.state.offset);
+        if let Some(reason) = reset(&position, &head) {
+            return self.snapshot(reason).await.map(Some);
+        }
+        let is_stale = position.stamp != head.stamp || position.totals_due;
+        let Some(last) = view.entries.last() else {
+            return Ok(match (is_stale, is_live) {
+                (true, _) => Some(builder.rollover()),
+                (false, false) => Some(builder.live()),
+                (false, true) => None,
+            });
+        };
+        let totals = match last.offset == head.offset {
+            false => TotalsOf::None,
+            true if is_stale => TotalsOf::All,
+            true => TotalsOf::Changed,
+        };
+        Ok(Some(
+            if self.mode == Mode::Totals && view.entries.len() > 1 {
+                builder.merged(&view.entries, totals)
+            } else {
+                builder.update(&view.entries, totals)
+            },
+        ))
+    }
+
+    async fn page(&self, offset: u64) -> Result<View, Unavailable> {
+        let entries = match self.mode {
+            Mode::Entries => Entries::After {
+                offset,
+                count: PAGE_ENTRIES,
+                bytes: ENTRIES_BYTES_MAX,
+            },
+            Mode::Totals => Entries::After {
+                offset,
+                count: usize::try_from(REPLAY_MAX).unwrap_or(usize::MAX),
+                bytes: MERGED_BYTES_MAX,
+            },
+        };
+        self.feed.core.readers.view(&self.account, entries).await
+    }
+
+    async fn snapshot(&self, reason: Reason) -> Result<Message, Unavailable> {
+        if reason == Reason::Ahead {
+            metrics::counter!("tallycast_positions_ahead_total").increment(1);
+        }
+        self.feed
+            .snapshot_because(&self.account, self.recent, reason)
+            .await
+    }
+}
+
+/// Why a client at `position` cannot go on from there to `head`, if it cannot.
+fn reset(position: &Position, head: &Position) -> Option<Reason> {
+    if position.epoch != head.epoch {
+        Some(Reason::EpochChanged)
+    } else if position.tag != head.tag {
+        Some(Reason::BadPosition)
+    } else if position.offset > head.offset {
+        Some(Reason::Ahead)
+    } else if position.stamp.revision != head.stamp.revision {
+        Some(Reason::ProfileChanged)
+    } else if head.offset - position.offset > REPLAY_MAX {
+        Some(Reason::TooFar)
+    } else {
+        None
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("account", &self.account)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.feed.core.heads.leave(&self.account, &self.head);
+    }
+}

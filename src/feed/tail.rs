@@ -1,0 +1,52 @@
+use std::{collections::VecDeque, sync::Arc};
+
+use super::message::Message;
+use crate::domain::Position;
+
+/// The last updates of one watched account, finished and shared by all who follow it.
+///
+/// It only saves reading: whoever does not find its update here reads the ledger.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    updates: VecDeque<Arc<Update>>,
+    bytes: usize,
+}
+
+/// One finished `update` message.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) from: u64,
+    pub(super) message: Message,
+}
+
+impl Tail {
+    /// The most updates and bytes that one account keeps: a reader that is further behind than a
+    /// few messages does not read live any more.
+    const UPDATES_MAX: usize = 32;
+    const BYTES_MAX: usize = 256 * 1024;
+
+    pub(super) fn push(&mut self, updates: Vec<Update>) {
+        for update in updates {
+            self.bytes += update.message.bytes();
+            self.updates.push_back(Arc::new(update));
+        }
+        while self.updates.len() > Self::UPDATES_MAX || self.bytes > Self::BYTES_MAX {
+            let Some(oldest) = self.updates.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.message.bytes();
+        }
+    }
+
+    /// The update that continues `position` and is of the same day, profile and history; with it,
+    /// whether more wait behind it.
+    pub(super) fn after(&self, position: &Position) -> Option<(Arc<Update>, bool)> {
+        let continues = |update: &&Arc<Update>| update.from == position.offset + 1;
+        let index = self.updates.iter().position(|update| continues(&update))?;
+        let update = &self.updates[index];
+        let next = update.message.position();
+        let same = next.stamp == position.stamp && next.tag == position.tag;
+        let whole = !position.totals_due;
+        (same && whole).then(|| (update.clone(), index + 1 < self.updates.len()))
+    }
+}

@@ -1,0 +1,127 @@
+use std::collections::{HashMap, HashSet};
+
+use lru::LruCache;
+
+use super::NewEntry;
+use crate::domain::{Account, AccountState, EventKey};
+
+/// What one commit will make durable: the touched accounts and their new entries.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) entries: Vec<NewEntry>,
+    accounts: Vec<(Account, Touched)>,
+    indices: HashMap<Account, usize>,
+    keys: HashMap<(Account, EventKey), usize>,
+    reversed: HashSet<(Account, u64)>,
+}
+
+/// An account's state inside a batch.
+pub(super) struct Touched {
+    pub(super) state: AccountState,
+    pub(super) is_changed: bool,
+}
+
+impl Batch {
+    pub(super) fn touches(&self, account: &Account) -> bool {
+        self.indices.contains_key(account)
+    }
+
+    pub(super) fn touch(&mut self, account: Account, state: AccountState) {
+        self.indices.insert(account.clone(), self.accounts.len());
+        let is_changed = false;
+        self.accounts.push((account, Touched { state, is_changed }));
+    }
+
+    /// # Panics
+    /// When the batch does not touch the account.
+    pub(super) fn touched(&mut self, account: &Account) -> &mut Touched {
+        &mut self.accounts[self.indices[account]].1
+    }
+
+    pub(super) fn add(&mut self, new: NewEntry) {
+        self.keys
+            .insert((new.account.clone(), new.key.clone()), self.entries.len());
+        if let Some(offset) = new.reverses {
+            self.reversed.insert((new.account.clone(), offset));
+        }
+        self.entries.push(new);
+    }
+
+    pub(super) fn find(&self, account: &Account, key: &EventKey) -> Option<&NewEntry> {
+        if self.keys.is_empty() {
+            return None;
+        }
+        let index = self.keys.get(&(account.clone(), key.clone()))?;
+        self.entries.get(*index)
+    }
+
+    pub(super) fn reverses(&self, account: &Account, offset: u64) -> bool {
+        !self.reversed.is_empty() && self.reversed.contains(&(account.clone(), offset))
+    }
+
+    /// Puts each account's entries side by side, in their order. After it nothing is added.
+    pub(super) fn sort(&mut self) {
+        let indices = &self.indices;
+        self.entries.sort_by_key(|new| indices[&new.account]);
+        self.keys.clear();
+    }
+
+    pub(super) fn changed_states(&self) -> impl Iterator<Item = (&Account, &AccountState)> {
+        let changed = self
+            .accounts
+            .iter()
+            .filter(|(_, touched)| touched.is_changed);
+        changed.map(|(account, touched)| (account, &touched.state))
+    }
+
+    /// Each changed account with its state and new entries; the batch is sorted before.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (&Account, &AccountState, &[NewEntry])> {
+        let mut rest = self.entries.as_slice();
+        self.changed_states().map(move |(account, state)| {
+            let count = rest
+                .iter()
+                .take_while(|new| new.account == *account)
+                .count();
+            let (entries, after) = rest.split_at(count);
+            rest = after;
+            (account, state, entries)
+        })
+    }
+}
+
+/// The states of the accounts that moved last: the busy ones need no reading.
+pub(super) struct StateCache {
+    states: LruCache<Account, AccountState>,
+    bytes: usize,
+}
+
+impl StateCache {
+    /// The most bytes that the cached states take, about.
+    const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+    pub(super) fn new() -> Self {
+        Self {
+            states: LruCache::unbounded(),
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn take(&mut self, account: &Account) -> Option<AccountState> {
+        let state = self.states.pop(account)?;
+        self.bytes -= state.memory_bytes();
+        Some(state)
+    }
+
+    pub(super) fn keep(&mut self, batch: Batch) {
+        for (account, touched) in batch.accounts {
+            self.bytes += touched.state.memory_bytes();
+            self.states.put(account, touched.state);
+        }
+        while self.bytes > Self::BYTES_MAX {
+            let Some((_, state)) = self.states.pop_lru() else {
+                break;
+            };
+            self.bytes -= state.memory_bytes();
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock, RwLockReadGuard},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
+    NewEntry, RecordedEvent, View,
+};
+use crate::domain::{Account, AccountState, Epoch, EventKey, StoredEntry};
+
+/// A ledger in memory: the reference that others are tested against, and a way to try things out.
+/// It forgets everything when it is dropped.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    epoch: Epoch,
+    accounts: Arc<RwLock<HashMap<Account, Kept>>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    state: AccountState,
+    entries: Vec<NewEntry>,
+    offsets: HashMap<EventKey, u64>,
+}
+
+impl Memory {
+    /// An empty ledger with a new epoch.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers.
+    #[must_use]
+    pub fn new() -> Self {
+        let epoch = getrandom::u64().expect("the operating system gives random numbers");
+        Self {
+            epoch: Epoch(epoch),
+            accounts: Arc::default(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Kept>> {
+        self.accounts
+            .read()
+            .expect("no writer panics while it holds the lock")
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ledger for Memory {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn recorded_until(&self) -> Timestamp {
+        Timestamp::MIN
+    }
+
+    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl LedgerReader for Memory {
+    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
+        let accounts = self.read();
+        let Some(kept) = accounts.get(account) else {
+            return Ok(View {
+                state: AccountState::default(),
+                entries: Vec::new(),
+            });
+        };
+        let all = kept.entries.iter().map(|new| &new.entry);
+        let entries = match entries {
+            Entries::None => Vec::new(),
+            Entries::After {
+                offset,
+                count,
+                bytes,
+            } => {
+                let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+                within(all.skip(skipped), count, bytes)
+            }
+            Entries::Before {
+                offset,
+                count,
+                bytes,
+            } => within(
+                all.rev().skip_while(|entry| entry.offset >= offset),
+                count,
+                bytes,
+            ),
+            Entries::Last { count, bytes } => {
+                let mut last = within(all.rev(), count, bytes);
+                last.reverse();
+                last
+            }
+        };
+        Ok(View {
+            state: kept.state.clone(),
+            entries,
+        })
+    }
+}
+
+fn within<'a>(
+    entries: impl Iterator<Item = &'a StoredEntry>,
+    count: usize,
+    bytes: usize,
+) -> Vec<StoredEntry> {
+    let mut held = 0;
+    let fits = |entry: &&StoredEntry| {
+        let first = held == 0;
+        held += entry.json.get().len();
+        first || held <= bytes
+    };
+    entries.take(count).take_while(fits).cloned().collect()
+}
+
+impl LedgerWriter for Memory {
+    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
+        let accounts = self.read();
+        Ok(accounts
+            .get(account)
+            .map_or_else(AccountState::default, |kept| kept.state.clone()))
+    }
+
+    fn recorded(
+        &mut self,
+        account: &Account,
+        key: &EventKey,
+    ) -> Result<Option<RecordedEvent>, LedgerError> {
+        let accounts = self.read();
+        let found = accounts.get(account).and_then(|kept| {
+            let offset = *kept.offsets.get(key)?;
+            kept.entries.get(usize::try_from(offset - 1).ok()?)
+        });
+        Ok(found.map(|new| RecordedEvent {
+            fingerprint: new.fingerprint,
+            stamp: new.stamp,
+            entry: new.entry.clone(),
+        }))
+    }
+
+    fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
+        let accounts = self.read();
+        let entries = accounts.get(account).map_or(&[][..], |kept| &kept.entries);
+        Ok(entries.iter().any(|new| new.reverses == Some(offset)))
+    }
+
+    fn happened_since(
+        &mut self,
+        account: &Account,
+        since: Timestamp,
+    ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        let accounts = self.read();
+        let entries = accounts.get(account).map_or(&[][..], |kept| &kept.entries);
+        let recent = entries.iter().filter(|new| new.happened >= since);
+        let happened = recent.map(|new| HappenedEntry {
+            entry: new.entry.clone(),
+            count: new.count,
+            happened: new.happened,
+        });
+        Ok(happened.collect())
+    }
+
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
+        let mut accounts = self
+            .accounts
+            .write()
+            .expect("no reader panics with the lock");
+        for (account, state) in commit.states {
+            accounts.entry((*account).clone()).or_default().state = (*state).clone();
+        }
+        for new in commit.entries {
+            let kept = accounts.entry(new.account.clone()).or_default();
+            kept.offsets.insert(new.key.clone(), new.entry.offset);
+            kept.entries.push(new.clone());
+        }
+        Ok(())
+    }
+}

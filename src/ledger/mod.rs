@@ -1,0 +1,267 @@
+//! Where entries are kept. The rooms below are the only ones that know SQL; the [`writer`] folds
+//! events and commits them in groups, on a thread of its own.
+
+mod batch;
+mod memory;
+mod readers;
+mod sqlite;
+mod writer;
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+pub(crate) use readers::Readers;
+pub(crate) use writer::{Appended, Job, Listener, Placed, Writer};
+
+pub use memory::Memory;
+pub use sqlite::Sqlite;
+
+use crate::domain::{Account, AccountState, Epoch, EventKey, Stamp, StoredEntry};
+
+/// A durable, append-only history of every account.
+///
+/// All methods block; Tallycast calls readers and the writer on threads of their own.
+pub trait Ledger: Send + Sync + 'static {
+    /// The id of this history.
+    fn epoch(&self) -> Epoch;
+
+    /// The instant of the latest commit: a clock set back does not go behind it.
+    fn recorded_until(&self) -> Timestamp;
+
+    /// The one writer.
+    ///
+    /// # Errors
+    /// When the storage cannot be opened, or the writer was given out before.
+    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError>;
+
+    /// One more reader.
+    ///
+    /// # Errors
+    /// When the storage cannot be opened.
+    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError>;
+}
+
+/// Reads what is committed.
+pub trait LedgerReader: Send {
+    /// An account's state and some of its entries, from one moment.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError>;
+}
+
+/// Reads and commits, alone.
+pub trait LedgerWriter: Send {
+    /// An account's state; the empty one where it has none.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError>;
+
+    /// What this key recorded, if it did.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn recorded(
+        &mut self,
+        account: &Account,
+        key: &EventKey,
+    ) -> Result<Option<RecordedEvent>, LedgerError>;
+
+    /// Whether a reversal of the entry at `offset` is recorded.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError>;
+
+    /// The account's entries that happened at or after `since`, in any order.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn happened_since(
+        &mut self,
+        account: &Account,
+        since: Timestamp,
+    ) -> Result<Vec<HappenedEntry>, LedgerError>;
+
+    /// Makes all of it durable, or none.
+    ///
+    /// # Errors
+    /// Whether it was surely not recorded, or nobody can know.
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError>;
+
+    /// Housekeeping, called between commits when nobody waits for an answer.
+    fn tidy(&mut self) {}
+}
+
+/// Which entries of an account to read; every kind is bounded in number and bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum Entries {
+    /// None: the state alone.
+    None,
+    /// The last ones.
+    Last {
+        /// How many at the most.
+        count: usize,
+        /// Stop before the bytes of their JSON exceed this; the first is always read.
+        bytes: usize,
+    },
+    /// Those after an offset, oldest first.
+    After {
+        /// The offset before the first.
+        offset: u64,
+        /// How many at the most.
+        count: usize,
+        /// Stop before the bytes of their JSON exceed this; the first is always read.
+        bytes: usize,
+    },
+    /// Those before an offset, newest first.
+    Before {
+        /// The offset behind the first.
+        offset: u64,
+        /// How many at the most.
+        count: usize,
+        /// Stop before the bytes of their JSON exceed this; the first is always read.
+        bytes: usize,
+    },
+}
+
+/// An account at one moment.
+#[derive(Debug)]
+pub struct View {
+    /// All that its entries add up to.
+    pub state: AccountState,
+    /// The entries asked for; ascending but for `Before`.
+    pub entries: Vec<StoredEntry>,
+}
+
+/// An event that is in the ledger.
+#[derive(Debug, Clone)]
+pub struct RecordedEvent {
+    /// The fingerprint of what was sent.
+    pub fingerprint: [u8; 16],
+    /// The stamp of its position when it was recorded.
+    pub stamp: Stamp,
+    /// What it became.
+    pub entry: StoredEntry,
+}
+
+/// An entry with what windows are counted from.
+#[derive(Debug)]
+pub struct HappenedEntry {
+    /// The entry.
+    pub entry: StoredEntry,
+    /// What it adds to the count.
+    pub count: i64,
+    /// The instant it happened.
+    pub happened: Timestamp,
+}
+
+/// What one transaction records.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    /// Every changed account's new state, once each.
+    pub states: &'a [(&'a Account, &'a AccountState)],
+    /// The new entries; of one account in the order of their offsets.
+    pub entries: &'a [NewEntry],
+    /// The instant of this commit.
+    pub recorded_at: Timestamp,
+}
+
+/// One more entry, with what it is found by.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    /// Whose.
+    pub account: Account,
+    /// Its idempotency key.
+    pub key: EventKey,
+    /// The fingerprint of what was sent.
+    pub fingerprint: [u8; 16],
+    /// The stamp of its position.
+    pub stamp: Stamp,
+    /// The instant it happened.
+    pub happened: Timestamp,
+    /// What it adds to the count.
+    pub count: i64,
+    /// The offset of the entry it reverses.
+    pub reverses: Option<u64>,
+    /// Its JSON.
+    pub entry: StoredEntry,
+}
+
+/// The storage could not be read or opened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct LedgerError {
+    message: String,
+}
+
+impl LedgerError {
+    /// An error that this sentence explains.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// A commit did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Rolled back for sure: nothing was recorded. It may work later.
+    #[error("{0}")]
+    RolledBack(Unavailable),
+    /// Whether it was recorded is unknown until the ledger is opened again.
+    #[error("the outcome of a commit is unknown: {0}")]
+    Unknown(String),
+}
+
+/// The ledger cannot record or read now; nothing that was acknowledged is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// The disk is full; it heals by itself when there is room again.
+    DiskFull,
+    /// Another process holds the database, or it cannot be read; try again.
+    Busy(String),
+    /// A commit's outcome is unknown: restart the server, then send the same events again.
+    Poisoned,
+    /// The hub is shutting down.
+    Closed,
+}
+
+impl Unavailable {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            Self::Busy(_) => "busy",
+            Self::Poisoned => "ledger_failed",
+            Self::Closed => "shutting_down",
+        }
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DiskFull => "the ledger's disk is full: nothing was recorded; send again later",
+            Self::Busy(_) => "the ledger cannot be used right now: send the same again",
+            Self::Poisoned => {
+                "a commit's outcome is unknown: send the same events again after a restart"
+            }
+            Self::Closed => "the server is shutting down: nothing was recorded; send again",
+        })
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+impl From<LedgerError> for Unavailable {
+    fn from(error: LedgerError) -> Self {
+        Self::Busy(error.message)
+    }
+}

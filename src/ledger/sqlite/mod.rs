@@ -1,0 +1,222 @@
+//! The default ledger: one SQLite file in WAL mode, one writer that owns checkpoints.
+
+mod marker;
+mod read;
+mod write;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use self::{marker::Marker, read::SqliteReader, write::SqliteWriter};
+use super::{Ledger, LedgerError, LedgerReader, LedgerWriter};
+use crate::domain::Epoch;
+
+/// Older libraries can corrupt a WAL that two connections use (<https://sqlite.org/wal.html>).
+const LIBRARY_VERSION_MIN: i32 = 3_051_003;
+/// Which program's file this is: `tcst` in ASCII.
+const APPLICATION_ID: i32 = 0x7463_7374;
+const SCHEMA_VERSION: i32 = 1;
+/// How long a statement waits for another process, such as a backup, before it is refused.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+/// The page cache of one connection, in KiB.
+const CACHE_KIB: i32 = 16 * 1024;
+const STATEMENTS_CACHED: usize = 32;
+
+const SCHEMA: &str = "
+    CREATE TABLE history (
+        epoch INTEGER NOT NULL, commits INTEGER NOT NULL, recorded_until INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE account (
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE entry (
+        account INTEGER NOT NULL REFERENCES account, offset INTEGER NOT NULL,
+        source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
+        day INTEGER NOT NULL, revision INTEGER NOT NULL,
+        happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
+        json TEXT NOT NULL,
+        PRIMARY KEY (account, offset)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX entry_key ON entry (account, source, id);
+    CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
+    CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
+        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+    CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
+        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+";
+
+/// A ledger in one SQLite file, durable across crashes and power loss (`synchronous=FULL`).
+///
+/// Beside the file lies a marker (`<file>-marker`): its lock keeps a second server away, and it
+/// tells a restored or copied file from this one, which then gets a new epoch.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    epoch: Epoch,
+    recorded_until: Timestamp,
+    writer: Mutex<Option<(Connection, Marker)>>,
+}
+
+impl Sqlite {
+    /// Opens the file, or creates it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is of another program or a newer version, or is used by
+    /// another server.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
+        let path = path.as_ref();
+        assert_library_version()?;
+        let explain = |error: LedgerError| {
+            LedgerError::new(format!(
+                "cannot open the ledger {}: {error}",
+                path.display()
+            ))
+        };
+        let mut marker = Marker::lock(path).map_err(explain)?;
+        let connection = open_writer(path).map_err(|error| explain(error.into()))?;
+        let history = open_history(&connection, &marker, path).map_err(explain)?;
+        marker
+            .write(history.epoch, history.commits)
+            .map_err(explain)?;
+        marker.sync().map_err(explain)?;
+        Ok(Self {
+            path: path.to_owned(),
+            epoch: history.epoch,
+            recorded_until: history.recorded_until,
+            writer: Mutex::new(Some((connection, marker))),
+        })
+    }
+
+    /// The version of the SQLite library inside, such as `3.51.3`.
+    #[must_use]
+    pub fn library_version() -> &'static str {
+        rusqlite::version()
+    }
+}
+
+impl Ledger for Sqlite {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn recorded_until(&self) -> Timestamp {
+        self.recorded_until
+    }
+
+    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
+        let mut writer = self
+            .writer
+            .lock()
+            .expect("nothing panics while it is taken");
+        let (connection, marker) = writer
+            .take()
+            .ok_or_else(|| LedgerError::new("the ledger's one writer is in use"))?;
+        Ok(Box::new(SqliteWriter::new(connection, marker, self.epoch)?))
+    }
+
+    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        configure(&connection)?;
+        Ok(Box::new(SqliteReader::new(connection)))
+    }
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+struct History {
+    epoch: Epoch,
+    commits: i64,
+    recorded_until: Timestamp,
+}
+
+fn assert_library_version() -> Result<(), LedgerError> {
+    if rusqlite::version_number() >= LIBRARY_VERSION_MIN {
+        return Ok(());
+    }
+    let version = rusqlite::version();
+    Err(LedgerError::new(format!(
+        "SQLite {version} can corrupt a write-ahead log: build with 3.51.3 or later"
+    )))
+}
+
+fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    configure(&connection)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // Checkpoints are the writer's, between commits: never inside one that somebody waits for.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// Creates the tables or reads how far they got; a file that the marker does not know gets a new
+/// epoch, since clients may hold positions that it never gave.
+fn open_history(
+    connection: &Connection,
+    marker: &Marker,
+    path: &Path,
+) -> Result<History, LedgerError> {
+    let application: i32 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
+    let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", (), |r| r.get(0))?;
+    if tables == 0 {
+        create_tables(connection)?;
+    } else if application != APPLICATION_ID {
+        let message = "the file is a database of another program: name another file";
+        return Err(LedgerError::new(message));
+    } else if version != SCHEMA_VERSION {
+        let message = format!("its schema version {version} is not {SCHEMA_VERSION}");
+        return Err(LedgerError::new(message));
+    }
+    let stored = connection
+        .query_row(
+            "SELECT epoch, commits, recorded_until FROM history",
+            (),
+            |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    let (epoch, commits, recorded_until) = stored.unwrap_or((0, 0, i64::MIN));
+    let mut epoch = Epoch(epoch.cast_unsigned());
+    if !marker.knows(epoch, commits, path) {
+        epoch = Epoch(getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?);
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute("DELETE FROM history", ())?;
+        transaction.execute(
+            "INSERT INTO history (epoch, commits, recorded_until) VALUES (?1, ?2, ?3)",
+            (epoch.0.cast_signed(), commits, recorded_until),
+        )?;
+        transaction.commit()?;
+    }
+    let recorded_until = Timestamp::from_millisecond(recorded_until).unwrap_or(Timestamp::MIN);
+    Ok(History {
+        epoch,
+        commits,
+        recorded_until,
+    })
+}
+
+fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}

@@ -1,0 +1,120 @@
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, TransactionBehavior};
+use serde_json::value::RawValue;
+
+use crate::{
+    domain::{Account, AccountState, StoredEntry},
+    ledger::{Entries, LedgerError, LedgerReader, View},
+};
+
+pub(super) struct SqliteReader {
+    connection: Connection,
+}
+
+impl SqliteReader {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+}
+
+impl LedgerReader for SqliteReader {
+    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
+        // One read transaction: the state and the entries are of the same commit.
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let Some((number, state)) = find_account(&transaction, account)? else {
+            return Ok(View {
+                state: AccountState::default(),
+                entries: Vec::new(),
+            });
+        };
+        let entries = read_entries(&transaction, number, entries)?;
+        Ok(View { state, entries })
+    }
+}
+
+/// An account's number in this file and its state.
+pub(super) fn find_account(
+    connection: &Connection,
+    account: &Account,
+) -> Result<Option<(i64, AccountState)>, LedgerError> {
+    let found = connection
+        .prepare_cached("SELECT number, state FROM account WHERE name = ?1")?
+        .query_row([account.as_str()], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    let Some((number, state)) = found else {
+        return Ok(None);
+    };
+    let state = serde_json::from_str(&state)
+        .map_err(|error| LedgerError::new(format!("an account's state is unreadable: {error}")))?;
+    Ok(Some((number, state)))
+}
+
+fn read_entries(
+    connection: &Connection,
+    number: i64,
+    entries: Entries,
+) -> Result<Vec<StoredEntry>, LedgerError> {
+    const AFTER: &str = "SELECT offset, json FROM entry
+        WHERE account = ?1 AND offset > ?2 ORDER BY offset LIMIT ?3";
+    const BEFORE: &str = "SELECT offset, json FROM entry
+        WHERE account = ?1 AND offset < ?2 ORDER BY offset DESC LIMIT ?3";
+    let (sql, offset, count, bytes) = match entries {
+        Entries::None => return Ok(Vec::new()),
+        Entries::After {
+            offset,
+            count,
+            bytes,
+        } => (AFTER, sql_integer(offset), count, bytes),
+        Entries::Before {
+            offset,
+            count,
+            bytes,
+        } => (BEFORE, sql_integer(offset), count, bytes),
+        Entries::Last { count, bytes } => (BEFORE, i64::MAX, count, bytes),
+    };
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let statement = connection.prepare_cached(sql)?;
+    let mut read = collect(statement, &[&number, &offset, &count], bytes)?;
+    if matches!(entries, Entries::Last { .. }) {
+        read.reverse();
+    }
+    Ok(read)
+}
+
+fn collect(
+    mut statement: CachedStatement<'_>,
+    parameters: &[&dyn ToSql],
+    bytes_max: usize,
+) -> Result<Vec<StoredEntry>, LedgerError> {
+    let mut rows = statement.query(parameters)?;
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let json: String = row.get(1)?;
+        bytes += json.len();
+        if bytes > bytes_max && !entries.is_empty() {
+            break;
+        }
+        entries.push(stored_entry(row.get(0)?, json)?);
+    }
+    Ok(entries)
+}
+
+pub(super) fn stored_entry(offset: i64, json: String) -> Result<StoredEntry, LedgerError> {
+    let json = RawValue::from_string(json)
+        .map_err(|error| LedgerError::new(format!("an entry is unreadable: {error}")))?;
+    Ok(StoredEntry {
+        offset: offset.cast_unsigned(),
+        json: Arc::from(json),
+    })
+}
+
+/// Offsets stay below 2^53; anything greater means "the end".
+pub(super) fn sql_integer(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
+}
