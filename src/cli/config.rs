@@ -137,8 +137,15 @@ impl Effective {
         let set = keys.filter(|(_, value)| !value.is_null());
         set.map(|(key, value)| {
             // Strings, numbers and lists of strings look the same in JSON and in TOML.
-            let shown = if key == SECRET_KEY { SECRET_SHOWN.to_owned() } else { value.to_string() };
-            let origin = self.figment.find_metadata(key).map(|from| from.name.to_string());
+            let shown = if key == SECRET_KEY {
+                SECRET_SHOWN.to_owned()
+            } else {
+                value.to_string()
+            };
+            let origin = self
+                .figment
+                .find_metadata(key)
+                .map(|from| from.name.to_string());
             (key.clone(), shown, origin.unwrap_or_default())
         })
         .collect()

@@ -142,12 +142,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     announce(&admin, false)?;
     let server = Server {
         public: Listener::start(public, hub.router(), limits, tls),
-        admin: Listener::start(
-            admin,
-            metrics.add_to(hub.admin_router()),
-            admin_limits(),
-            None,
-        ),
+        admin: Listener::start(admin, hub.admin_router(metrics), admin_limits(), None),
         drain: settings::drain(&config),
         hub,
     };

@@ -35,7 +35,7 @@ async fn flag_wins_over_variable_over_file_over_default() {
         ("admin_listen = \"127.0.0.1:1002\"", "# environment"),
         ("connections_max = 6", "# environment"),
         (
-            "allowed_origins = [\"https://a.example\", \"https://b.example\"]",
+            "allowed_origins = [\"https://a.example\",\"https://b.example\"]",
             "# environment",
         ),
         ("ledger = \"sqlite:of-the-file.db\"", "# tallycast.toml"),
