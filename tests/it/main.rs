@@ -3,6 +3,8 @@
 
 mod access;
 mod architecture;
+#[cfg(feature = "cli")]
+mod cli;
 mod cloudevents;
 mod engine;
 mod engineio_protocol;
