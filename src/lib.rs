@@ -17,8 +17,8 @@ pub use domain::{
     ProfileChange, Reverses, Stamp, StoredEntry, Zone,
 };
 pub use feed::{
-    AppendError, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt, Status,
-    SubscribeOptions, Subscription,
+    AppendError, Clock, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt,
+    Status, SubscribeOptions, Subscription,
 };
 pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{

@@ -6,10 +6,10 @@ use axum::Router;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use tallycast::Hub;
+use tallycast::{Hub, Limits, serve};
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    task::AbortHandle,
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -23,24 +23,36 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// What separates packets in a polling body.
 pub(crate) const SEPARATOR: &str = "\u{1e}";
 
-/// A hub that is served, by axum's own accept loop.
+/// A hub that is served.
 pub(crate) struct Host {
     pub(crate) hub: Hub,
     pub(crate) address: SocketAddr,
     pub(crate) prefix: &'static str,
     client: reqwest::Client,
-    task: JoinHandle<std::io::Result<()>>,
+    task: AbortHandle,
 }
 
 impl Host {
-    /// Serves the hub at the root.
+    /// Serves the hub at the root, by our own accept loop.
     pub(crate) async fn start(hub: Hub) -> Self {
-        let router = hub.router();
-        Self::serve(hub, router, "").await
+        let limits = Limits {
+            connections_per_peer_max: 10_000,
+            ..Limits::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(serve(listener, hub.router(), limits).into_future());
+        Self {
+            hub,
+            address,
+            prefix: "",
+            client: reqwest::Client::new(),
+            task: task.abort_handle(),
+        }
     }
 
-    /// Serves whatever a host has made of it.
-    pub(crate) async fn serve(hub: Hub, router: Router, prefix: &'static str) -> Self {
+    /// Serves whatever a host has made of it, by axum's accept loop.
+    pub(crate) async fn embed(hub: Hub, router: Router, prefix: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(axum::serve(listener, router).into_future());
@@ -49,7 +61,7 @@ impl Host {
             address,
             prefix,
             client: reqwest::Client::new(),
-            task,
+            task: task.abort_handle(),
         }
     }
 

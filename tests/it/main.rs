@@ -3,6 +3,8 @@
 
 mod access;
 mod architecture;
+#[cfg(feature = "cli")]
+mod cli;
 mod cloudevents;
 mod engine;
 mod engineio_protocol;
@@ -18,8 +20,13 @@ mod origins;
 mod profiles;
 mod serve;
 mod server;
+mod socketio_bad_input;
+mod socketio_embedding;
+mod socketio_feed;
+mod socketio_load;
 mod socketio_protocol;
+mod watching;
 
-#[allow(dead_code, reason = "its `main` is for people")]
+#[expect(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]
 mod protocol_echo;

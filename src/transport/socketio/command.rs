@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 
 use super::mailbox::Request;
 use crate::{
@@ -232,11 +232,13 @@ fn parse_account(account: Option<String>) -> Result<Option<Account>, Invalid> {
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
-    // The error's text names the field, and may quote what stands there: a token, perhaps.
+    // Serde would take a list for an object, field by field.
+    if !json.trim_ascii_start().starts_with('{') {
+        return Err(bad_request("send one object"));
+    }
+    // The error's own text may quote what stands there: a token, perhaps.
     serde_json::from_str(json).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            bad_request("a field is unknown, twice, or of another type")
-        }
+        Category::Data => bad_request("a field is unknown, twice, or of another type"),
         _ => malformed(),
     })
 }

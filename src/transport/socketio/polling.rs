@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use socketioxide::socket::Sid;
 
@@ -97,6 +98,9 @@ pub(super) async fn post(
 
 /// Reads a body of at most the payload limit, whatever it declared, and not for ever.
 async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > MESSAGE_BYTES_MAX as u64 {
+        return Err(Refusal::TooLarge);
+    }
     let limited = Limited::new(body, MESSAGE_BYTES_MAX);
     match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
