@@ -118,6 +118,7 @@ impl World {
         if timeout(END_MAX, producers.join_all()).await.is_err() {
             findings.fault("events never settled");
         }
+        self.stop.send_replace(false);
     }
 
     /// The clients, once they have everything that was acknowledged, or gave up.
