@@ -3,7 +3,9 @@
 
 mod access;
 mod architecture;
+mod bounds;
 mod cloudevents;
+mod desk;
 mod failing;
 mod feed;
 mod feeds;
@@ -12,8 +14,10 @@ mod fuzz;
 mod health;
 mod ingest;
 mod ledger_properties;
+mod messages;
 mod model;
 mod origins;
 mod profiles;
+mod resume;
 mod server;
 mod world;
