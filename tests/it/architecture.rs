@@ -13,7 +13,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("feed", &["domain", "ledger"]),
     ("access", &["domain"]),
     ("api", &["domain", "ledger", "feed", "access"]),
-    ("transport", &["domain", "ledger", "feed", "access", "api"]),
+    (
+        "transport",
+        &["domain", "ledger", "feed", "access", "api", "serve"],
+    ),
     ("serve", &[]),
     (
         "hub",

@@ -1,0 +1,118 @@
+//! The bytes under a WebSocket once HTTP has let go of them.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::serve::{Connection, Slot};
+
+/// A plain TCP stream where that is what HTTP ran on, else whatever it was.
+#[derive(Debug)]
+pub(super) enum Wire {
+    /// With its place among the connections that [`serve`](crate::serve) allows, if it is from there.
+    Tcp(
+        TcpStream,
+        #[expect(
+            dead_code,
+            reason = "held, not read: dropping it makes room for another"
+        )]
+        Option<Slot>,
+    ),
+    /// TLS, from the same.
+    Tls(Box<Connection>),
+    /// A host's own.
+    Other(TokioIo<Upgraded>),
+}
+
+impl Wire {
+    /// Takes the stream out of HTTP, with what the client had already sent after its request.
+    pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
+        let upgraded = match upgrade::downcast::<TokioIo<Connection>>(upgraded) {
+            Ok(parts) => {
+                let wire = match parts.io.into_inner().into_tcp() {
+                    Ok((tcp, slot)) => Self::Tcp(tcp, Some(slot)),
+                    Err(tls) => Self::Tls(Box::new(tls)),
+                };
+                return (wire.at_once(), copied(&parts.read_buf));
+            }
+            Err(upgraded) => upgraded,
+        };
+        match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let wire = Self::Tcp(parts.io.into_inner(), None);
+                (wire.at_once(), copied(&parts.read_buf))
+            }
+            Err(upgraded) => (Self::Other(TokioIo::new(upgraded)), Bytes::new()),
+        }
+    }
+
+    /// A push must not wait until the one before is acknowledged. Where that cannot be had, pushes
+    /// are late and still right.
+    fn at_once(self) -> Self {
+        let _: io::Result<()> = match &self {
+            Self::Tcp(tcp, _) => tcp.set_nodelay(true),
+            Self::Tls(tls) => tls.tcp().set_nodelay(true),
+            Self::Other(_) => Ok(()),
+        };
+        self
+    }
+}
+
+/// The bytes alone: they are a slice of a read buffer that would live on with them.
+fn copied(early: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(early)
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp, _) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+            Self::Other(io) => Pin::new(io).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp, _) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+            Self::Other(io) => Pin::new(io).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp, _) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+            Self::Other(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp, _) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+            Self::Other(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}
