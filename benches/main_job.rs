@@ -171,7 +171,7 @@ fn event(number: usize) -> Value {
     json!({
         "id": format!("order-{number}"), "source": "shop", "account": format!("customer-{account:05}"),
         "amount": format!("{}.{:02}", number % 90, number % 100), "unit": "USD",
-        "category": ["food", "music", "books"][number % 3], "description": "A purchase",
+        "category": (["food", "music", "books"][number % 3]), "description": "A purchase",
     })
 }
 
