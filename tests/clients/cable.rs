@@ -25,7 +25,11 @@ impl Cable {
         let end = CancellationToken::new();
         let accepting = accept(listener, server, whole.clone());
         tokio::spawn(end.clone().run_until_cancelled_owned(accepting));
-        Self { url, whole, _end: end.drop_guard() }
+        Self {
+            url,
+            whole,
+            _end: end.drop_guard(),
+        }
     }
 
     /// Resets all connections, without a goodbye.
@@ -54,7 +58,9 @@ async fn carry(mut client: TcpStream, server: String, cut: CancellationToken) {
     let Ok(mut server) = TcpStream::connect(server).await else {
         return reset(&client);
     };
-    let ended = cut.run_until_cancelled(copy_bidirectional(&mut client, &mut server)).await;
+    let ended = cut
+        .run_until_cancelled(copy_bidirectional(&mut client, &mut server))
+        .await;
     if ended.is_none() {
         reset(&client);
         reset(&server);

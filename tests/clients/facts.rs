@@ -12,7 +12,9 @@ use crate::{
 pub(crate) async fn connects_and_gets_the_snapshot_then_live(stock: Stock) {
     let mut server = Server::start().await;
     server.record(3).await;
-    let mut client = stock.client(&server.url, &server.token("alice").await).start();
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
 
     client.connected().await;
     subscribed(&mut client, stock.resume()).await;
@@ -29,7 +31,9 @@ pub(crate) async fn connects_and_gets_the_snapshot_then_live(stock: Stock) {
 
 pub(crate) async fn follows_updates_in_order(stock: Stock) {
     let mut server = Server::start().await;
-    let mut client = stock.client(&server.url, &server.token("alice").await).start();
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
     client.connected().await;
     // Recorded while it subscribes, and while it upgrades.
     for _ in 0..20 {
@@ -105,31 +109,53 @@ pub(crate) async fn does_not_find_another_account(stock: Stock) {
 pub(crate) async fn is_answered_by_acks(stock: Stock) {
     let mut server = Server::start().await;
     server.record(5).await;
-    let mut client = stock.client(&server.url, &server.token("alice").await).start();
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
     client.connected().await;
     client.live().await;
 
     let history = client.ask("history", &json!({ "limit": 2 })).await;
     assert_eq!(history["ok"], true, "{history}");
     assert_eq!(offsets(&history["entries"]), [5, 4]);
-    let before = client.ask("history", &json!({ "before": history["next"], "limit": "2" })).await;
+    let before = client
+        .ask(
+            "history",
+            &json!({ "before": history["next"], "limit": "2" }),
+        )
+        .await;
     assert_eq!(offsets(&before["entries"]), [3, 2]);
 
-    assert_refused(&client.ask("history", &json!({ "account": "bob" })).await, "not_found");
-    assert_refused(&client.ask("subscribe", &json!({ "account": "bob" })).await, "not_found");
-    assert_refused(&client.ask("history", &json!({ "limit": "many" })).await, "bad_request");
+    assert_refused(
+        &client.ask("history", &json!({ "account": "bob" })).await,
+        "not_found",
+    );
+    assert_refused(
+        &client.ask("subscribe", &json!({ "account": "bob" })).await,
+        "not_found",
+    );
+    assert_refused(
+        &client.ask("history", &json!({ "limit": "many" })).await,
+        "bad_request",
+    );
     assert_refused(&client.ask("nonsense", &json!({})).await, "unknown_event");
 
-    let answer = client.ask("unsubscribe", &json!({ "account": "alice" })).await;
+    let answer = client
+        .ask("unsubscribe", &json!({ "account": "alice" }))
+        .await;
     assert_eq!(answer["ok"], true, "{answer}");
     server.record(1).await;
-    let answer = client.ask_in_silence("history", &json!({ "limit": 1 })).await;
+    let answer = client
+        .ask_in_silence("history", &json!({ "limit": 1 }))
+        .await;
     assert_eq!(offsets(&answer["entries"]), [6]);
 }
 
 pub(crate) async fn subscribes_again_from_a_position(stock: Stock) {
     let mut server = Server::start().await;
-    let mut client = stock.client(&server.url, &server.token("alice").await).start();
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
     client.connected().await;
     let mut screen = Screen::default();
     server.record(1).await;
@@ -151,7 +177,9 @@ pub(crate) async fn subscribes_again_from_a_position(stock: Stock) {
 
 pub(crate) async fn survives_a_killed_server(stock: Stock) {
     let mut server = Server::start().await;
-    let mut client = stock.client(&server.url, &server.token("alice").await).start();
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
     client.connected().await;
     let mut screen = Screen::default();
     server.record(20).await;
@@ -170,7 +198,9 @@ pub(crate) async fn survives_a_killed_server(stock: Stock) {
 
 pub(crate) async fn takes_the_transport_it_was_told(stock: Stock) {
     let server = Server::start().await;
-    let mut client = stock.client(&server.url, &server.token("alice").await).start();
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
     let is_javascript = matches!(stock.library, Library::JavaScript4 | Library::JavaScript3);
     if stock.transport == Transport::Upgrade && is_javascript {
         let upgrade = client.await_kind("upgrade").await;
@@ -200,7 +230,11 @@ async fn assert_shows_the_ledger(screen: &Screen, server: &Server) {
     let ledger = server.snapshot().await;
     assert_eq!(screen.offset, ledger["offset"].as_u64());
     assert_eq!(Value::from(screen.totals()), ledger["totals"]);
-    assert!(server.recorded_ids().ends_with(&screen.ids), "{:?}", screen.ids);
+    assert!(
+        server.recorded_ids().ends_with(&screen.ids),
+        "{:?}",
+        screen.ids
+    );
 }
 
 fn assert_refused(answer: &Value, code: &str) {
@@ -210,5 +244,7 @@ fn assert_refused(answer: &Value, code: &str) {
 
 fn offsets(entries: &Value) -> Vec<u64> {
     let entries = entries.as_array().unwrap().iter();
-    entries.map(|entry| entry["offset"].as_u64().unwrap()).collect()
+    entries
+        .map(|entry| entry["offset"].as_u64().unwrap())
+        .collect()
 }

@@ -39,6 +39,7 @@ macro_rules! facts {
             facts::survives_a_killed_server
             examples::follows_a_checkout_at_the_root
             examples::follows_a_checkout_nested_under_live
+            examples::is_let_in_by_a_hosts_own_keys
             examples::talks_in_a_hosts_own_namespace
         })*
     };

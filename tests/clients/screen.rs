@@ -31,7 +31,10 @@ impl Screen {
             "rollover" => self.show_totals(&message["totals"]),
             other => panic!("an unknown message: {other}"),
         }
-        message["position"].as_str().unwrap().clone_into(&mut self.position);
+        message["position"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.position);
     }
 
     /// The totals shown, as the API writes them.
@@ -52,7 +55,10 @@ impl Screen {
         let next = self.offset.expect("an update came before the snapshot") + 1;
         assert_eq!(message["from"], next, "a gap or a repeat: {message}");
         let entries = message["entries"].as_array().unwrap();
-        let offsets: Vec<_> = entries.iter().map(|entry| entry["offset"].as_u64().unwrap()).collect();
+        let offsets: Vec<_> = entries
+            .iter()
+            .map(|entry| entry["offset"].as_u64().unwrap())
+            .collect();
         let to = message["to"].as_u64().unwrap();
         assert_eq!(offsets, (next..=to).collect::<Vec<_>>());
         self.offset = Some(to);
@@ -62,7 +68,8 @@ impl Screen {
 
     fn show(&mut self, entries: &Value) {
         let ids = entries.as_array().unwrap().iter();
-        self.ids.extend(ids.map(|entry| entry["id"].as_str().unwrap().to_owned()));
+        self.ids
+            .extend(ids.map(|entry| entry["id"].as_str().unwrap().to_owned()));
     }
 
     fn show_totals(&mut self, totals: &Value) {

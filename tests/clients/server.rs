@@ -27,10 +27,20 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), "a secret for tests, of over 32 bytes").unwrap();
+        std::fs::write(
+            folder.path().join("secret"),
+            "a secret for tests, of over 32 bytes",
+        )
+        .unwrap();
         let (process, url) = serve(&folder, "127.0.0.1:0").await;
         let http = reqwest::Client::new();
-        Self { url, folder, process, http, recorded: 0 }
+        Self {
+            url,
+            folder,
+            process,
+            http,
+            recorded: 0,
+        }
     }
 
     /// `kill -9`.
@@ -51,15 +61,25 @@ impl Server {
 
     /// Records `count` more events of alice in one request; their ids go on from those before.
     pub(crate) async fn record(&mut self, count: u64) {
-        let events: Vec<_> = (self.recorded + 1..=self.recorded + count).map(event).collect();
+        let events: Vec<_> = (self.recorded + 1..=self.recorded + count)
+            .map(event)
+            .collect();
         self.recorded += count;
-        let token = self.mint(&["--sub", "shop", "--scope", "record", "--accounts", "*"]).await;
-        let request = self.http.post(format!("{}/v1/events", self.url)).bearer_auth(token);
+        let token = self
+            .mint(&["--sub", "shop", "--scope", "record", "--accounts", "*"])
+            .await;
+        let request = self
+            .http
+            .post(format!("{}/v1/events", self.url))
+            .bearer_auth(token);
         let answer = request.json(&events).timeout(SOON).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         let answer: Value = answer.json().await.unwrap();
         let results = answer["results"].as_array().unwrap();
-        assert!(results.iter().all(|result| result["status"] == "recorded"), "{answer}");
+        assert!(
+            results.iter().all(|result| result["status"] == "recorded"),
+            "{answer}"
+        );
     }
 
     /// The ids of all that was recorded, in order.
@@ -83,7 +103,11 @@ impl Server {
             .output()
             .await
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }
@@ -98,10 +122,19 @@ impl Drop for Server {
 }
 
 async fn serve(folder: &TempDir, listen: &str) -> (Child, String) {
-    let stderr = File::options().create(true).append(true).open(log(folder)).unwrap();
+    let stderr = File::options()
+        .create(true)
+        .append(true)
+        .open(log(folder))
+        .unwrap();
     let mut process = Command::new(BINARY)
         .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"])
-        .args(["--ledger", "sqlite:consumption.db", "--jwt-secret-file", "secret"])
+        .args([
+            "--ledger",
+            "sqlite:consumption.db",
+            "--jwt-secret-file",
+            "secret",
+        ])
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -118,7 +151,9 @@ pub(crate) async fn listening(process: &mut Child) -> (String, Vec<String>) {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let mut before = Vec::new();
     loop {
-        let line = timeout(SOON, lines.next_line()).await.expect("the server does not start");
+        let line = timeout(SOON, lines.next_line())
+            .await
+            .expect("the server does not start");
         let line = line.unwrap().expect("the server ended");
         if let Some(place) = line.strip_prefix("listening on ") {
             // Its output stays open: a server that prints into a closed pipe ends.

@@ -217,7 +217,12 @@ impl StockClient {
     /// The next line, which is the answer to that emit.
     pub(crate) async fn expect_ack(&mut self, id: &str) -> Value {
         let mut line = self.next_said().await;
-        assert_eq!((&line["kind"], &line["id"]), (&json!("ack"), &json!(id)), "{:#?}", self.seen);
+        assert_eq!(
+            (&line["kind"], &line["id"]),
+            (&json!("ack"), &json!(id)),
+            "{:#?}",
+            self.seen
+        );
         line["data"].take()
     }
 
@@ -300,7 +305,11 @@ fn program(library: Library) -> Command {
 
 fn needs(path: &str) -> PathBuf {
     let path = home().join(path);
-    assert!(path.exists(), "{} is missing: run `make setup-tests`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `make setup-tests`",
+        path.display()
+    );
     path
 }
 

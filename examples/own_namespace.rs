@@ -1,0 +1,103 @@
+//! A support chat in a namespace of one's own, on the connections that carry the feed.
+//!
+//! `cargo run --example own_namespace -- --listen 127.0.0.1:3000`
+//!
+//! A customer opens `/support` beside `/feed` and asks; an agent answers by `POST /answers/{customer}`.
+
+use std::{env, error::Error, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::post,
+};
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
+use socketioxide::{
+    SocketIo,
+    extract::{AckSender, Data, Extension, SocketRef, TryData},
+    handler::ConnectHandler,
+};
+use tallycast::{Account, Accounts, Authorize, Grant, Hub, Jwt, Memory, Scope, Signer};
+use tokio::net::TcpListener;
+
+const SECRET: &str = "at least 32 bytes that only your services know";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let hub = Hub::builder(Memory::new())
+        .access(Jwt::hs256(SECRET)?)
+        .build()
+        .await?;
+
+    let access = Arc::new(Jwt::hs256(SECRET)?);
+    let check =
+        move |socket: SocketRef, login: TryData<Login>| check(access.clone(), socket, login);
+    hub.socket_io().ns("/support", welcome.with(check));
+    let support = Router::new().route("/answers/{customer}", post(answer));
+    let app = support
+        .with_state(hub.socket_io().clone())
+        .merge(hub.router());
+
+    let alice = Accounts::only(Account::parse("alice")?);
+    let grant = Grant::new("alice", Scope::Watch, alice).expiring_at(Timestamp::now() + 1.hour());
+    println!("token for alice: {}", Signer::hs256(SECRET)?.sign(&grant)?);
+    let listener =
+        TcpListener::bind(option("--listen").unwrap_or("127.0.0.1:3000".to_owned())).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Login {
+    token: String,
+}
+
+#[derive(Clone)]
+struct Customer(String);
+
+/// Lets in who shows a token of the feed. A refusal is the `connect_error`'s message.
+async fn check(
+    access: Arc<Jwt>,
+    socket: SocketRef,
+    TryData(login): TryData<Login>,
+) -> Result<(), &'static str> {
+    let login = login.map_err(|_| "unauthorized")?;
+    let grant = access
+        .authorize(&login.token)
+        .await
+        .map_err(|_| "unauthorized")?;
+    socket
+        .extensions
+        .insert(Customer(grant.subject().to_owned()));
+    Ok(())
+}
+
+/// All of a customer's devices share a room.
+async fn welcome(socket: SocketRef, Extension(Customer(name)): Extension<Customer>) {
+    socket.join(room(&name));
+    socket.on(
+        "question",
+        async |Data(question): Data<String>, ack: AckSender| {
+            println!("a customer asks: {question:?}");
+            ack.send("an agent will answer").ok();
+        },
+    );
+}
+
+/// The agent's answer, to every device of the customer.
+async fn answer(State(io): State<SocketIo>, Path(customer): Path<String>, text: String) {
+    let Some(support) = io.of("/support") else {
+        return;
+    };
+    support.to(room(&customer)).emit("answer", &text).await.ok();
+}
+
+fn room(customer: &str) -> String {
+    format!("customer:{customer}")
+}
+
+fn option(name: &str) -> Option<String> {
+    env::args().skip_while(|argument| argument != name).nth(1)
+}
