@@ -5,6 +5,7 @@ pub mod api;
 mod domain;
 mod feed;
 mod ledger;
+mod serve;
 
 pub use access::{
     Accounts, Authorize, Authorizing, Denied, Grant, Jwt, KeyError, Origins, Scope, Scopes, Signer,
@@ -21,3 +22,6 @@ pub use ledger::{
     Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
     Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
 };
+pub use serve::{Connection, Limits, Serve, Slot, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};

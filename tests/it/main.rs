@@ -13,4 +13,5 @@ mod health;
 mod ingest;
 mod origins;
 mod profiles;
+mod serve;
 mod server;

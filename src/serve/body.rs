@@ -1,0 +1,124 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::activity::Activity;
+use super::deadline::Deadline;
+use super::limits::Limits;
+
+/// A request's body that must keep coming. It ends with an error when it stalls or crawls; hyper then
+/// closes the connection, because the rest of the body stays unread.
+pub(super) struct SteadyBody {
+    incoming: Incoming,
+    stall_timeout: Duration,
+    rate_min: u32,
+    bytes: u64,
+    /// When somebody first asked for it: a handler that is slow to ask is not the client's fault.
+    begun_at: Option<Instant>,
+    moved_at: Option<Instant>,
+    deadline: Deadline,
+}
+
+impl SteadyBody {
+    pub(super) fn new(incoming: Incoming, limits: &Limits) -> Self {
+        Self {
+            incoming,
+            stall_timeout: limits.body_timeout,
+            rate_min: limits.body_rate_min,
+            bytes: 0,
+            begun_at: None,
+            moved_at: None,
+            deadline: Deadline::default(),
+        }
+    }
+
+    /// When the wait for the next bytes is over: no progress for too long, or too slow on the whole.
+    fn over_at(&mut self) -> Instant {
+        let now = Instant::now();
+        let begun_at = *self.begun_at.get_or_insert(now);
+        let stalls_at = *self.moved_at.get_or_insert(now) + self.stall_timeout;
+        if self.rate_min == 0 {
+            return stalls_at;
+        }
+        let earned = Duration::from_secs(self.bytes / u64::from(self.rate_min));
+        stalls_at.min(begun_at + self.stall_timeout + earned)
+    }
+}
+
+impl Body for SteadyBody {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
+            if let Some(Ok(frame)) = &frame {
+                this.bytes += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+            }
+            this.moved_at = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let over_at = this.over_at();
+        if !this.deadline.is_over_at(over_at, cx) {
+            return Poll::Pending;
+        }
+        let error = io::Error::new(io::ErrorKind::TimedOut, "the request body came too slowly");
+        Poll::Ready(Some(Err(error.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// A response's body; its end (or drop) is the end of the request.
+pub(super) struct AnswerBody {
+    body: axum::body::Body,
+    activity: Arc<Activity>,
+}
+
+impl AnswerBody {
+    pub(super) fn new(body: axum::body::Body, activity: Arc<Activity>) -> Self {
+        Self { body, activity }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.activity.was_answered();
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+/// What one client may take from the server: time, connections and bytes.
+///
+/// The defaults suit a server that faces the internet without a proxy. Change single fields with
+/// `Limits { idle_timeout, ..Limits::default() }`, which also stays right when fields are added.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From connecting (or from a later request's first byte) to the end of the request's head.
+    /// Default [`HEAD_TIMEOUT`](Self::HEAD_TIMEOUT).
+    pub head_timeout: Duration,
+    /// Rest between two requests on a kept-alive connection. Default [`IDLE_TIMEOUT`](Self::IDLE_TIMEOUT).
+    pub idle_timeout: Duration,
+    /// No progress of a request body for this long ends it. Default [`BODY_TIMEOUT`](Self::BODY_TIMEOUT).
+    pub body_timeout: Duration,
+    /// Bytes per second a request body must average, after a head start of `body_timeout`; 0: any.
+    /// Default [`BODY_RATE_MIN`](Self::BODY_RATE_MIN).
+    pub body_rate_min: u32,
+    /// No progress of a write for this long ends the connection, also after an upgrade.
+    /// Default [`WRITE_STALL_TIMEOUT`](Self::WRITE_STALL_TIMEOUT).
+    pub write_stall_timeout: Duration,
+    /// Connections at once on this listener, upgraded ones included. Default [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX).
+    pub connections_max: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64. Default [`CONNECTIONS_PER_PEER_MAX`](Self::CONNECTIONS_PER_PEER_MAX).
+    pub connections_per_peer_max: usize,
+    /// Bytes of a request's head, at least 8 KiB. Default [`HEAD_BYTES_MAX`](Self::HEAD_BYTES_MAX).
+    pub head_bytes_max: usize,
+    /// Bytes of a request's URI. Default [`URI_BYTES_MAX`](Self::URI_BYTES_MAX).
+    pub uri_bytes_max: usize,
+    /// Kernel send buffer of a connection, in bytes; 0 leaves it to the system.
+    /// Default [`SEND_BUFFER_BYTES`](Self::SEND_BUFFER_BYTES).
+    pub send_buffer_bytes: u32,
+    /// Bound of a graceful shutdown. Default [`DRAIN_TIMEOUT`](Self::DRAIN_TIMEOUT).
+    pub drain_timeout: Duration,
+}
+
+impl Limits {
+    /// How long a client may take to send a request's head, the TLS handshake included.
+    ///
+    /// A phone on a bad link needs a second or two; a slowloris wants for ever.
+    pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// How long a kept-alive connection may rest between two requests.
+    ///
+    /// Longer than the 60 s that many load balancers keep theirs, so that it is they who close first and
+    /// never send a request into a closing connection.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+    /// How long a request body may make no progress, and the head start it has on [`BODY_RATE_MIN`](Self::BODY_RATE_MIN).
+    pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Bytes per second that a request body must average once [`BODY_TIMEOUT`](Self::BODY_TIMEOUT) is over.
+    ///
+    /// Below the slowest link that still works (2G), far above a byte now and then.
+    pub const BODY_RATE_MIN: u32 = 4 * 1024;
+
+    /// How long a write may make no progress: a client that stopped reading is cut after this.
+    pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Connections at once on one listener; more wait in the kernel's backlog.
+    pub const CONNECTIONS_MAX: usize = 100_000;
+
+    /// Connections at once from one address; further ones are closed at once.
+    ///
+    /// Room for an office, or a mobile operator's shared address; too little for one machine to take
+    /// all of [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's
+    /// address: raise it there.
+    pub const CONNECTIONS_PER_PEER_MAX: usize = 4_096;
+
+    /// Bytes of a request's head (and of hyper's read buffer); a longer one is answered 431.
+    pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+    /// Bytes of a request's URI; a longer one is answered 414. Room for a token or two in the query.
+    pub const URI_BYTES_MAX: usize = 16 * 1024;
+
+    /// What the kernel may hold for a client that reads slowly, before our writes wait (bytes).
+    ///
+    /// Left to itself Linux grows this to megabytes a connection, so that a stalled client is noticed
+    /// late and an honest slow one seems stalled: the kernel reports room only once a third is free.
+    pub const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+
+    /// How long requests under way may take to finish once shutdown has begun; then they are cut.
+    pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_timeout: Self::HEAD_TIMEOUT,
+            idle_timeout: Self::IDLE_TIMEOUT,
+            body_timeout: Self::BODY_TIMEOUT,
+            body_rate_min: Self::BODY_RATE_MIN,
+            write_stall_timeout: Self::WRITE_STALL_TIMEOUT,
+            connections_max: Self::CONNECTIONS_MAX,
+            connections_per_peer_max: Self::CONNECTIONS_PER_PEER_MAX,
+            head_bytes_max: Self::HEAD_BYTES_MAX,
+            uri_bytes_max: Self::URI_BYTES_MAX,
+            send_buffer_bytes: Self::SEND_BUFFER_BYTES,
+            drain_timeout: Self::DRAIN_TIMEOUT,
+        }
+    }
+}
