@@ -52,8 +52,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .append(Event::consumption("order-1", "alice", "12.50", "CNY"))
         .await?;
 
-    let listener =
-        TcpListener::bind(option("--listen").unwrap_or("127.0.0.1:3000".to_owned())).await?;
+    let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(listen).await?;
     println!("token for alice: alices-key");
     println!("token for shop: shops-key");
     println!("listening on http://{}", listener.local_addr()?);

@@ -34,8 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     println!("token for alice: {}", token("alice")?);
-    let listener =
-        TcpListener::bind(option("--listen").unwrap_or("127.0.0.1:3000".to_owned())).await?;
+    let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
     // A server that faces the internet takes `tallycast::serve`, which has limits on everything.
     axum::serve(listener, app).await?;

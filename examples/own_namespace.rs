@@ -15,7 +15,7 @@ use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 use socketioxide::{
     SocketIo,
-    extract::{AckSender, Data, Extension, SocketRef, TryData},
+    extract::{AckSender, Data, SocketRef, TryData},
     handler::ConnectHandler,
 };
 use tallycast::{Account, Accounts, Authorize, Grant, Hub, Jwt, Memory, Scope, Signer};
@@ -25,27 +25,23 @@ const SECRET: &str = "at least 32 bytes that only your services know";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let hub = Hub::builder(Memory::new())
-        .access(Jwt::hs256(SECRET)?)
-        .build()
-        .await?;
+    let hub = Hub::builder(Memory::new());
+    let hub = hub.access(Jwt::hs256(SECRET)?).build().await?;
 
-    let access = Arc::new(Jwt::hs256(SECRET)?);
-    let check =
-        move |socket: SocketRef, login: TryData<Login>| check(access.clone(), socket, login);
-    hub.socket_io().ns("/support", welcome.with(check));
+    let tokens = Arc::new(Jwt::hs256(SECRET)?);
+    let enter =
+        move |socket: SocketRef, login: TryData<Login>| enter(tokens.clone(), socket, login);
+    hub.socket_io().ns("/support", welcome.with(enter));
     let support = Router::new().route("/answers/{customer}", post(answer));
-    let app = support
-        .with_state(hub.socket_io().clone())
-        .merge(hub.router());
+    let support = support.with_state(hub.socket_io().clone());
 
     let alice = Accounts::only(Account::parse("alice")?);
     let grant = Grant::new("alice", Scope::Watch, alice).expiring_at(Timestamp::now() + 1.hour());
     println!("token for alice: {}", Signer::hs256(SECRET)?.sign(&grant)?);
-    let listener =
-        TcpListener::bind(option("--listen").unwrap_or("127.0.0.1:3000".to_owned())).await?;
+    let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    axum::serve(listener, support.merge(hub.router())).await?;
     Ok(())
 }
 
@@ -54,29 +50,21 @@ struct Login {
     token: String,
 }
 
-#[derive(Clone)]
-struct Customer(String);
-
-/// Lets in who shows a token of the feed. A refusal is the `connect_error`'s message.
-async fn check(
-    access: Arc<Jwt>,
+/// Lets in who shows a token of the feed; a refusal is the `connect_error`'s message. All of a
+/// customer's devices share a room.
+async fn enter(
+    tokens: Arc<Jwt>,
     socket: SocketRef,
     TryData(login): TryData<Login>,
 ) -> Result<(), &'static str> {
     let login = login.map_err(|_| "unauthorized")?;
-    let grant = access
-        .authorize(&login.token)
-        .await
-        .map_err(|_| "unauthorized")?;
-    socket
-        .extensions
-        .insert(Customer(grant.subject().to_owned()));
+    let grant = tokens.authorize(&login.token).await;
+    let grant = grant.map_err(|_| "unauthorized")?;
+    socket.join(room(grant.subject()));
     Ok(())
 }
 
-/// All of a customer's devices share a room.
-async fn welcome(socket: SocketRef, Extension(Customer(name)): Extension<Customer>) {
-    socket.join(room(&name));
+async fn welcome(socket: SocketRef) {
     socket.on(
         "question",
         async |Data(question): Data<String>, ack: AckSender| {
@@ -88,10 +76,9 @@ async fn welcome(socket: SocketRef, Extension(Customer(name)): Extension<Custome
 
 /// The agent's answer, to every device of the customer.
 async fn answer(State(io): State<SocketIo>, Path(customer): Path<String>, text: String) {
-    let Some(support) = io.of("/support") else {
-        return;
-    };
-    support.to(room(&customer)).emit("answer", &text).await.ok();
+    if let Some(support) = io.of("/support") {
+        support.to(room(&customer)).emit("answer", &text).await.ok();
+    }
 }
 
 fn room(customer: &str) -> String {

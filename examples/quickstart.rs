@@ -20,8 +20,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let alice = Accounts::only(Account::parse("alice")?);
     let grant = Grant::new("alice", Scope::Watch, alice);
     let token = Signer::hs256(SECRET)?.sign(&grant.expiring_at(Timestamp::now() + 1.hour()))?;
-    let listener =
-        TcpListener::bind(option("--listen").unwrap_or("127.0.0.1:3000".to_owned())).await?;
+    let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("token for alice: {token}");
     println!("in an app:       io(\"{url}/feed\", {{ auth: {{ token }} }}).onAny(console.log)");

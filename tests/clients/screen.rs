@@ -15,7 +15,8 @@ pub(crate) struct Screen {
     pub(crate) ids: Vec<String>,
     /// How many snapshots came: each but the first is a client that lost its place.
     pub(crate) snapshots: usize,
-    totals: BTreeMap<(String, String), Value>,
+    /// The totals by meter and unit, as they came.
+    pub(crate) totals: BTreeMap<(String, String), Value>,
 }
 
 impl Screen {
@@ -35,11 +36,6 @@ impl Screen {
             .as_str()
             .unwrap()
             .clone_into(&mut self.position);
-    }
-
-    /// The totals shown, as the API writes them.
-    pub(crate) fn totals(&self) -> Vec<Value> {
-        self.totals.values().cloned().collect()
     }
 
     fn replace(&mut self, message: &Value) {
