@@ -1,11 +1,13 @@
 //! A Socket.IO-compatible real-time server that pushes each customer's live consumption to their app.
 
 mod access;
-pub mod api;
+mod api;
 mod domain;
 mod feed;
+mod hub;
 mod ledger;
 mod serve;
+mod transport;
 
 pub use access::{
     Accounts, Authorize, Authorizing, Denied, Grant, Jwt, KeyError, Origins, Scope, Scopes, Signer,
@@ -18,6 +20,7 @@ pub use feed::{
     AppendError, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt, Status,
     SubscribeOptions, Subscription,
 };
+pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
     Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
     Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,

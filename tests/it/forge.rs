@@ -2,11 +2,13 @@
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
+    hmac,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
+        RsaEncoding, RsaKeyPair,
     },
 };
 use base64::{Engine, engine::general_purpose};
@@ -48,6 +50,26 @@ pub(crate) fn token_of_text(header: &str, claims: &str, key: &Key) -> String {
     let message = format!("{}.{}", base64_url(header), base64_url(claims));
     let signature = key.sign(message.as_bytes());
     format!("{message}.{}", base64_url(signature))
+}
+
+/// A token signed by this very key, but as RS512 or HS512.
+pub(crate) fn sha512_token(claims: &Value, key: &Key) -> String {
+    let sign = |name: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let header = json!({ "alg": name }).to_string();
+        let message = format!("{}.{}", base64_url(header), base64_url(claims.to_string()));
+        let signature = sign(message.as_bytes());
+        format!("{message}.{}", base64_url(signature))
+    };
+    match key {
+        Key::Secret(secret) => {
+            let key = hmac::Key::new(hmac::HMAC_SHA512, secret);
+            sign("HS512", &|message| {
+                hmac::sign(&key, message).as_ref().to_vec()
+            })
+        }
+        Key::Rsa(key) => sign("RS512", &|message| rsa(key, &RSA_PKCS1_SHA512, message)),
+        _ => panic!("only for RSA keys and secrets"),
+    }
 }
 
 /// An honest HS256 token.
@@ -143,7 +165,6 @@ impl Key {
         match self {
             Self::None => Vec::new(),
             Self::Secret(secret) => {
-                use aws_lc_rs::hmac;
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
                 hmac::sign(&key, message).as_ref().to_vec()
             }
@@ -152,15 +173,16 @@ impl Key {
                 let random = SystemRandom::new();
                 key.sign(&random, message).unwrap().as_ref().to_vec()
             }
-            Self::Rsa(key) => {
-                let mut signature = vec![0; key.public_modulus_len()];
-                let random = SystemRandom::new();
-                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
-                    .unwrap();
-                signature
-            }
+            Self::Rsa(key) => rsa(key, &RSA_PKCS1_SHA256, message),
         }
     }
+}
+
+fn rsa(key: &RsaKeyPair, padding: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(padding, &SystemRandom::new(), message, &mut signature)
+        .unwrap();
+    signature
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -4,6 +4,8 @@
 mod access;
 mod architecture;
 mod cloudevents;
+mod engine;
+mod engineio_protocol;
 mod failing;
 mod feed;
 mod feeds;
@@ -11,7 +13,13 @@ mod forge;
 mod fuzz;
 mod health;
 mod ingest;
+mod logs;
 mod origins;
 mod profiles;
 mod serve;
 mod server;
+mod socketio_protocol;
+
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../../examples/protocol_echo.rs"]
+mod protocol_echo;

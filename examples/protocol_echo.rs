@@ -1,0 +1,117 @@
+//! The server that the published Socket.IO and Engine.IO protocol test suites expect, on a hub.
+//!
+//! It shows a host's own namespaces beside the feed: `/` and `/custom` are replaced and echo.
+//!
+//! ```sh
+//! cargo run --example protocol_echo        # listens on 127.0.0.1:3000
+//! ```
+
+use std::{fmt, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{SeqAccess, Visitor},
+    ser::SerializeTuple,
+};
+use serde_json::Value;
+use socketioxide::{
+    SocketIo,
+    extract::{AckSender, Data, SocketRef},
+};
+use tallycast::{Authorize, Authorizing, Denied, Hub, HubBuilder, Memory};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let hub = settings().build().await?;
+    register(hub.socket_io());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("listening on {}", listener.local_addr()?);
+    axum::serve(listener, hub.router()).await?;
+    Ok(())
+}
+
+/// The suites want fast heartbeats and binary packets.
+pub(crate) fn settings() -> HubBuilder {
+    Hub::builder(Memory::new())
+        .access(Nobody)
+        .heartbeat(Duration::from_millis(300), Duration::from_millis(200))
+        .connect_timeout(Duration::from_secs(1))
+        .attachments_max(8)
+}
+
+/// What the suites send comes back.
+pub(crate) fn register(io: &SocketIo) {
+    io.ns("/", async |socket: SocketRef, auth: Data<Value>| {
+        greet(&socket, &auth);
+        socket.on(
+            "message",
+            async |socket: SocketRef, Data::<Arguments>(sent)| {
+                if let Err(error) = socket.emit("message-back", &sent) {
+                    eprintln!("an echo was not sent: {error}");
+                }
+            },
+        );
+        socket.on(
+            "message-with-ack",
+            async |ack: AckSender, Data::<Arguments>(sent)| {
+                if let Err(error) = ack.send(&sent) {
+                    eprintln!("an ack was not sent: {error}");
+                }
+            },
+        );
+    });
+    io.ns("/custom", async |socket: SocketRef, auth: Data<Value>| {
+        greet(&socket, &auth)
+    });
+}
+
+fn greet(socket: &SocketRef, auth: &Value) {
+    if let Err(error) = socket.emit("auth", auth) {
+        eprintln!("a greeting was not sent: {error}");
+    }
+}
+
+/// All arguments of an event, whatever they are, binary ones included.
+struct Arguments(Vec<rmpv::Value>);
+
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Arguments;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the arguments of an event")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Arguments, A::Error> {
+                let mut arguments = Vec::new();
+                while let Some(argument) = seq.next_element()? {
+                    arguments.push(argument);
+                }
+                Ok(Arguments(arguments))
+            }
+        }
+        // A tuple is how the engine's parser tells several arguments from one list.
+        deserializer.deserialize_tuple(1, Each)
+    }
+}
+
+impl Serialize for Arguments {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        for argument in &self.0 {
+            tuple.serialize_element(argument)?;
+        }
+        tuple.end()
+    }
+}
+
+/// The suites do not open the feed.
+struct Nobody;
+
+impl Authorize for Nobody {
+    fn authorize<'a>(&'a self, _: &'a str) -> Authorizing<'a> {
+        Box::pin(async { Err(Denied::new("nobody is known here")) })
+    }
+}

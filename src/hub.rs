@@ -1,0 +1,198 @@
+//! The hub: ledger, feed, access and transports, assembled into one axum `Router`.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use socketioxide::SocketIo;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    access::{Authorize, Origins},
+    api::{self, Admin, Api},
+    feed::Feed,
+    ledger::{Ledger, LedgerError},
+    transport::socketio::{Options, Timing, Transport},
+};
+
+/// Socket.IO sessions at a time unless said: what a machine with a few GiB holds.
+const SESSIONS_MAX: usize = 200_000;
+
+/// The assembled server. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    api: Api,
+    transport: Transport,
+    closing: CancellationToken,
+}
+
+impl Hub {
+    /// Starts to build a hub on a ledger.
+    pub fn builder(ledger: impl Ledger) -> HubBuilder {
+        HubBuilder {
+            ledger: Box::new(ledger),
+            access: None,
+            origins: Origins::default(),
+            timing: Timing::default(),
+            attachments_max: 0,
+            sessions_max: SESSIONS_MAX,
+        }
+    }
+
+    /// The public routes: the API under `/v1`, Socket.IO at `/socket.io`.
+    ///
+    /// Merge it into a host's router or nest it under a prefix; it has no fallback.
+    pub fn router(&self) -> Router {
+        let socket_io = self.transport.router();
+        let socket_io = match self.api.origins.cors() {
+            Some(cors) => socket_io.layer(cors),
+            None => socket_io,
+        };
+        api::router(self.api.clone()).merge(socket_io)
+    }
+
+    /// The routes of a second listener that the public does not reach: `/health/live`,
+    /// `/health/ready`, and `/metrics` with what `metrics` gives, in the text format of Prometheus.
+    ///
+    /// The hub records through the `metrics` facade; install a recorder, such as
+    /// `metrics-exporter-prometheus`, and hand its rendering in.
+    pub fn admin_router(&self, metrics: impl Fn() -> String + Send + Sync + 'static) -> Router {
+        let admin = Admin::new(self.feed()).with_closing(self.closing.clone());
+        api::admin_router(admin.with_metrics(metrics))
+    }
+
+    /// The handle for appending, reading and following: the same that the hub uses.
+    pub fn feed(&self) -> Feed {
+        self.api.feed.clone()
+    }
+
+    /// The engine, for a host's own namespaces, events and rooms.
+    ///
+    /// The namespace `/feed` is the hub's own: a host that replaces its handler loses the feed. `/`
+    /// accepts everyone and does nothing until a host replaces it.
+    pub fn socket_io(&self) -> &SocketIo {
+        self.transport.socket_io()
+    }
+
+    /// How many Socket.IO sessions are open now.
+    pub fn sessions(&self) -> usize {
+        self.transport.sessions()
+    }
+
+    /// Tells all clients to come back later, closes their connections in batches over `period`,
+    /// and lets no new one in. Returns when the last is closed, soon after `period` at the latest.
+    pub async fn drain(&self, period: Duration) {
+        self.closing.cancel();
+        self.transport.drain(period).await;
+    }
+
+    /// Resolves when the ledger has failed: the outcome of a commit is unknown and nothing more
+    /// is recorded until the process starts anew. Cancel-safe.
+    pub async fn failed(&self) {
+        self.api.feed.failed().await;
+    }
+}
+
+/// Collects what a [`Hub`] is made of.
+pub struct HubBuilder {
+    ledger: Box<dyn Ledger>,
+    access: Option<Arc<dyn Authorize>>,
+    origins: Origins,
+    timing: Timing,
+    attachments_max: usize,
+    sessions_max: usize,
+}
+
+impl HubBuilder {
+    /// Who may do what. There is no default: a hub without it is not built.
+    #[must_use]
+    pub fn access(mut self, access: impl Authorize) -> Self {
+        self.access = Some(Arc::new(access));
+        self
+    }
+
+    /// Which web pages may call; unless said, those of the server's own origin.
+    #[must_use]
+    pub fn allowed_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// How often Socket.IO clients are pinged, and how long they may take to answer; unless said,
+    /// 12 and 15 seconds. A client whose network has gone is noticed after both.
+    #[must_use]
+    pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.timing.ping_interval = interval;
+        self.timing.ping_timeout = timeout;
+        self
+    }
+
+    /// How long a Socket.IO client may take to join a namespace; unless said, 10 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a client may take nothing of what is written to it; unless said, 15 seconds.
+    #[must_use]
+    pub fn write_stall(mut self, timeout: Duration) -> Self {
+        self.timing.write_stall = timeout;
+        self
+    }
+
+    /// How many binary attachments a packet may have; unless said, none. The feed needs none, a
+    /// host's own namespace may.
+    #[must_use]
+    pub fn attachments_max(mut self, attachments: usize) -> Self {
+        self.attachments_max = attachments;
+        self
+    }
+
+    /// How many Socket.IO sessions may be open at a time; unless said, 200,000.
+    #[must_use]
+    pub fn sessions_max(mut self, sessions: usize) -> Self {
+        self.sessions_max = sessions;
+        self
+    }
+
+    /// Opens the ledger and assembles the hub. It must run inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When there is no [`access`](Self::access), or the ledger cannot be opened.
+    pub async fn build(self) -> Result<Hub, BuildError> {
+        let access = self.access.ok_or(BuildError::NoAccess)?;
+        let ledger = self.ledger;
+        // Opening reads from the disk; on the side, so as not to hold the runtime up.
+        let feed = tokio::task::spawn_blocking(move || Feed::start(&*ledger));
+        let feed = feed
+            .await
+            .unwrap_or_else(|_| Err(LedgerError::new("opening it panicked")))?;
+        let origins = self.origins.clone();
+        let transport = Transport::new(Options {
+            timing: self.timing,
+            attachments_max: self.attachments_max,
+            sessions_max: self.sessions_max,
+            origins: Arc::new(move |headers| origins.check(headers).is_ok()),
+        });
+        transport.open_feed(feed.clone(), access.clone());
+        let closing = CancellationToken::new();
+        let api = Api::new(feed, access).with_origins(self.origins);
+        Ok(Hub {
+            api: api.with_closing(closing.clone()),
+            transport,
+            closing,
+        })
+    }
+}
+
+/// Why a hub could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nobody says who may do what.
+    #[error("no access: call HubBuilder::access with a Jwt or your own Authorize")]
+    NoAccess,
+    /// The ledger cannot be opened.
+    #[error("the ledger cannot be opened: {0}")]
+    Ledger(#[from] LedgerError),
+}

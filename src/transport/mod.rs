@@ -1,0 +1,3 @@
+//! The ways a subscription reaches a client: one thin room each.
+
+pub(crate) mod socketio;

@@ -1,0 +1,344 @@
+//! What a client may ask of the feed, read from its event.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde_json::value::RawValue;
+
+use super::mailbox::Request;
+use crate::{
+    domain::{Account, Invalid},
+    feed::{Feed, Mode, SubscribeOptions},
+};
+
+/// The entries of a page of history unless asked.
+const HISTORY_DEFAULT: usize = 50;
+
+/// One request. An absent account is the socket's own.
+#[derive(Debug)]
+pub(super) enum Command {
+    Subscribe {
+        account: Option<Account>,
+        options: SubscribeOptions,
+    },
+    Unsubscribe {
+        account: Option<Account>,
+    },
+    History {
+        account: Option<Account>,
+        before: Option<u64>,
+        limit: usize,
+    },
+    Authenticate {
+        token: Box<str>,
+    },
+}
+
+impl Command {
+    /// Reads `["name", {…}]`.
+    pub(super) fn parse(request: &Request) -> Result<Self, Invalid> {
+        let Some(text) = &request.text else {
+            return Err(Invalid::new(
+                "too_large",
+                "send a request of at most 16 KiB",
+            ));
+        };
+        let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| malformed())?;
+        let [name, arguments @ ..] = parts.as_slice() else {
+            return Err(malformed());
+        };
+        let name: Cow<'_, str> = serde_json::from_str(name.get()).map_err(|_| malformed())?;
+        let argument = match arguments {
+            [] => "{}",
+            [one] if one.get() == "null" => "{}",
+            [one] => one.get(),
+            _ => return Err(bad_request("send one object, and wait for the ack")),
+        };
+        match name.as_ref() {
+            "subscribe" => read::<Subscribe>(argument)?.check(),
+            "unsubscribe" => {
+                let Unsubscribe { account } = read(argument)?;
+                Ok(Self::Unsubscribe {
+                    account: parse_account(account)?,
+                })
+            }
+            "history" => read::<History>(argument)?.check(),
+            "authenticate" => {
+                let Authenticate { token } = read(argument)?;
+                Ok(Self::Authenticate { token })
+            }
+            _ => Err(Invalid::new(
+                "unknown_event",
+                "the feed knows subscribe, unsubscribe, history and authenticate",
+            )),
+        }
+    }
+}
+
+/// The `auth` of a CONNECT. Every field may be a string: some clients can send nothing else.
+/// Fields that are not ours are a host's or a client's own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Handshake {
+    pub(super) token: Option<Box<str>>,
+    account: Option<String>,
+    after: Option<String>,
+    mode: Option<String>,
+    recent: Option<Count>,
+    #[serde(deserialize_with = "flag")]
+    subscribe: Option<bool>,
+}
+
+impl Handshake {
+    /// Reads what came with the CONNECT; nothing is an empty one.
+    pub(super) fn parse(auth: Option<&str>) -> Result<Self, Invalid> {
+        auth.map_or_else(|| Ok(Self::default()), read)
+    }
+
+    pub(super) fn wants_subscription(&self) -> bool {
+        self.subscribe.unwrap_or(true)
+    }
+
+    pub(super) fn into_subscribe(self) -> Result<(Option<Account>, SubscribeOptions), Invalid> {
+        let Self {
+            account,
+            after,
+            mode,
+            recent,
+            ..
+        } = self;
+        let options = options(after, mode.as_deref(), recent)?;
+        Ok((parse_account(account)?, options))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subscribe {
+    account: Option<String>,
+    after: Option<String>,
+    mode: Option<String>,
+    recent: Option<Count>,
+}
+
+impl Subscribe {
+    fn check(self) -> Result<Command, Invalid> {
+        let options = options(self.after, self.mode.as_deref(), self.recent)?;
+        Ok(Command::Subscribe {
+            account: parse_account(self.account)?,
+            options,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unsubscribe {
+    account: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct History {
+    account: Option<String>,
+    before: Option<Count>,
+    limit: Option<Count>,
+}
+
+impl History {
+    fn check(self) -> Result<Command, Invalid> {
+        let limit = self.limit.map_or(Ok(HISTORY_DEFAULT), |Count(limit)| {
+            usize::try_from(limit)
+                .ok()
+                .filter(|limit| (1..=Feed::HISTORY_MAX).contains(limit))
+                .ok_or_else(|| bad_request("limit is 1 to 200"))
+        })?;
+        let before = self.before.map(|Count(before)| before);
+        Ok(Command::History {
+            account: parse_account(self.account)?,
+            before,
+            limit,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Authenticate {
+    token: Box<str>,
+}
+
+/// A whole number, or its digits in a string.
+struct Count(u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(u64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(number) => Ok(Self(number)),
+            Either::Text(text) => text.parse().map(Self).map_err(D::Error::custom),
+        }
+    }
+}
+
+/// `true`, `false`, or either in a string.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Bool(bool),
+        Text(String),
+    }
+    match Option::<Either>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Either::Bool(flag)) => Ok(Some(flag)),
+        Some(Either::Text(text)) => text.parse().map(Some).map_err(D::Error::custom),
+    }
+}
+
+fn options(
+    after: Option<String>,
+    mode: Option<&str>,
+    recent: Option<Count>,
+) -> Result<SubscribeOptions, Invalid> {
+    let mode = match mode {
+        None | Some("entries") => Mode::Entries,
+        Some("totals") => Mode::Totals,
+        Some(_) => return Err(bad_request("mode is entries or totals")),
+    };
+    let recent = recent.map_or(Ok(Feed::RECENT_DEFAULT), |Count(recent)| {
+        usize::try_from(recent)
+            .ok()
+            .filter(|recent| *recent <= Feed::RECENT_MAX)
+            .ok_or_else(|| bad_request("recent is 0 to 100"))
+    })?;
+    // A client that has kept nothing yet may well send the empty string.
+    let after = after.filter(|after| !after.is_empty());
+    Ok(SubscribeOptions {
+        after,
+        recent,
+        mode,
+    })
+}
+
+fn parse_account(account: Option<String>) -> Result<Option<Account>, Invalid> {
+    let account = account.filter(|account| !account.is_empty());
+    account.map(|account| Account::parse(&account)).transpose()
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
+    // The error's text names the field, and may quote what stands there: a token, perhaps.
+    serde_json::from_str(json).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            bad_request("a field is unknown, twice, or of another type")
+        }
+        _ => malformed(),
+    })
+}
+
+fn bad_request(message: &str) -> Invalid {
+    Invalid::new("bad_request", message)
+}
+
+fn malformed() -> Invalid {
+    Invalid::new("malformed", "send an event name and one JSON object")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Command, Invalid> {
+        Command::parse(&Request {
+            text: Some(text.into()),
+            ack: None,
+        })
+    }
+
+    fn code(text: &str) -> &'static str {
+        parse(text).unwrap_err().code()
+    }
+
+    #[test]
+    fn every_field_may_be_a_string() {
+        let auth = r#"{"account":"a","recent":"7","subscribe":"false","mode":"totals","x":[1]}"#;
+        let handshake = Handshake::parse(Some(auth)).unwrap();
+        assert!(!handshake.wants_subscription());
+        let (account, options) = handshake.into_subscribe().unwrap();
+        assert_eq!(account.unwrap().as_str(), "a");
+        assert_eq!((options.recent, options.mode), (7, Mode::Totals));
+        let history = parse(r#"["history",{"before":"9","limit":"3"}]"#).unwrap();
+        assert!(matches!(
+            history,
+            Command::History {
+                before: Some(9),
+                limit: 3,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn nothing_is_as_good_as_an_empty_object() {
+        for text in [
+            r#"["subscribe"]"#,
+            r#"["subscribe",null]"#,
+            r#"["subscribe",{"after":""}]"#,
+        ] {
+            let Ok(Command::Subscribe {
+                account: None,
+                options,
+            }) = parse(text)
+            else {
+                panic!("{text} is refused");
+            };
+            assert_eq!(options, SubscribeOptions::default());
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_request_has_a_code() {
+        assert_eq!(code(r#"["__proto__",{}]"#), "unknown_event");
+        assert_eq!(code(r#"["",{}]"#), "unknown_event");
+        assert_eq!(code(r#"["subscribe",{"acount":"a"}]"#), "bad_request");
+        assert_eq!(
+            code(r#"["subscribe",{"account":"a","account":"b"}]"#),
+            "bad_request"
+        );
+        assert_eq!(code(r#"["subscribe",{"recent":101}]"#), "bad_request");
+        assert_eq!(code(r#"["subscribe",{"recent":-1}]"#), "bad_request");
+        assert_eq!(code(r#"["subscribe",{"recent":1e400}]"#), "malformed");
+        assert_eq!(code(r#"["subscribe",{"account":"\ud800"}]"#), "malformed");
+        assert_eq!(
+            code(r#"["subscribe",{"account":"a/b"}]"#),
+            "invalid_account"
+        );
+        assert_eq!(
+            code(r#"["subscribe",{"_placeholder":true,"num":0}]"#),
+            "bad_request"
+        );
+        assert_eq!(code(r#"["subscribe",{},{}]"#), "bad_request");
+        assert_eq!(code(r#"["history",{"limit":0}]"#), "bad_request");
+        assert_eq!(code("[]"), "malformed");
+        assert_eq!(
+            code(&format!(r#"["subscribe",{}"#, "[".repeat(100_000))),
+            "malformed"
+        );
+        let long = Request {
+            text: None,
+            ack: None,
+        };
+        assert_eq!(Command::parse(&long).unwrap_err().code(), "too_large");
+    }
+
+    #[test]
+    fn a_refusal_does_not_quote_the_token() {
+        let refusal = parse(r#"["authenticate",{"token":"s3cret","s3cret":1}]"#).unwrap_err();
+        assert!(!refusal.message().contains("s3cret"));
+    }
+}

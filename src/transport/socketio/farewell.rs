@@ -1,0 +1,55 @@
+//! Why the server closes a connection, and what it says.
+
+use std::time::Duration;
+
+use super::frame::CloseCode;
+
+/// A reason for the server to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    Slow,
+    Expired,
+    Shutdown,
+    Limit,
+    Unavailable,
+}
+
+impl Farewell {
+    /// The `code` of the `closing` message.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Expired => "expired",
+            Self::Shutdown | Self::Unavailable => "shutdown",
+            Self::Limit => "limit",
+        }
+    }
+
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Slow => "the connection took no data for too long: connect again",
+            Self::Expired => "the token has expired: fetch a new one and connect again",
+            Self::Shutdown => "the server is going away: connect again",
+            Self::Limit => "too many requests at once: wait for their acks",
+            Self::Unavailable => "the ledger is not available: connect again later",
+        }
+    }
+
+    /// How long the client should wait before it connects again.
+    pub(super) fn retry(self) -> Duration {
+        match self {
+            Self::Slow | Self::Shutdown => Duration::from_secs(1),
+            Self::Expired => Duration::ZERO,
+            Self::Limit | Self::Unavailable => Duration::from_secs(5),
+        }
+    }
+
+    /// The WebSocket close code.
+    pub(super) fn close_code(self) -> CloseCode {
+        match self {
+            Self::Slow | Self::Unavailable => CloseCode::TryLater,
+            Self::Expired | Self::Limit => CloseCode::Policy,
+            Self::Shutdown => CloseCode::Restart,
+        }
+    }
+}

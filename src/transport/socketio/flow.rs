@@ -1,0 +1,212 @@
+//! What is under way between a session's connection and its tasks, counted and bounded.
+
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+use super::limits::{
+    CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME, UNWRITTEN_BYTES_MAX,
+};
+
+/// Packets left free in the engine's channel for its own: pings, acks of CONNECT, pushes.
+const CHANNEL_PACKETS_SPARE: usize = 16;
+
+/// The session is over: there is nobody to send to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// The counters of one session. What we emit is counted until the connection has really taken
+/// it; what the client asks is counted until it is answered.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    state: Mutex<State>,
+    progress: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    unsent_packets: usize,
+    unsent_bytes: usize,
+    waiting_requests: usize,
+    websocket: bool,
+    gone: bool,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        let packets_max = if self.websocket {
+            CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE
+        } else {
+            POLLING_PACKETS_MAX
+        };
+        self.unsent_packets < packets_max && self.unsent_bytes < UNWRITTEN_BYTES_MAX
+    }
+}
+
+impl Flow {
+    /// Waits until another packet may be emitted. Cancel-safe.
+    pub(super) async fn room(&self) -> Result<(), Gone> {
+        self.wait_for(State::has_room).await
+    }
+
+    /// Waits until everything emitted is on its way. Cancel-safe.
+    pub(super) async fn flushed(&self) -> Result<(), Gone> {
+        self.wait_for(|state| state.unsent_packets == 0).await
+    }
+
+    /// Waits until the session is over. Cancel-safe.
+    pub(super) async fn gone(&self) {
+        // Never true, so only the end of the session ends the wait.
+        let _: Result<(), Gone> = self.wait_for(|_| false).await;
+    }
+
+    /// Waits until something was sent, counted from the call and not from the first poll: so a
+    /// full channel can be seen first and no wake-up is missed.
+    pub(super) fn sent_more(&self) -> impl Future<Output = ()> + '_ {
+        self.progress.notified()
+    }
+
+    async fn wait_for(&self, done: impl Fn(&State) -> bool) -> Result<(), Gone> {
+        loop {
+            let progress = self.progress.notified();
+            {
+                let state = self.lock();
+                if state.gone {
+                    return Err(Gone);
+                }
+                if done(&state) {
+                    return Ok(());
+                }
+            }
+            progress.await;
+        }
+    }
+
+    /// A packet was handed to the engine.
+    pub(super) fn emitted(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.unsent_packets += 1;
+        state.unsent_bytes += bytes;
+    }
+
+    /// A packet that was counted could not be handed over.
+    pub(super) fn not_emitted(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.unsent_packets = state.unsent_packets.saturating_sub(1);
+        state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
+    }
+
+    /// Packets were taken by the kernel, or by a polling response. Packets that others emitted to
+    /// the feed's namespace (pushes) come by here uncounted, hence the saturation; none at all
+    /// means that packets of another namespace made room in the engine's channel.
+    pub(super) fn sent(&self, packets: usize, bytes: usize) {
+        {
+            let mut state = self.lock();
+            state.unsent_packets = state.unsent_packets.saturating_sub(packets);
+            state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
+            if state.unsent_packets == 0 {
+                state.unsent_bytes = 0;
+            }
+        }
+        self.progress.notify_waiters();
+    }
+
+    /// The session now writes to a WebSocket.
+    pub(super) fn set_websocket(&self) {
+        self.lock().websocket = true;
+        self.progress.notify_waiters();
+    }
+
+    /// The session is over.
+    pub(super) fn end(&self) {
+        self.lock().gone = true;
+        self.progress.notify_waiters();
+    }
+
+    /// A request waits to be answered.
+    pub(super) fn request_waits(&self) {
+        self.lock().waiting_requests += 1;
+    }
+
+    /// A request left the mailbox: whether reading, if it paused, should start again.
+    pub(super) fn request_taken(&self) -> bool {
+        let resume = {
+            let mut state = self.lock();
+            state.waiting_requests = state.waiting_requests.saturating_sub(1);
+            state.waiting_requests == REQUESTS_RESUME
+        };
+        self.progress.notify_waiters();
+        resume
+    }
+
+    /// The mailbox is gone with its requests.
+    pub(super) fn forget_requests(&self) {
+        self.lock().waiting_requests = 0;
+        self.progress.notify_waiters();
+    }
+
+    /// Whether so many requests wait that no more should be read.
+    pub(super) fn is_reading_paused(&self) -> bool {
+        self.lock().waiting_requests >= REQUESTS_PAUSE
+    }
+
+    /// Waits until another batch of requests may be read. Cancel-safe.
+    pub(super) async fn may_read(&self) -> Result<(), Gone> {
+        self.wait_for(|state| state.waiting_requests <= REQUESTS_RESUME)
+            .await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it counts")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{pin::pin, task::Poll};
+
+    fn pending<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        matches!(future.poll(&mut cx), Poll::Pending)
+    }
+
+    #[test]
+    fn a_large_packet_takes_all_room_until_it_is_written() {
+        let flow = Flow::default();
+        flow.set_websocket();
+        flow.emitted(UNWRITTEN_BYTES_MAX);
+        let mut room = pin!(flow.room());
+        assert!(pending(room.as_mut()));
+        flow.sent(1, UNWRITTEN_BYTES_MAX);
+        assert!(!pending(room.as_mut()));
+    }
+
+    #[test]
+    fn polling_holds_sixteen_packets_and_a_websocket_more() {
+        let flow = Flow::default();
+        (0..POLLING_PACKETS_MAX).for_each(|_| flow.emitted(1));
+        assert!(pending(pin!(flow.room())));
+        flow.set_websocket();
+        assert!(!pending(pin!(flow.room())));
+    }
+
+    #[test]
+    fn the_end_wakes_whoever_waits() {
+        let flow = Flow::default();
+        flow.emitted(UNWRITTEN_BYTES_MAX);
+        let (mut room, mut gone) = (pin!(flow.room()), pin!(flow.gone()));
+        assert!(pending(room.as_mut()) && pending(gone.as_mut()));
+        flow.end();
+        assert!(!pending(room) && !pending(gone));
+    }
+
+    #[test]
+    fn packets_of_others_cannot_upset_the_count() {
+        let flow = Flow::default();
+        flow.emitted(10);
+        flow.sent(3, 1000);
+        flow.emitted(UNWRITTEN_BYTES_MAX);
+        assert!(pending(pin!(flow.room())));
+    }
+}

@@ -1,0 +1,137 @@
+//! The stream that the engine gets for a WebSocket: it reads and writes, we keep the time.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    runtime::Handle,
+    time::{Sleep, sleep, timeout},
+};
+
+use super::{
+    conn::Conn,
+    farewell::Farewell,
+    limits::{CLOSE_GRACE, LINGER_BYTES_MAX},
+    session::Session,
+    wire::Wire,
+};
+
+/// A WebSocket's bytes, guarded: a write that makes no progress for the stall time is an error,
+/// and so is a client that does not answer a close frame. Dropping it frees the descriptor.
+pub(super) struct Guarded {
+    conn: Arc<Conn>,
+    session: Weak<Session>,
+    stall: Option<Pin<Box<Sleep>>>,
+    grace: Option<Pin<Box<Sleep>>>,
+}
+
+impl Guarded {
+    pub(super) fn new(conn: Arc<Conn>, session: &Arc<Session>) -> Self {
+        Self {
+            conn,
+            session: Arc::downgrade(session),
+            stall: None,
+            grace: None,
+        }
+    }
+
+    /// Passes a write's result on, unless it has been pending for too long. The engine awaits a
+    /// flush outside of any cancellation: without this a client that stops reading stays for ever.
+    fn unless_stalled<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.stall = None;
+            return result;
+        }
+        let wait = self.conn.write_stall;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
+        ready!(stall.as_mut().poll(cx));
+        tracing::debug!("a client took nothing for {wait:?}: its connection is cut");
+        metrics::counter!("tallycast_socketio_closed_total", "code" => Farewell::Slow.code())
+            .increment(1);
+        self.conn.kill();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.conn.is_closing() {
+            let grace = this
+                .grace
+                .get_or_insert_with(|| Box::pin(sleep(CLOSE_GRACE)));
+            if grace.as_mut().poll(cx).is_ready() {
+                this.conn.kill();
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        this.conn.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = this.conn.poll_write(cx, buf);
+        this.unless_stalled(cx, result)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = this.conn.poll_flush(cx);
+        this.unless_stalled(cx, result)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = this.conn.poll_shutdown(cx);
+        this.unless_stalled(cx, result)
+    }
+}
+
+impl Drop for Guarded {
+    /// Handles of the connection outlive the engine's use of it, so the socket is let go here.
+    fn drop(&mut self) {
+        let lingering = self.conn.take_for_linger();
+        self.conn.kill();
+        if let Some(session) = self.session.upgrade() {
+            session.leave();
+        }
+        if let (Some(wire), Ok(runtime)) = (lingering, Handle::try_current()) {
+            runtime.spawn(timeout(CLOSE_GRACE, linger(wire)));
+        }
+    }
+}
+
+/// Reads on for a moment after a close frame. Closing a socket with unread bytes in it makes the
+/// kernel send a reset, which may overtake the frame that says why.
+async fn linger(mut wire: Wire) -> io::Result<()> {
+    wire.shutdown().await?;
+    let mut scratch = [0; 1024];
+    let mut left = LINGER_BYTES_MAX;
+    while left > 0 {
+        let read = wire.read(&mut scratch).await?;
+        if read == 0 {
+            break;
+        }
+        left = left.saturating_sub(read);
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! One socket of the feed's namespace, and the one task that serves it.
+//!
+//! Requests and feed messages leave through the same task, one after the other. So an ack comes
+//! before the first message of its subscription, and nothing of an older one comes after it,
+//! without any further care.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answer::{self, Answer},
+    command::Command,
+    expiry::{self, Expiry},
+    farewell::Farewell,
+    flow::Gone,
+    limits::{FAREWELL_TIMEOUT, SUBSCRIPTIONS_MAX},
+    mailbox::Request,
+    namespace::{self, Admission, Room, may_watch},
+    outlet::Outlet,
+    session::Session,
+};
+use crate::{
+    access::Grant,
+    domain::{Account, Position},
+    feed::{Message, SubscribeOptions, Subscription},
+    ledger::Unavailable,
+};
+
+/// A connected socket.
+pub(super) struct Watcher {
+    room: Room,
+    outlet: Outlet,
+    grant: Grant,
+    account: Option<Account>,
+    first: Option<(Account, SubscribeOptions)>,
+    requests: mpsc::Receiver<Request>,
+    expiry: watch::Sender<Option<Expiry>>,
+    following: HashMap<Account, Following>,
+    offers: FuturesUnordered<BoxFuture<'static, Option<Offer>>>,
+}
+
+/// An account that the socket follows.
+struct Following {
+    stop: CancellationToken,
+    position: Option<Position>,
+}
+
+/// A subscription with its next message, which comes again until it was emitted.
+struct Offer {
+    account: Account,
+    subscription: Subscription,
+    message: Result<Message, Unavailable>,
+}
+
+/// Why a socket's task ends.
+enum Ending {
+    Gone,
+    Farewell(Farewell),
+}
+
+impl From<Gone> for Ending {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl Watcher {
+    pub(super) fn new(room: Room, outlet: Outlet, admission: Admission) -> Self {
+        Self {
+            room,
+            outlet,
+            expiry: watch::Sender::new(Expiry::new(admission.grant.expires_at())),
+            grant: admission.grant,
+            account: admission.account,
+            first: admission.first,
+            requests: admission.requests,
+            following: HashMap::new(),
+            offers: FuturesUnordered::new(),
+        }
+    }
+
+    /// Serves the socket until it is gone or has to go.
+    pub(super) async fn run(mut self) {
+        let session = Arc::clone(self.session());
+        let expiry = self.expiry.subscribe();
+        let ending = tokio::select! {
+            biased;
+            farewell = session.ending() => Ending::Farewell(farewell),
+            () = expired(expiry) => Ending::Farewell(Farewell::Expired),
+            ending = self.serve() => match ending {
+                Ok(never) => match never {},
+                Err(ending) => ending,
+            },
+        };
+        if let Ending::Farewell(farewell) = ending {
+            self.say(farewell).await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<Infallible, Ending> {
+        let subject = format!("subject:{}", self.grant.subject());
+        self.outlet.socket().join(subject);
+        if let Some((account, options)) = self.first.take() {
+            self.follow(account, options);
+        }
+        let mut expiry = self.expiry.subscribe();
+        let mut notice = expiry.borrow_and_update().map(|expiry| expiry.notice);
+        loop {
+            tokio::select! {
+                Some(offer) = self.offers.next() => self.deliver(offer).await?,
+                request = self.requests.recv() => {
+                    let request = request.ok_or(Ending::Gone)?;
+                    self.session().request_taken();
+                    self.answer(request).await?;
+                }
+                () = expiry::at(notice) => {
+                    notice = None;
+                    self.warn_of_expiry().await?;
+                }
+                Ok(()) = expiry.changed() => {
+                    notice = expiry.borrow_and_update().map(|expiry| expiry.notice);
+                }
+            }
+        }
+    }
+
+    /// Emits what a subscription offers; only then does its position move.
+    async fn deliver(&mut self, offer: Option<Offer>) -> Result<(), Ending> {
+        // A subscription that was stopped offers nothing any more.
+        let Some(Offer {
+            account,
+            mut subscription,
+            message,
+        }) = offer
+        else {
+            return Ok(());
+        };
+        let message = message.map_err(|_| Ending::Farewell(Farewell::Unavailable))?;
+        self.outlet.emit(message.name(), message.json()).await?;
+        subscription.applied(&message);
+        if let Some(following) = self.following.get_mut(&account) {
+            following.position = Some(*message.position());
+            self.offers
+                .push(next_offer(account, subscription, following.stop.clone()));
+        }
+        Ok(())
+    }
+
+    /// Does what a request asks and acknowledges it. What a new subscription offers comes after.
+    async fn answer(&mut self, request: Request) -> Result<(), Ending> {
+        let answer = match Command::parse(&request) {
+            Ok(command) => self.obey(command).await,
+            Err(invalid) => answer::invalid(&invalid),
+        };
+        if let Some(ack) = request.ack {
+            self.outlet.acknowledge(ack, &answer).await?;
+        }
+        Ok(())
+    }
+
+    async fn obey(&mut self, command: Command) -> Answer {
+        match command {
+            Command::Subscribe { account, options } => match self.permitted(account) {
+                Ok(account) => self.subscribe(account, options),
+                Err(refusal) => refusal,
+            },
+            Command::Unsubscribe { account } => match self.permitted(account) {
+                Ok(account) => {
+                    self.unfollow(&account);
+                    answer::done(json!({ "account": account }))
+                }
+                Err(refusal) => refusal,
+            },
+            Command::History {
+                account,
+                before,
+                limit,
+            } => match self.permitted(account) {
+                Ok(account) => self.history(&account, before, limit).await,
+                Err(refusal) => refusal,
+            },
+            Command::Authenticate { token } => self.authenticate(&token).await,
+        }
+    }
+
+    /// The account that a request means, if the socket may watch it.
+    fn permitted(&self, account: Option<Account>) -> Result<Account, Answer> {
+        let Some(account) = account.or_else(|| self.account.clone()) else {
+            return Err(answer::refused(
+                "account_missing",
+                "name the account: this token has several",
+            ));
+        };
+        if may_watch(&self.grant, &account) {
+            Ok(account)
+        } else {
+            Err(answer::not_found())
+        }
+    }
+
+    fn subscribe(&mut self, account: Account, options: SubscribeOptions) -> Answer {
+        let is_new = !self.following.contains_key(&account);
+        if is_new && self.following.len() >= SUBSCRIPTIONS_MAX {
+            return answer::refused(
+                "too_many_subscriptions",
+                "one socket follows at most 16 accounts: unsubscribe from one first",
+            );
+        }
+        let answer = answer::done(json!({ "account": account }));
+        self.follow(account, options);
+        answer
+    }
+
+    async fn history(&mut self, account: &Account, before: Option<u64>, limit: usize) -> Answer {
+        match self.room.feed.history(account, before, limit).await {
+            Ok(history) => answer::done(history),
+            Err(error) => answer::unavailable(&error),
+        }
+    }
+
+    /// Goes on with a new grant of the same subject, before the old one ends.
+    async fn authenticate(&mut self, token: &str) -> Answer {
+        let grant = match namespace::authorize(&*self.room.access, token).await {
+            Ok(grant) => grant,
+            Err(code) => return answer::refused(code, "the token was refused: fetch a new one"),
+        };
+        if grant.subject() != self.grant.subject() {
+            return answer::refused("wrong_subject", "connect anew to be somebody else");
+        }
+        let lost = self
+            .following
+            .keys()
+            .filter(|account| !may_watch(&grant, account));
+        let lost: Vec<Account> = lost.cloned().collect();
+        lost.iter().for_each(|account| self.unfollow(account));
+        let expires_at = grant.expires_at();
+        self.expiry.send_replace(Expiry::new(expires_at));
+        self.grant = grant;
+        answer::done(json!({ "expires_at": expires_at, "ended": lost }))
+    }
+
+    /// Follows an account from now on, in place of an earlier subscription to it.
+    fn follow(&mut self, account: Account, options: SubscribeOptions) {
+        self.unfollow(&account);
+        self.outlet.socket().join(room_of(&account));
+        let stop = CancellationToken::new();
+        let subscription = self.room.feed.subscribe(account.clone(), options);
+        self.offers
+            .push(next_offer(account.clone(), subscription, stop.clone()));
+        self.following.insert(
+            account,
+            Following {
+                stop,
+                position: None,
+            },
+        );
+    }
+
+    fn unfollow(&mut self, account: &Account) {
+        if let Some(following) = self.following.remove(account) {
+            following.stop.cancel();
+            self.outlet.socket().leave(room_of(account));
+        }
+    }
+
+    async fn warn_of_expiry(&mut self) -> Result<(), Ending> {
+        let Some(Expiry { expires_at, .. }) = *self.expiry.borrow() else {
+            return Ok(());
+        };
+        let warning = json!({ "type": "auth_expiring", "expires_at": expires_at });
+        Ok(self
+            .outlet
+            .emit("auth_expiring", &answer::encode(&warning))
+            .await?)
+    }
+
+    /// Says why, gives that a moment to arrive, and closes.
+    async fn say(self, farewell: Farewell) {
+        let mut closing = json!({
+            "type": "closing",
+            "code": farewell.code(),
+            "message": farewell.message(),
+            "retry_ms": farewell.retry().as_millis(),
+        });
+        // With several accounts it would have to say whose; the client has kept them all anyway.
+        let mut following = self.following.values();
+        if let (
+            Some(Following {
+                position: Some(position),
+                ..
+            }),
+            None,
+        ) = (following.next(), following.next())
+        {
+            closing["position"] = json!(position.to_string());
+        }
+        self.outlet.emit_now("closing", &answer::encode(&closing));
+        let flushed = self.session().flow.flushed();
+        if tokio::time::timeout(FAREWELL_TIMEOUT, flushed)
+            .await
+            .is_err()
+        {
+            tracing::debug!(
+                code = farewell.code(),
+                "a client closes without having been told why"
+            );
+        }
+        metrics::counter!("tallycast_socketio_closed_total", "code" => farewell.code())
+            .increment(1);
+        self.session().close(farewell.close_code());
+    }
+
+    fn session(&self) -> &Arc<Session> {
+        self.outlet.session()
+    }
+}
+
+fn room_of(account: &Account) -> String {
+    format!("account:{account}")
+}
+
+/// Waits for a subscription's next message, or until it is stopped.
+fn next_offer(
+    account: Account,
+    mut subscription: Subscription,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Option<Offer>> {
+    Box::pin(async move {
+        let message = stop.run_until_cancelled(subscription.next()).await?;
+        Some(Offer {
+            account,
+            subscription,
+            message,
+        })
+    })
+}
+
+/// Resolves when the grant of the moment ends. Cancel-safe.
+async fn expired(mut expiry: watch::Receiver<Option<Expiry>>) {
+    loop {
+        let end = expiry.borrow_and_update().map(|expiry| expiry.end);
+        tokio::select! {
+            () = expiry::at(end) => return,
+            changed = expiry.changed() => if changed.is_err() {
+                std::future::pending::<()>().await;
+            },
+        }
+    }
+}
