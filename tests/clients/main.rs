@@ -4,6 +4,8 @@
 //! Each client is a small program in its own language (`js`, `python`, `rust` beside this file) that
 //! prints what happens as lines of JSON. The facts below are the same for all of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cable;
 mod examples;
 mod facts;
