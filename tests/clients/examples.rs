@@ -14,6 +14,16 @@ use crate::{
     stock::{SOON, Stock},
 };
 
+pub(crate) async fn watches_the_quickstart_drink_coffee(stock: Stock) {
+    let host = Example::start("quickstart", &[]).await;
+    let mut client = stock.client(&host.url, &host.token).start();
+    client.connected().await;
+    client.live().await;
+    let update = client.expect("update").await;
+    assert_eq!(update["entries"][0]["category"], "coffee");
+    assert_eq!(update["totals"][0]["unit"], "EUR");
+}
+
 pub(crate) async fn follows_a_checkout_at_the_root(stock: Stock) {
     follows_a_checkout(stock, &[], "/socket.io/").await;
 }

@@ -39,6 +39,7 @@ macro_rules! facts {
             facts::is_answered_by_acks
             facts::subscribes_again_from_a_position
             facts::survives_a_killed_server
+            examples::watches_the_quickstart_drink_coffee
             examples::follows_a_checkout_at_the_root
             examples::follows_a_checkout_nested_under_live
             examples::is_let_in_by_a_hosts_own_keys
