@@ -1,7 +1,5 @@
 //! What breaks the protocol or a bound is refused, and the process goes on.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tallycast::Origins;
@@ -343,5 +341,4 @@ async fn half_an_upgrade_opens_nothing() {
     host.until_sessions(1).await;
     drop(tcp);
     host.until_empty().await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }

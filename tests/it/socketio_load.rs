@@ -400,3 +400,44 @@ async fn a_reader_that_leaves_in_the_middle_harms_nobody() {
         .until_live()
         .await;
 }
+
+#[tokio::test]
+async fn a_token_that_expires_ends_a_client_that_reads_nothing() {
+    let host = host().await;
+    let _deaf = deaf(&host, "alice/alice/1000").await;
+    host.until_sessions(1).await;
+    let start = Instant::now();
+    // Fills every buffer on the way, so that neither a message nor a close frame gets through.
+    let mut id = 0;
+    while host.hub.sessions() == 1 {
+        id += 1;
+        host.record_described("alice", id, &long()).await;
+        assert!(
+            start.elapsed() < Duration::from_secs(6),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_message_larger_than_a_polling_body_still_comes() {
+    let host = host().await;
+    for id in 1..=300 {
+        host.record_described("alice", id, &"\u{1f600}".repeat(100))
+            .await;
+    }
+    let session = host.poll().await;
+    let auth = json!({ "token": ALICE, "recent": 100 });
+    session.send(&format!("40/feed,{auth}")).await;
+    let mut body = String::new();
+    while !body.contains("snapshot") {
+        body = session.receive().await;
+    }
+    let snapshot = body
+        .split(SEPARATOR)
+        .find(|packet| packet.contains("snapshot"))
+        .unwrap();
+    let (_, snapshot) = super::watching::read_event(snapshot);
+    assert_eq!(snapshot["recent"].as_array().unwrap().len(), 100);
+}

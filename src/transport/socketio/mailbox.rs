@@ -11,7 +11,8 @@ use socketioxide::{
 use super::{limits::REQUEST_BYTES_MAX, session::Session};
 
 /// An event from the client as it came: `["name", …]`, and the number of the ack it waits for.
-#[derive(Debug)]
+///
+/// It has no `Debug`: there may be a token in it.
 pub(super) struct Request {
     /// `None` where it was too long to keep.
     pub(super) text: Option<Box<str>>,

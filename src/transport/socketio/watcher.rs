@@ -17,7 +17,7 @@ use super::{
     expiry::{self, Expiry},
     farewell::Farewell,
     flow::Gone,
-    limits::{FAREWELL_TIMEOUT, SUBSCRIPTIONS_MAX},
+    limits::{CLOSE_GRACE, FAREWELL_TIMEOUT, SUBSCRIPTIONS_MAX},
     mailbox::Request,
     namespace::{self, Admission, Room, may_watch},
     outlet::Outlet,
@@ -312,6 +312,10 @@ impl Watcher {
         metrics::counter!("tallycast_socketio_closed_total", "code" => farewell.code())
             .increment(1);
         self.session().close(farewell.close_code());
+        // A token that has expired ends within five seconds, whatever the client does.
+        if !self.session().closed_within(CLOSE_GRACE).await {
+            self.session().kill();
+        }
     }
 
     fn session(&self) -> &Arc<Session> {
@@ -330,7 +334,12 @@ fn next_offer(
     stop: CancellationToken,
 ) -> BoxFuture<'static, Option<Offer>> {
     Box::pin(async move {
-        let message = stop.run_until_cancelled(subscription.next()).await?;
+        // Being stopped comes first: a message that is ready as well is of an older subscription.
+        let message = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            message = subscription.next() => message,
+        };
         Some(Offer {
             account,
             subscription,
