@@ -26,6 +26,8 @@ use super::{
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
 /// A connection that nobody cuts lasts longer than any experiment.
 const STEADY: Duration = Duration::from_secs(3_600);
+/// Of a polling client that dozes off.
+const LONG_NAP: Duration = Duration::from_millis(1_500);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 
 /// The ways to follow a feed.
@@ -106,7 +108,7 @@ pub(crate) struct Client {
     pub(crate) token: String,
     /// Cut again and again, or left alone.
     pub(crate) flaps: Option<Dice>,
-    /// A pause before it reads on, now and then.
+    /// A pause before it reads, now and then.
     pub(crate) nap: Duration,
     /// Counted by how they ended.
     pub(crate) cuts: BTreeMap<&'static str, u64>,
@@ -160,6 +162,7 @@ impl Client {
                 continue;
             };
             let until = Instant::now() + self.patience(is_over);
+            let until = if is_over { until.min(end) } else { until };
             let mut goal = self.goal.clone();
             goal.mark_unchanged();
             let cut = self.choose_cut(is_over);
@@ -183,6 +186,11 @@ impl Client {
     fn patience(&mut self, is_over: bool) -> Duration {
         match &mut self.flaps {
             Some(dice) if !is_over => {
+                // One that does not poll for so long has more waiting for it than the server holds.
+                if self.transport == Transport::SocketIoPolling && dice.one_in(2) {
+                    self.nap = LONG_NAP;
+                    return LONG_NAP + dice.millis(50, 500);
+                }
                 let patience = dice.millis(50, 500);
                 self.nap = if dice.one_in(4) {
                     patience / 2

@@ -14,23 +14,24 @@ use super::{
 
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
-    let mut world = World::new(plan.dice.clone(), 3);
+    let mut world = World::new(plan.dice.clone(), 2);
     let server = Server::start(&world.home).await;
     world.announce(Some(&server));
     world
-        .begin_clients(&Transport::ALL, plan.either(3, 20), true)
+        .begin_clients(&Transport::ALL, plan.either(4, 20), true)
         .await;
-    // Some events are large: a replay of a few dozen takes several pages.
+    // Many small commits, so that a lot waits for whoever dozes off; and some large events, so that a
+    // replay of a few dozen takes several pages.
     let small = Load {
-        producers: 2,
-        batch: 5,
-        pause: Duration::from_millis(2),
+        producers: 3,
+        batch: 2,
+        pause: Duration::ZERO,
         padding: 0,
     };
     let large = Load {
         producers: 1,
         batch: 10,
-        pause: Duration::from_millis(20),
+        pause: Duration::from_millis(100),
         padding: 3_800,
     };
     world.begin_producers("r5small", small);

@@ -29,12 +29,20 @@ pub(crate) async fn run(plan: Plan) -> Findings {
     fill(&server, plan.either(0, 1_000_000)).await;
     world.begin_clients(&Transport::ALL, 1, false).await;
     let load = Load {
-        producers: 4,
+        producers: 3,
         batch: 20,
         pause: Duration::ZERO,
         padding: 0,
     };
     world.begin_producers("r1", load);
+    // Large ones, so that a commit takes long enough to be killed within.
+    let bulk = Load {
+        producers: 1,
+        batch: 600,
+        pause: Duration::from_millis(20),
+        padding: 0,
+    };
+    world.begin_producers("r1bulk", bulk);
     let mut slowest = Duration::ZERO;
     for kill in 0..kills {
         sleep(world.dice.millis(30, 600)).await;

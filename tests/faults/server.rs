@@ -1,6 +1,7 @@
 //! The real binary, in a process of its own.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -63,6 +64,11 @@ impl Home {
         let ledger = format!("sqlite:{}", self.database().display());
         let mut words = wrapper.iter().cloned().chain([BINARY.to_owned()]);
         let mut command = Command::new(words.next().expect("the binary at least"));
+        // The default configuration, whatever the environment of this run says.
+        let ours = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with("TALLYCAST_");
+        for (name, _) in std::env::vars_os().filter(ours) {
+            command.env_remove(name);
+        }
         command
             .args(words)
             .args(["serve", "--listen", "127.0.0.1:0"])

@@ -180,10 +180,8 @@ pub(crate) async fn polling(
     cut: Cut,
 ) -> io::Result<()> {
     let mut polling = Polling::open(client, server).await?;
+    sleep(client.nap).await;
     while !client.is_done() {
-        if !client.nap.is_zero() {
-            sleep(client.nap).await;
-        }
         let Some(packets) = patience.wait(polling.get()).await else {
             break;
         };
