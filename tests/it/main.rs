@@ -31,6 +31,7 @@ mod socketio_embedding;
 mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
+mod sqlite;
 mod watching;
 mod world;
 
