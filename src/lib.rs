@@ -1,7 +1,39 @@
-//! A Socket.IO-compatible real-time server that pushes each customer's live consumption to their app.
+//! **Every customer's running tally, cast live to their app.**
+//!
+//! Tallycast is a Socket.IO-compatible real-time server. Services report what a customer consumes;
+//! Tallycast keeps it in a durable ledger and pushes it, as it happens, to the customer's app. What the
+//! screen shows equals the ledger: nothing lost, nothing counted twice, in order.
+//!
+//! # The map
+//!
+//! - An [`Event`] is what a producer reports about an [`Account`]: an exact [`Amount`] of something.
+//! - A [`Ledger`] keeps it as an entry for ever: [`Sqlite`] on disk, [`Memory`] for trying things out.
+//! - A [`Feed`] is the waist: append to it, read from it, subscribe to it. It answers a [`Receipt`].
+//! - A [`Subscription`] is one reader with a [`Position`] of its own; it yields [`Message`]s.
+//! - [`Authorize`] says who may do what, as a [`Grant`]; [`Jwt`] reads it from signed tokens.
+//! - A [`Hub`] wires all of it, HTTP and Socket.IO, into one [`axum::Router`].
+//! - [`serve()`] is an accept loop with the [`Limits`] that the internet asks for.
+//!
+//! ```
+//! use tallycast::{Event, Hub, Jwt, Memory};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let secret = b"a secret of at least thirty-two bytes";
+//! let hub = Hub::builder(Memory::new()).access(Jwt::hs256(secret)?).build().await?;
+//! let app: axum::Router = axum::Router::new().merge(hub.router());
+//!
+//! let receipt = hub.feed().append(Event::consumption("order-1", "alice", "12.50", "CNY")).await?;
+//! assert_eq!(receipt.total.to_string(), "12.50");
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Longer reading: the module `docs`, with the architecture, the protocol and embedding.
 
 mod access;
-pub mod api;
+mod api;
 mod domain;
 mod feed;
 mod hub;
@@ -17,8 +49,8 @@ pub use domain::{
     ProfileChange, Reverses, Stamp, StoredEntry, Zone,
 };
 pub use feed::{
-    AppendError, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt, Status,
-    SubscribeOptions, Subscription,
+    AppendError, Clock, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt,
+    Status, SubscribeOptions, Subscription,
 };
 pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
@@ -28,3 +60,20 @@ pub use ledger::{
 pub use serve::{Connection, Limits, Serve, Slot, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
+
+/// Long explanations, whose examples are tested.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    #[doc = include_str!("../docs/architecture.md")]
+    pub mod architecture {}
+
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+
+    #[doc = include_str!("../docs/protocol.md")]
+    pub mod protocol {}
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -17,7 +17,7 @@ type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What the handlers of the second listener share. Cheap to clone.
 #[derive(Clone)]
-pub struct Admin {
+pub(crate) struct Admin {
     feed: Feed,
     closing: CancellationToken,
     metrics: Option<Render>,
@@ -25,7 +25,7 @@ pub struct Admin {
 
 impl Admin {
     /// Tells how `feed` is.
-    pub fn new(feed: Feed) -> Self {
+    pub(crate) fn new(feed: Feed) -> Self {
         Self {
             feed,
             closing: CancellationToken::new(),
@@ -35,14 +35,17 @@ impl Admin {
 
     /// Not ready any more once `closing` is cancelled.
     #[must_use]
-    pub fn with_closing(mut self, closing: CancellationToken) -> Self {
+    pub(crate) fn with_closing(mut self, closing: CancellationToken) -> Self {
         self.closing = closing;
         self
     }
 
     /// Shows what `render` gives, in the text format of Prometheus, at `/metrics`.
     #[must_use]
-    pub fn with_metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_metrics(
+        mut self,
+        render: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
         self.metrics = Some(Arc::new(render));
         self
     }
@@ -50,7 +53,7 @@ impl Admin {
 
 /// `/health/live`, `/health/ready` and `/metrics`: for a listener that the public does not reach, since
 /// nobody is asked for a token.
-pub fn admin_router(admin: Admin) -> Router {
+pub(crate) fn admin_router(admin: Admin) -> Router {
     let metrics = admin.metrics.clone();
     let routes = Router::new()
         .route("/health/live", get(live))

@@ -27,7 +27,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use caller::Caller;
-pub use health::{Admin, admin_router};
+pub(crate) use health::{Admin, admin_router};
 pub(crate) use problem::Problem;
 
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
 
 /// What the handlers of the public routes share. Cheap to clone.
 #[derive(Clone)]
-pub struct Api {
+pub(crate) struct Api {
     pub(crate) feed: Feed,
     pub(crate) access: Arc<dyn Authorize>,
     pub(crate) origins: Origins,
@@ -46,7 +46,7 @@ pub struct Api {
 
 impl Api {
     /// Callers that `access` knows use `feed`; pages of their own server only.
-    pub fn new(feed: Feed, access: Arc<dyn Authorize>) -> Self {
+    pub(crate) fn new(feed: Feed, access: Arc<dyn Authorize>) -> Self {
         Self {
             feed,
             access,
@@ -57,14 +57,14 @@ impl Api {
 
     /// Lets pages of other origins call.
     #[must_use]
-    pub fn with_origins(mut self, origins: Origins) -> Self {
+    pub(crate) fn with_origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
         self
     }
 
     /// Answers everyone who waits, and ends, once `closing` is cancelled.
     #[must_use]
-    pub fn with_closing(mut self, closing: CancellationToken) -> Self {
+    pub(crate) fn with_closing(mut self, closing: CancellationToken) -> Self {
         self.closing = closing;
         self
     }
@@ -72,7 +72,7 @@ impl Api {
 
 /// The public routes. It has no fallback, so it merges with any other router; its layers see no path of
 /// others.
-pub fn router(api: Api) -> Router {
+pub(crate) fn router(api: Api) -> Router {
     let cors = api.origins.cors();
     let routes = Router::new()
         .route("/v1/events", post(events::record))

@@ -63,6 +63,17 @@ impl Amount {
         self.nanos
     }
 
+    /// How long `Display` prints it.
+    pub(crate) fn printed_bytes(self) -> usize {
+        let integer = self.nanos.unsigned_abs() / NANOS.unsigned_abs();
+        let digits = integer.checked_ilog10().unwrap_or(0) as usize + 1;
+        let fraction = match usize::from(self.scale) {
+            0 => 0,
+            scale => 1 + scale,
+        };
+        usize::from(self.is_negative()) + digits + fraction
+    }
+
     /// A sum as it was printed by `Display`: like `parse`, with room for more integer digits.
     pub(crate) fn parse_sum(text: &str) -> Result<Self, Invalid> {
         Self::parse(text, SUM_INTEGER_DIGITS_MAX)
@@ -86,24 +97,30 @@ impl Amount {
             return Err(malformed());
         }
         if integer.len() > integer_digits_max || fraction.len() > usize::from(SCALE_MAX) {
-            return Err(Invalid::new(
-                "amount_out_of_range",
-                "an amount has at most 15 integer and 9 fraction digits",
-            ));
+            return Err(out_of_range());
         }
+        // Below zero it counts downwards: the smallest number has no opposite.
+        let sign = if negative { -1 } else { 1 };
         let mut nanos: i128 = 0;
         let padding = std::iter::repeat_n(b'0', usize::from(SCALE_MAX) - fraction.len());
         for digit in integer.bytes().chain(fraction.bytes()).chain(padding) {
             nanos = nanos
                 .checked_mul(10)
-                .and_then(|n| n.checked_add(i128::from(digit - b'0')))
-                .ok_or_else(malformed)?;
+                .and_then(|n| n.checked_add(sign * i128::from(digit - b'0')))
+                .ok_or_else(out_of_range)?;
         }
         Ok(Self {
-            nanos: if negative { -nanos } else { nanos },
+            nanos,
             scale: u8::try_from(fraction.len()).expect("at most 9 fraction digits"),
         })
     }
+}
+
+fn out_of_range() -> Invalid {
+    Invalid::new(
+        "amount_out_of_range",
+        "an amount has at most 15 integer and 9 fraction digits",
+    )
 }
 
 fn malformed() -> Invalid {
@@ -182,4 +199,22 @@ impl<'de> Deserialize<'de> for Amount {
 pub(crate) fn amount_text(raw: &RawValue) -> String {
     let text = raw.get();
     serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sum_is_read_back_as_it_was_printed() {
+        let nanos = [i128::MIN, i128::MIN + 1, -1, 0, 1, i128::MAX];
+        for nanos in nanos {
+            let sum = Amount { nanos, scale: 9 };
+            let text = sum.to_string();
+            let read = Amount::parse_sum(&text).unwrap();
+            assert_eq!((read, read.to_string()), (sum, text.clone()));
+            assert_eq!(text.len(), sum.printed_bytes());
+        }
+        assert!(Amount::parse_sum("170141183460469231731687303715.884105728").is_err());
+    }
 }

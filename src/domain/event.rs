@@ -58,6 +58,18 @@ pub enum Kind {
     Alert,
 }
 
+impl Kind {
+    /// Its name in JSON. Fingerprints are made of it: it never changes.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Consumption => "consumption",
+            Self::Adjustment => "adjustment",
+            Self::Reversal => "reversal",
+            Self::Alert => "alert",
+        }
+    }
+}
+
 impl Event {
     /// The most bytes one event may have as JSON.
     pub const BYTES_MAX: usize = 16 * 1024;
@@ -77,6 +89,8 @@ impl Event {
     pub const UNIT_CHARS_MAX: usize = 16;
     /// The most characters of a meter.
     pub const METER_CHARS_MAX: usize = 64;
+    /// The most characters of a refusal that may quote the event.
+    const REASON_CHARS_MAX: usize = 200;
     /// The source that only the ledger itself may use.
     pub const SOURCE_RESERVED: &'static str = "tallycast";
 
@@ -186,11 +200,15 @@ impl Event {
             return Err(too_large());
         }
         from_object(json).map_err(|error| {
-            if error.is_data() {
-                Invalid::new("invalid_event", format!("the event does not fit: {error}"))
+            let (code, what) = if error.is_data() {
+                ("invalid_event", "the event does not fit")
             } else {
-                Invalid::new("malformed_json", format!("the event is not JSON: {error}"))
-            }
+                ("malformed_json", "the event is not JSON")
+            };
+            // What is quoted of the event is as long as its sender likes.
+            let reason = error.to_string();
+            let reason: String = reason.chars().take(Self::REASON_CHARS_MAX).collect();
+            Invalid::new(code, format!("{what}: {reason}"))
         })
     }
 
@@ -414,7 +432,7 @@ impl CheckedEvent {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         };
-        field(&format!("{:?}", self.kind));
+        field(self.kind.name());
         field(&self.amount.map_or(String::new(), |a| a.nanos().to_string()));
         field(&self.meter);
         field(&self.unit);

@@ -24,6 +24,6 @@ pub use state::AccountState;
 pub(crate) use amount::amount_text;
 pub(crate) use entry::{Entry, EntryHeader};
 pub(crate) use event::{Attributes, CheckedEvent, from_object};
-pub(crate) use state::Original;
+pub(crate) use state::{Happened, Original};
 pub(crate) use time::EventTime;
 pub(crate) use totals::{Pair, Totals};

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, CheckedEvent, Entry, EntryHeader, Event, EventKey, Invalid, Kind, Pair, Position,
-    Profile, Stamp, Totals,
+    Profile, Stamp, Totals, Zone,
     entry::ReversedKey,
     time::print_instant,
     totals::{PairTotals, Sum, Term, month_of},
@@ -49,6 +49,15 @@ impl Original {
     }
 }
 
+/// An entry with what windows are counted from.
+pub(crate) struct Happened<'e> {
+    pub(crate) entry: EntryHeader<'e>,
+    /// What it adds to the count.
+    pub(crate) count: i64,
+    /// The instant it happened.
+    pub(crate) happened: Timestamp,
+}
+
 /// What an event counts for, once a reversal has taken it from its original.
 struct Counted {
     sum: Sum,
@@ -59,8 +68,9 @@ struct Counted {
 impl AccountState {
     /// The most (meter, unit) pairs of an account.
     pub const PAIRS_MAX: usize = 32;
-    /// The most bytes of an account's totals as JSON: half of a feed message.
-    pub const TOTALS_BYTES_MAX: usize = 128 * 1024;
+    /// The most bytes of an account's totals as JSON: a feed message of 256 KiB has room for some
+    /// entries beside them.
+    pub const TOTALS_BYTES_MAX: usize = 200 * 1024;
     /// How far ahead of now an event's time may be.
     pub const TIME_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
 
@@ -94,6 +104,9 @@ impl AccountState {
             category: counted.category.as_deref(),
             date: zone.date_of(happened),
         };
+        for pair in &mut self.pairs {
+            pair.drop_ended(today);
+        }
         let total = self.add(&counted.pair, term, today)?;
         self.offset += 1;
         Ok(entry(event, counted, self.offset, total, now, happened))
@@ -109,14 +122,19 @@ impl AccountState {
         pairs.map(|pair| Totals::at(pair, zone, now)).collect()
     }
 
+    /// The most bytes that all totals take as JSON in a feed message.
+    pub(crate) fn totals_bytes(&self) -> usize {
+        self.pairs.iter().map(PairTotals::json_bytes).sum()
+    }
+
     /// About how much memory it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        const FRAME: usize = 256;
+        const FRAME: usize = 512;
         FRAME
             + self
                 .pairs
                 .iter()
-                .map(PairTotals::json_bytes_bound)
+                .map(PairTotals::memory_bytes)
                 .sum::<usize>()
     }
 
@@ -131,75 +149,106 @@ impl AccountState {
         zone.start_of(month_of(zone.date_of(now)))
     }
 
-    /// Takes a new profile and, since its days may be others, counts the current windows again from
-    /// `entries` (with their counts and instants): all of the account's since `windows_start`.
+    /// Takes a new profile. Where its days are others, the current windows are counted again from
+    /// `entries`: all of the account's since `windows_start`. A refusal changes nothing.
+    ///
+    /// # Errors
+    /// When the categories of the new windows are more than fit.
     pub(crate) fn set_profile<'e>(
         &mut self,
         profile: Profile,
-        entries: impl Iterator<Item = (EntryHeader<'e>, i64, Timestamp)>,
+        entries: impl Iterator<Item = Happened<'e>>,
         now: Timestamp,
-    ) {
+    ) -> Result<(), Invalid> {
+        if profile.time_zone != self.profile.time_zone {
+            self.pairs = self.pairs_in(&profile.time_zone, entries, now)?;
+        }
         self.profile = profile;
-        let zone = &self.profile.time_zone;
+        Ok(())
+    }
+
+    fn pairs_in<'e>(
+        &self,
+        zone: &Zone,
+        entries: impl Iterator<Item = Happened<'e>>,
+        now: Timestamp,
+    ) -> Result<Vec<PairTotals>, Invalid> {
         let today = zone.date_of(now);
-        for pair in &mut self.pairs {
+        let mut counted = Self {
+            pairs: self.pairs.clone(),
+            ..Self::default()
+        };
+        for pair in &mut counted.pairs {
             pair.months.clear();
             pair.days.clear();
         }
-        for (entry, count, happened) in entries {
-            let pairs = &mut self.pairs;
-            let pair = pairs
-                .iter_mut()
-                .find(|p| p.is_of(&entry.meter, &entry.unit));
-            let Some(pair) = pair else { continue };
+        for Happened {
+            entry,
+            count,
+            happened,
+        } in entries
+        {
+            let Ok(index) = counted.index_of(&entry.meter, &entry.unit) else {
+                continue;
+            };
+            let amount = entry.amount;
             let term = Term {
-                sum: Sum {
-                    amount: entry.amount,
-                    count,
-                },
+                sum: Sum { amount, count },
                 category: entry.category.as_deref(),
                 date: zone.date_of(happened),
             };
-            pair.add_to_windows(term, today);
+            counted.pairs[index].check_windows(term)?;
+            counted.pairs[index].add_to_windows(term, today);
         }
+        counted.check_room(0)?;
+        Ok(counted.pairs)
     }
 
     fn add(&mut self, pair: &Pair, term: Term<'_>, today: Date) -> Result<Amount, Invalid> {
-        let known = self
-            .pairs
-            .iter()
-            .position(|p| p.is_of(&pair.meter, &pair.unit));
-        let Some(index) = known else {
-            return self.add_pair(pair.clone(), term, today);
+        let index = match self.index_of(&pair.meter, &pair.unit) {
+            Ok(index) => index,
+            Err(index) => return self.add_pair(index, pair, term, today),
         };
         self.pairs[index].check(term)?;
-        if self.pairs[index].grows_with(term) {
-            self.check_room(term.category)?;
+        let growth = self.pairs[index].growth(term, today);
+        if growth > 0 {
+            self.check_room(growth)?;
         }
         self.pairs[index].add(term, today);
         Ok(self.pairs[index].all.amount)
     }
 
-    fn add_pair(&mut self, pair: Pair, term: Term<'_>, today: Date) -> Result<Amount, Invalid> {
+    fn add_pair(
+        &mut self,
+        index: usize,
+        pair: &Pair,
+        term: Term<'_>,
+        today: Date,
+    ) -> Result<Amount, Invalid> {
         if self.pairs.len() >= Self::PAIRS_MAX {
             let message = "an account has at most 32 pairs of meter and unit";
             return Err(Invalid::new("too_many_meters", message));
         }
-        let mut totals = PairTotals::new(pair);
+        let mut totals = PairTotals::new(pair.clone());
         totals.check(term)?;
-        self.check_room(term.category)?;
         totals.add(term, today);
+        self.check_room(totals.json_bytes())?;
         let total = totals.all.amount;
-        self.pairs.push(totals);
+        self.pairs.insert(index, totals);
         Ok(total)
     }
 
+    /// Where the pair is, or would be: they are sorted, so that any order of the same events adds up
+    /// to the same state.
+    fn index_of(&self, meter: &str, unit: &str) -> Result<usize, usize> {
+        let by_name =
+            |pair: &PairTotals| (pair.meter.as_str(), pair.unit.as_str()).cmp(&(meter, unit));
+        self.pairs.binary_search_by(by_name)
+    }
+
     /// Keeps every feed message below its bound: refuses what would let the totals outgrow it.
-    fn check_room(&self, category: Option<&str>) -> Result<(), Invalid> {
-        const PAIR_BYTES: usize = 1024;
-        let held: usize = self.pairs.iter().map(PairTotals::json_bytes_bound).sum();
-        let added = PAIR_BYTES + category.map_or(0, |name| 12 * name.len());
-        if held + added > Self::TOTALS_BYTES_MAX {
+    fn check_room(&self, growth: usize) -> Result<(), Invalid> {
+        if self.totals_bytes() + growth > Self::TOTALS_BYTES_MAX {
             let message =
                 "the account's totals would not fit in a message: use fewer or shorter categories";
             return Err(Invalid::new("totals_too_large", message));

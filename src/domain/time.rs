@@ -18,7 +18,8 @@ impl EventTime {
         }
         let instant = text.parse().map_err(|_| invalid_time())?;
         Ok(Self {
-            text: text.to_owned(),
+            // `t` and `z` are allowed, but not every app's parser takes them.
+            text: text.to_ascii_uppercase(),
             instant,
         })
     }
@@ -72,7 +73,9 @@ fn is_rfc_3339(text: &[u8]) -> bool {
     };
     match rest {
         b"Z" | b"z" => true,
-        [b'+' | b'-', offset @ ..] => fits(b"dd:dd", offset),
+        [b'+' | b'-', offset @ ..] => {
+            fits(b"dd:dd", offset) && matches!(offset, [b'0' | b'1', ..] | [b'2', b'0'..=b'3', ..])
+        }
         _ => false,
     }
 }

@@ -76,9 +76,19 @@ impl PairTotals {
         self.meter == meter && self.unit == unit
     }
 
-    /// Whether `add` would succeed.
+    /// Drops the windows that ended before `today`.
+    pub(crate) fn drop_ended(&mut self, today: Date) {
+        self.months.retain(|window| window.start >= month_of(today));
+        self.days.retain(|window| window.start >= today);
+    }
+
+    /// Whether `add` would succeed; ended windows were dropped before.
     pub(crate) fn check(&self, term: Term<'_>) -> Result<(), Invalid> {
         self.all.checked_add(term.sum).ok_or_else(overflow)?;
+        self.check_windows(term)
+    }
+
+    pub(crate) fn check_windows(&self, term: Term<'_>) -> Result<(), Invalid> {
         if let Some(window) = find(&self.months, month_of(term.date)) {
             window.check(term)?;
         }
@@ -88,16 +98,13 @@ impl PairTotals {
         Ok(())
     }
 
-    /// Adds an entry on `today`; the windows that ended before it are dropped, and an entry of an
-    /// ended window counts in `all` alone.
+    /// Adds an entry on `today`; one of an ended window counts in `all` alone.
     pub(crate) fn add(&mut self, term: Term<'_>, today: Date) {
         self.all = self.all.checked_add(term.sum).expect("checked before");
         self.add_to_windows(term, today);
     }
 
     pub(crate) fn add_to_windows(&mut self, term: Term<'_>, today: Date) {
-        self.months.retain(|window| window.start >= month_of(today));
-        self.days.retain(|window| window.start >= today);
         if month_of(term.date) >= month_of(today) {
             open(&mut self.months, month_of(term.date)).add(term);
         }
@@ -106,33 +113,70 @@ impl PairTotals {
         }
     }
 
-    /// Whether this term would open a category that its windows do not have yet.
-    pub(crate) fn grows_with(&self, term: Term<'_>) -> bool {
-        let known = |windows: &[Window], start| {
-            let window = find(windows, start);
-            window.is_some_and(|w| term.category.is_none_or(|c| w.categories.contains_key(c)))
+    /// By how many bytes this term makes its JSON longer, at the most.
+    pub(crate) fn growth(&self, term: Term<'_>, today: Date) -> usize {
+        let Some(category) = term.category else {
+            return 0;
         };
-        !known(&self.months, month_of(term.date)) || !known(&self.days, term.date)
+        let of = |window: Option<&Window>| {
+            let before = window.and_then(|window| window.categories.get(category));
+            match before.map(|amount| (amount, amount.checked_add(term.sum.amount))) {
+                None => category_bytes(category, term.sum.amount),
+                Some((amount, sum)) => {
+                    let after = sum.unwrap_or_default().printed_bytes();
+                    after.saturating_sub(amount.printed_bytes())
+                }
+            }
+        };
+        let mut growth = 0;
+        if month_of(term.date) >= month_of(today) {
+            growth += of(find(&self.months, month_of(term.date)));
+        }
+        if term.date >= today {
+            growth += of(find(&self.days, term.date));
+        }
+        growth
     }
 
-    /// An upper bound of its bytes as JSON in a feed message.
-    pub(crate) fn json_bytes_bound(&self) -> usize {
-        // A sum prints at most 41 bytes; a character escapes to at most 6 bytes of its own one.
-        const FRAME: usize = 512;
-        const AMOUNT: usize = 48;
+    /// The most bytes that it takes as JSON in a feed message.
+    pub(crate) fn json_bytes(&self) -> usize {
+        // The longest field names, dates, counts and sums there are.
+        const FRAME: usize = 480;
+        let longest = |windows: &[Window]| windows.iter().map(Window::json_bytes).max();
+        FRAME
+            + escaped_bytes(&self.meter)
+            + escaped_bytes(&self.unit)
+            + longest(&self.months).unwrap_or(0)
+            + longest(&self.days).unwrap_or(0)
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        const CATEGORY: usize = 96;
         let windows = self.months.iter().chain(&self.days);
         let categories = windows.flat_map(|window| window.categories.keys());
-        let escaped = |text: &str| 2 + text.chars().map(escaped_bytes).sum::<usize>();
-        FRAME + categories.map(|name| AMOUNT + escaped(name)).sum::<usize>()
+        let categories = categories.map(|name| CATEGORY + name.len()).sum::<usize>();
+        size_of::<Self>()
+            + self.meter.len()
+            + self.unit.len()
+            + 4 * size_of::<Window>()
+            + categories
     }
 }
 
-fn escaped_bytes(c: char) -> usize {
-    if c.is_control() || c == '"' || c == '\\' {
-        6
-    } else {
-        c.len_utf8()
-    }
+/// What a category adds to its window's JSON: quotes, a colon and a comma are 6 bytes.
+fn category_bytes(name: &str, amount: Amount) -> usize {
+    6 + escaped_bytes(name) + amount.printed_bytes()
+}
+
+/// The most bytes that a text takes inside a JSON string.
+fn escaped_bytes(text: &str) -> usize {
+    let bytes = text.bytes().map(|byte| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    });
+    bytes.sum()
 }
 
 impl Window {
@@ -142,6 +186,13 @@ impl Window {
             sum: Sum::default(),
             categories: BTreeMap::new(),
         }
+    }
+
+    fn json_bytes(&self) -> usize {
+        let categories = self.categories.iter();
+        categories
+            .map(|(name, amount)| category_bytes(name, *amount))
+            .sum()
     }
 
     fn check(&self, term: Term<'_>) -> Result<(), Invalid> {

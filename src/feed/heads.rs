@@ -11,7 +11,13 @@ use crate::domain::{Account, AccountState, Position};
 /// The accounts that somebody follows. It holds one head per watched account, and none else.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    heads: Mutex<HashMap<Account, Arc<Head>>>,
+    heads: Mutex<HashMap<Account, Watched>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    head: Arc<Head>,
+    followers: usize,
 }
 
 /// How far a watched account is; moving it wakes whoever follows.
@@ -32,31 +38,34 @@ impl Heads {
     /// The account's head; the first to ask creates it.
     pub(super) fn watch(&self, account: &Account) -> Arc<Head> {
         let mut heads = self.lock();
-        if let Some(head) = heads.get(account) {
-            return head.clone();
-        }
-        let head = Arc::new(Head {
-            mark: watch::Sender::new(Mark::default()),
-            tail: Mutex::default(),
+        let watched = heads.entry(account.clone()).or_insert_with(|| Watched {
+            head: Arc::new(Head {
+                mark: watch::Sender::new(Mark::default()),
+                tail: Mutex::default(),
+            }),
+            followers: 0,
         });
-        heads.insert(account.clone(), head.clone());
-        head
+        watched.followers += 1;
+        watched.head.clone()
     }
 
-    /// Gives a head back; the last to leave removes it.
-    pub(super) fn leave(&self, account: &Account, head: &Arc<Head>) {
+    /// Gives a head back, once for each `watch`; the last to leave removes it.
+    pub(super) fn leave(&self, account: &Account) {
         let mut heads = self.lock();
-        // This one and the map's: nobody else can have taken one meanwhile.
-        if Arc::strong_count(head) <= 2 {
+        let Some(watched) = heads.get_mut(account) else {
+            return;
+        };
+        watched.followers -= 1;
+        if watched.followers == 0 {
             heads.remove(account);
         }
     }
 
     pub(super) fn find(&self, account: &Account) -> Option<Arc<Head>> {
-        self.lock().get(account).cloned()
+        self.lock().get(account).map(|watched| watched.head.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Account, Arc<Head>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Account, Watched>> {
         self.heads
             .lock()
             .expect("nothing panics while it holds the lock")

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{ENTRIES_BYTES_MAX, tail::Update};
+use super::{ENTRIES_BYTES_MAX, MESSAGE_BYTES_MAX, tail::Update};
 use crate::domain::{Account, AccountState, Epoch, Kind, Pair, Position, StoredEntry, Totals};
 
 /// One message of a feed: finished JSON, the same bytes on every transport. Cheap to clone.
@@ -200,7 +200,9 @@ impl<'a> MessageBuilder<'a> {
         }
     }
 
+    /// The whole state, with the newest of the `recent` entries that fit.
     pub(super) fn snapshot(&self, recent: &'a [StoredEntry], reason: Reason) -> Message {
+        let recent = &recent[recent.len() - fitting(recent.iter().rev(), self.room())..];
         let position = self.position(self.state.offset);
         let snapshot = Snapshot {
             head: self.head(MessageKind::Snapshot, position),
@@ -251,51 +253,96 @@ impl<'a> MessageBuilder<'a> {
         let mut updates = Vec::new();
         let mut rest = entries;
         while let Some(first) = rest.first() {
-            let (page, after) = rest.split_at(fitting(rest));
-            rest = after;
-            let totals = match (rest.is_empty(), updates.is_empty()) {
-                (false, _) => TotalsOf::None,
-                (true, true) => TotalsOf::Changed,
-                (true, false) => TotalsOf::All,
+            let changed = match updates.is_empty() {
+                true => TotalsOf::Changed,
+                false => TotalsOf::All,
             };
+            let (count, totals) = self.page(rest, changed);
+            let (page, after) = rest.split_at(count);
+            rest = after;
             updates.push(Update {
                 from: first.offset,
-                message: self.update(page, totals),
+                totals,
+                message: self.update_of(page, page.iter().collect(), totals, None),
             });
         }
         updates
     }
 
-    /// One update of these contiguous entries.
+    /// One update of the first of these contiguous entries: as many as fit, with `totals` where they
+    /// reach the account's last one.
     ///
     /// # Panics
     /// When there is none.
     pub(super) fn update(&self, entries: &'a [StoredEntry], totals: TotalsOf) -> Message {
-        let (from, to) = ends(entries);
-        self.update_of(from, to, entries.iter().collect(), entries, totals, None)
+        let (count, totals) = self.page(entries, totals);
+        let page = &entries[..count];
+        self.update_of(page, page.iter().collect(), totals, None)
     }
 
     /// One update in place of many: of these contiguous entries only the alerts, reversals and
-    /// adjustments, and how many were left out.
+    /// adjustments, and how many were left out. It ends where those do not fit any more.
+    ///
+    /// # Panics
+    /// When there is none.
     pub(super) fn merged(&self, entries: &'a [StoredEntry], totals: TotalsOf) -> Message {
-        let (from, to) = ends(entries);
-        let kept: Vec<&StoredEntry> = entries
-            .iter()
-            .filter(|entry| entry.header().kind != Kind::Consumption)
-            .collect();
-        let merged = u64::try_from(entries.len() - kept.len()).expect("a usize fits");
-        self.update_of(from, to, kept, entries, totals, Some(merged))
+        let is_kept = |entry: &StoredEntry| entry.header().kind != Kind::Consumption;
+        let bytes_max = self.room().min(ENTRIES_BYTES_MAX);
+        let mut shown = Vec::new();
+        let mut bytes = 0;
+        let mut count = 0;
+        for entry in entries {
+            if is_kept(entry) {
+                bytes += entry.json.get().len() + 1;
+                if bytes > bytes_max && !shown.is_empty() {
+                    break;
+                }
+                shown.push(entry);
+            }
+            count += 1;
+        }
+        let totals = match count == entries.len() && self.is_end(entries) {
+            true => totals,
+            false => TotalsOf::None,
+        };
+        let merged = u64::try_from(count - shown.len()).expect("a usize fits");
+        self.update_of(&entries[..count], shown, totals, Some(merged))
+    }
+
+    /// How many of these entries make one update, and which totals it has: `totals` beside the
+    /// account's last entry, none before.
+    fn page(&self, entries: &[StoredEntry], totals: TotalsOf) -> (usize, TotalsOf) {
+        let count = fitting(entries.iter(), ENTRIES_BYTES_MAX);
+        if count < entries.len() || !self.is_end(entries) {
+            return (count, TotalsOf::None);
+        }
+        if fitting(entries.iter(), self.room()) == count {
+            return (count, totals);
+        }
+        // The totals find no room beside them: they come with the last entry alone.
+        (count - 1, TotalsOf::None)
+    }
+
+    fn is_end(&self, entries: &[StoredEntry]) -> bool {
+        let last = entries.last();
+        last.is_some_and(|last| last.offset == self.state.offset)
+    }
+
+    /// The bytes of entries that one message has room for beside all totals.
+    fn room(&self) -> usize {
+        /// The other fields, the longest account's name among them, and the commas.
+        const FRAME: usize = 4 * 1024;
+        MESSAGE_BYTES_MAX - FRAME - self.state.totals_bytes()
     }
 
     fn update_of(
         &self,
-        from: u64,
-        to: u64,
+        entries: &'a [StoredEntry],
         shown: Vec<&'a StoredEntry>,
-        entries: &[StoredEntry],
         totals: TotalsOf,
         merged: Option<u64>,
     ) -> Message {
+        let (from, to) = ends(entries);
         let mut position = self.position(to);
         position.totals_due = totals == TotalsOf::None;
         let now = self.origin.now;
@@ -344,14 +391,15 @@ fn ends(entries: &[StoredEntry]) -> (u64, u64) {
     (first.offset, last.offset)
 }
 
-/// How many of these entries one message may hold; at least one.
-fn fitting(entries: &[StoredEntry]) -> usize {
+/// How many of these entries fit into so many bytes; at least one.
+fn fitting<'e>(entries: impl Iterator<Item = &'e StoredEntry>, bytes_max: usize) -> usize {
     let mut bytes = 0;
+    let mut first = true;
     let fits = |entry: &&StoredEntry| {
-        bytes += entry.json.get().len();
-        bytes <= ENTRIES_BYTES_MAX
+        bytes += entry.json.get().len() + 1;
+        std::mem::take(&mut first) || bytes <= bytes_max
     };
-    entries.iter().take_while(fits).count().max(1)
+    entries.take_while(fits).count()
 }
 
 fn pairs(entries: &[StoredEntry]) -> Vec<Pair> {

@@ -16,12 +16,13 @@ use std::{sync::Arc, thread};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub use clock::Clock;
 pub use message::{History, Message, MessageKind, Reason};
 pub use receipt::{AppendError, Outcome, Receipt, Status};
 pub use subscription::{Mode, SubscribeOptions, Subscription};
 
 use self::{
-    clock::Clock,
+    clock::LedgerTime,
     heads::Heads,
     message::{MessageBuilder, Origin},
 };
@@ -40,7 +41,10 @@ use crate::{
 /// their callers.
 const QUEUE_JOBS: usize = 1_024;
 const QUEUE_KIB: usize = 64 * 1_024;
-/// The most bytes of entries in one message: with the totals it stays below 256 KiB.
+/// The most bytes of one message.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// The most bytes of entries in one message: a slow client's wait for one is short. Beside very long
+/// totals there is room for fewer.
 const ENTRIES_BYTES_MAX: usize = 96 * 1024;
 
 /// A ledger that can be appended to, read and followed. Cheap to clone.
@@ -52,7 +56,7 @@ pub struct Feed {
 #[derive(Debug)]
 struct Core {
     epoch: Epoch,
-    clock: Arc<Clock>,
+    time: Arc<LedgerTime>,
     heads: Arc<Heads>,
     readers: Readers,
     jobs: mpsc::Sender<Job>,
@@ -74,13 +78,21 @@ impl Feed {
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn start(ledger: &dyn Ledger) -> Result<Self, LedgerError> {
-        let clock = Arc::new(Clock::new(ledger.recorded_until()));
+        Self::start_at(ledger, Clock::system())
+    }
+
+    /// `start`, with the time of another clock.
+    ///
+    /// # Errors
+    /// When the ledger cannot be opened.
+    pub fn start_at(ledger: &dyn Ledger, clock: Clock) -> Result<Self, LedgerError> {
+        let time = Arc::new(LedgerTime::new(clock, ledger.recorded_until()));
         let heads = Arc::new(Heads::default());
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
         let (poison, poisoned) = watch::channel(false);
         let announcer = Announcer {
             epoch: ledger.epoch(),
-            clock: clock.clone(),
+            time: time.clone(),
             heads: heads.clone(),
             poison,
         };
@@ -91,7 +103,7 @@ impl Feed {
             .map_err(|error| LedgerError::new(error.to_string()))?;
         let core = Core {
             epoch: ledger.epoch(),
-            clock,
+            time,
             heads,
             readers: Readers::start(ledger)?,
             jobs,
@@ -160,7 +172,7 @@ impl Feed {
             .await
     }
 
-    /// Entries before the offset `before`, newest first, at most `limit` and 200. Cancel-safe.
+    /// Entries before the offset `before`, newest first, at most `limit` (1 to 200). Cancel-safe.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -172,7 +184,7 @@ impl Feed {
     ) -> Result<History, Unavailable> {
         let before = Entries::Before {
             offset: before.unwrap_or(u64::MAX),
-            count: limit.min(Self::HISTORY_MAX),
+            count: limit.clamp(1, Self::HISTORY_MAX),
             bytes: ENTRIES_BYTES_MAX,
         };
         let view = self.core.readers.view(account, before).await?;
@@ -205,13 +217,25 @@ impl Feed {
             answer,
         };
         self.send(job).await?;
-        profile.await.map_err(|_| Unavailable::Closed)?
+        match profile.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// Ends recording: what was appended before is recorded and answered, what comes later is
+    /// `Closed`. When it returns, the ledger's one writer has let go of the storage, which may be
+    /// opened again. Reading goes on. Cancel-safe; another call waits for the same end.
+    pub async fn close(&self) {
+        // Where this fails, the writer is gone already.
+        drop(self.core.jobs.send(Job::Close).await);
+        self.core.jobs.closed().await;
     }
 
     /// Whether the ledger records. Once it does not, it will not again until it is opened anew.
     #[must_use]
     pub fn is_available(&self) -> bool {
-        !*self.core.poisoned.borrow()
+        !*self.core.poisoned.borrow() && !self.core.jobs.is_closed()
     }
 
     /// Waits until a commit's outcome is unknown: the process should end and start again.
@@ -233,7 +257,7 @@ impl Feed {
     /// The time by which days and months are counted: never before the last commit.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.core.clock.now()
+        self.core.time.now()
     }
 
     async fn append_checked(
@@ -254,15 +278,28 @@ impl Feed {
             room,
         };
         self.send(job).await?;
-        appended.await.map_err(|_| Unavailable::Closed)?
+        match appended.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
     }
 
     async fn send(&self, job: Job) -> Result<(), Unavailable> {
-        self.core
-            .jobs
-            .send(job)
-            .await
-            .map_err(|_| Unavailable::Closed)
+        match self.core.jobs.send(job).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// Why the writer does not answer: it was closed and took the job no more, or it panicked, which
+    /// leaves the outcome unknown.
+    async fn gone(&self) -> Unavailable {
+        self.core.jobs.closed().await;
+        if *self.core.poisoned.borrow() {
+            Unavailable::Poisoned
+        } else {
+            Unavailable::Closed
+        }
     }
 
     fn outcome(&self, appended: Appended) -> Outcome {
@@ -320,14 +357,14 @@ fn split(checked: Vec<Result<CheckedEvent, Invalid>>) -> (Vec<CheckedEvent>, Vec
 /// Tells the subscriptions what the writer committed.
 struct Announcer {
     epoch: Epoch,
-    clock: Arc<Clock>,
+    time: Arc<LedgerTime>,
     heads: Arc<Heads>,
     poison: watch::Sender<bool>,
 }
 
 impl Listener for Announcer {
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.time.now()
     }
 
     fn committed(
@@ -337,7 +374,7 @@ impl Listener for Announcer {
         entries: &[NewEntry],
         at: Timestamp,
     ) {
-        self.clock.not_before(at);
+        self.time.not_before(at);
         let Some(head) = self.heads.find(account) else {
             return;
         };
@@ -357,5 +394,14 @@ impl Listener for Announcer {
             "the ledger failed: restart the server, then send unanswered events again"
         );
         self.poison.send_replace(true);
+    }
+}
+
+impl Drop for Announcer {
+    /// A writer that panics takes jobs with it whose outcome nobody knows.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.poisoned("the ledger's writer panicked");
+        }
     }
 }

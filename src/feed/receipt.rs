@@ -73,15 +73,15 @@ impl Receipt {
     pub(super) fn new(status: Status, epoch: Epoch, placed: &Placed) -> Self {
         Self {
             status,
-            offset: placed.entry.offset,
+            offset: placed.offset,
             position: Position {
                 epoch,
                 tag: Position::tag_of(epoch, &placed.account, placed.generation),
-                offset: placed.entry.offset,
+                offset: placed.offset,
                 stamp: placed.stamp,
                 totals_due: false,
             },
-            total: placed.entry.header().total,
+            total: placed.total,
         }
     }
 }

@@ -178,17 +178,16 @@ impl Subscription {
             return self.snapshot(reason).await.map(Some);
         }
         let is_stale = position.stamp != head.stamp || position.totals_due;
-        let Some(last) = view.entries.last() else {
+        if view.entries.is_empty() {
             return Ok(match (is_stale, is_live) {
                 (true, _) => Some(builder.rollover()),
                 (false, false) => Some(builder.live()),
                 (false, true) => None,
             });
-        };
-        let totals = match last.offset == head.offset {
-            false => TotalsOf::None,
-            true if is_stale => TotalsOf::All,
-            true => TotalsOf::Changed,
+        }
+        let totals = match is_stale {
+            true => TotalsOf::All,
+            false => TotalsOf::Changed,
         };
         Ok(Some(
             if self.mode == Mode::Totals && view.entries.len() > 1 {
@@ -253,6 +252,6 @@ impl fmt::Debug for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.feed.core.heads.leave(&self.account, &self.head);
+        self.feed.core.heads.leave(&self.account);
     }
 }

@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, sync::Arc};
 
-use super::message::Message;
+use super::message::{Message, TotalsOf};
 use crate::domain::Position;
 
 /// The last updates of one watched account, finished and shared by all who follow it.
@@ -16,6 +16,7 @@ pub(super) struct Tail {
 #[derive(Debug)]
 pub(super) struct Update {
     pub(super) from: u64,
+    pub(super) totals: TotalsOf,
     pub(super) message: Message,
 }
 
@@ -46,7 +47,8 @@ impl Tail {
         let update = &self.updates[index];
         let next = update.message.position();
         let same = next.stamp == position.stamp && next.tag == position.tag;
-        let whole = !position.totals_due;
+        // Whoever misses the totals of earlier entries is not served with those of a few pairs.
+        let whole = !position.totals_due || update.totals != TotalsOf::Changed;
         (same && whole).then(|| (update.clone(), index + 1 < self.updates.len()))
     }
 }

@@ -91,7 +91,12 @@ impl Batch {
 
 /// The states of the accounts that moved last: the busy ones need no reading.
 pub(super) struct StateCache {
-    states: LruCache<Account, AccountState>,
+    states: LruCache<Account, Cached>,
+    bytes: usize,
+}
+
+struct Cached {
+    state: AccountState,
     bytes: usize,
 }
 
@@ -107,21 +112,23 @@ impl StateCache {
     }
 
     pub(super) fn take(&mut self, account: &Account) -> Option<AccountState> {
-        let state = self.states.pop(account)?;
-        self.bytes -= state.memory_bytes();
-        Some(state)
+        let cached = self.states.pop(account)?;
+        self.bytes -= cached.bytes;
+        Some(cached.state)
     }
 
+    /// Keeps the states that a batch took out, as it left them.
     pub(super) fn keep(&mut self, batch: Batch) {
-        for (account, touched) in batch.accounts {
-            self.bytes += touched.state.memory_bytes();
-            self.states.put(account, touched.state);
+        for (account, Touched { state, .. }) in batch.accounts {
+            let bytes = state.memory_bytes();
+            self.bytes += bytes;
+            self.states.put(account, Cached { state, bytes });
         }
         while self.bytes > Self::BYTES_MAX {
-            let Some((_, state)) = self.states.pop_lru() else {
+            let Some((_, oldest)) = self.states.pop_lru() else {
                 break;
             };
-            self.bytes -= state.memory_bytes();
+            self.bytes -= oldest.bytes;
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard},
 };
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::domain::{Account, AccountState, Epoch, EventKey, StoredEntry};
 pub struct Memory {
     epoch: Epoch,
     accounts: Arc<RwLock<HashMap<Account, Kept>>>,
+    recorded_until: Arc<Mutex<Timestamp>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ impl Memory {
         Self {
             epoch: Epoch(epoch),
             accounts: Arc::default(),
+            recorded_until: Arc::new(Mutex::new(Timestamp::MIN)),
         }
     }
 
@@ -44,6 +46,12 @@ impl Memory {
         self.accounts
             .read()
             .expect("no writer panics while it holds the lock")
+    }
+
+    fn until(&self) -> MutexGuard<'_, Timestamp> {
+        self.recorded_until
+            .lock()
+            .expect("nothing panics while it holds the lock")
     }
 }
 
@@ -59,7 +67,7 @@ impl Ledger for Memory {
     }
 
     fn recorded_until(&self) -> Timestamp {
-        Timestamp::MIN
+        *self.until()
     }
 
     fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
@@ -187,6 +195,7 @@ impl LedgerWriter for Memory {
             kept.offsets.insert(new.key.clone(), new.entry.offset);
             kept.entries.push(new.clone());
         }
+        *self.until() = commit.recorded_at;
         Ok(())
     }
 }

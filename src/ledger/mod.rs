@@ -91,8 +91,14 @@ pub trait LedgerWriter: Send {
     /// Whether it was surely not recorded, or nobody can know.
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError>;
 
-    /// Housekeeping, called between commits when nobody waits for an answer.
-    fn tidy(&mut self) {}
+    /// Housekeeping, called between commits; while `is_idle`, nobody waits for the next one.
+    ///
+    /// # Errors
+    /// When the storage may not hold any more what it said to be durable.
+    fn tidy(&mut self, is_idle: bool) -> Result<(), CommitError> {
+        let _ = is_idle;
+        Ok(())
+    }
 }
 
 /// Which entries of an account to read; every kind is bounded in number and bytes.

@@ -8,14 +8,19 @@ use serde_json::value::to_raw_value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::batch::{Batch, StateCache, Touched};
-use super::{Commit, CommitError, LedgerError, LedgerWriter, NewEntry, RecordedEvent, Unavailable};
+use super::{
+    Commit, CommitError, HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
+    Unavailable,
+};
 use crate::domain::{
-    Account, AccountState, CheckedEvent, Entry, EventKey, Invalid, Original, Profile,
-    ProfileChange, Stamp, StoredEntry,
+    Account, AccountState, Amount, CheckedEvent, Entry, EventKey, Happened, Invalid, Original,
+    Profile, ProfileChange, Stamp, StoredEntry,
 };
 
-/// The most events of one commit: bounds the time that the first of them waits.
+/// How much one commit collects: bounds the time that the first who came waits. An edit of a profile
+/// counts as some events.
 const COMMIT_EVENTS_MAX: usize = 4_096;
+const PROFILE_EVENTS: usize = 64;
 
 /// One thing for the writer to do.
 pub(crate) enum Job {
@@ -32,6 +37,18 @@ pub(crate) enum Job {
         change: ProfileChange,
         answer: oneshot::Sender<Result<Result<Profile, Invalid>, Unavailable>>,
     },
+    /// Record nothing that was sent later, and let go of the storage.
+    Close,
+}
+
+impl Job {
+    fn events(&self) -> usize {
+        match self {
+            Self::Append { events, .. } => events.len(),
+            Self::SetProfile { .. } => PROFILE_EVENTS,
+            Self::Close => 0,
+        }
+    }
 }
 
 /// What became of one event.
@@ -43,12 +60,13 @@ pub(crate) enum Appended {
     Rejected(Invalid),
 }
 
-/// An entry and the stamp of its position.
+/// Where an entry is.
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
     pub(crate) account: Account,
     pub(crate) generation: u64,
-    pub(crate) entry: StoredEntry,
+    pub(crate) offset: u64,
+    pub(crate) total: Amount,
     pub(crate) stamp: Stamp,
 }
 
@@ -94,26 +112,31 @@ impl<L: Listener> Writer<L> {
         }
     }
 
-    /// Works until every sender is gone.
+    /// Works until every sender is gone, or one says `Close`. The storage is let go of before the
+    /// queue is.
     pub(crate) fn run(mut self) {
         while let Some(job) = self.jobs.blocking_recv() {
-            self.work(job);
-            if self.jobs.is_empty() {
-                self.storage.tidy();
+            let is_closing = self.work(job);
+            self.tidy();
+            if is_closing {
+                return;
             }
         }
-        self.storage.tidy();
     }
 
-    /// One commit: this job and those that wait behind it.
-    fn work(&mut self, first: Job) {
+    /// One commit: this job and those that wait behind it. Tells whether it was the last.
+    fn work(&mut self, first: Job) -> bool {
         let now = self.listener.now();
         let mut batch = Batch::default();
         let mut answers = Vec::new();
+        let mut events = 0;
         let mut next = Some(first);
+        let mut is_closing = false;
         while let Some(job) = next {
-            answers.push(self.fold(job, &mut batch, now));
-            let is_full = batch.entries.len() >= COMMIT_EVENTS_MAX;
+            events += job.events();
+            is_closing = matches!(job, Job::Close);
+            answers.extend(self.fold(job, &mut batch, now));
+            let is_full = is_closing || events >= COMMIT_EVENTS_MAX;
             next = if is_full {
                 None
             } else {
@@ -130,9 +153,24 @@ impl<L: Listener> Writer<L> {
         for answer in answers {
             answer(committed.clone());
         }
+        is_closing
     }
 
-    fn fold(&mut self, job: Job, batch: &mut Batch, now: Timestamp) -> Answer {
+    fn tidy(&mut self) {
+        if self.is_poisoned {
+            return;
+        }
+        if let Err(error) = self.storage.tidy(self.jobs.is_empty()) {
+            self.poison(&error.to_string());
+        }
+    }
+
+    fn poison(&mut self, reason: &str) {
+        self.is_poisoned = true;
+        self.listener.poisoned(reason);
+    }
+
+    fn fold(&mut self, job: Job, batch: &mut Batch, now: Timestamp) -> Option<Answer> {
         // A caller that hung up does not want its answer: what it recorded stands all the same.
         match job {
             Job::Append {
@@ -144,10 +182,10 @@ impl<L: Listener> Writer<L> {
                 let folded: Result<Vec<Appended>, LedgerError> = events
                     .map(|event| self.fold_event(event, batch, now))
                     .collect();
-                Box::new(move |committed| {
+                Some(Box::new(move |committed| {
                     drop(answer.send(committed.and(folded.map_err(Unavailable::from))));
                     drop(room);
-                })
+                }))
             }
             Job::SetProfile {
                 account,
@@ -155,10 +193,11 @@ impl<L: Listener> Writer<L> {
                 answer,
             } => {
                 let folded = self.fold_profile(&account, &change, batch, now);
-                Box::new(move |committed| {
+                Some(Box::new(move |committed| {
                     drop(answer.send(committed.and(folded.map_err(Unavailable::from))));
-                })
+                }))
             }
+            Job::Close => None,
         }
     }
 
@@ -187,8 +226,9 @@ impl<L: Listener> Writer<L> {
         touched.is_changed = true;
         let placed = Placed {
             generation: touched.state.generation,
+            offset: entry.offset,
+            total: entry.total,
             stamp: touched.state.stamp(now),
-            entry: stored(&entry),
             account: account.clone(),
         };
         batch.add(NewEntry {
@@ -199,7 +239,7 @@ impl<L: Listener> Writer<L> {
             happened: entry.happened,
             count: entry.count,
             reverses: original.map(|original| original.offset),
-            entry: placed.entry.clone(),
+            entry: stored(&entry),
         });
         Ok(Appended::Recorded(placed))
     }
@@ -211,27 +251,45 @@ impl<L: Listener> Writer<L> {
         batch: &mut Batch,
         now: Timestamp,
     ) -> Result<Result<Profile, Invalid>, LedgerError> {
-        let profile = match change.apply(&self.state(batch, account)?.state.profile) {
+        let current = self.state(batch, account)?.state.profile.clone();
+        let profile = match change.apply(&current) {
             Ok(profile) => profile,
             Err(invalid) => return Ok(Err(invalid)),
         };
-        let since = AccountState::windows_start(&profile, now);
-        let stored = self.storage.happened_since(account, since)?;
-        let stored = stored
-            .iter()
-            .map(|e| (e.entry.header(), e.count, e.happened));
+        let happened = if profile.time_zone == current.time_zone {
+            Vec::new()
+        } else {
+            self.happened_in_windows(account, &profile, batch, now)?
+        };
+        let happened = happened.iter().map(|entry| Happened {
+            entry: entry.entry.header(),
+            count: entry.count,
+            happened: entry.happened,
+        });
+        let touched = self.state(batch, account)?;
+        let taken = touched.state.set_profile(profile.clone(), happened, now);
+        touched.is_changed |= taken.is_ok();
+        Ok(taken.map(|()| profile))
+    }
+
+    /// What the current windows of the profile's zone are counted from.
+    fn happened_in_windows(
+        &mut self,
+        account: &Account,
+        profile: &Profile,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        let since = AccountState::windows_start(profile, now);
+        let mut happened = self.storage.happened_since(account, since)?;
         let staged = batch.entries.iter();
         let staged = staged.filter(|new| new.account == *account && new.happened >= since);
-        let staged: Vec<NewEntry> = staged.cloned().collect();
-        let staged = staged
-            .iter()
-            .map(|new| (new.entry.header(), new.count, new.happened));
-        let touched = self.state(batch, account)?;
-        touched.is_changed = true;
-        touched
-            .state
-            .set_profile(profile.clone(), stored.chain(staged), now);
-        Ok(Ok(profile))
+        happened.extend(staged.map(|new| HappenedEntry {
+            entry: new.entry.clone(),
+            count: new.count,
+            happened: new.happened,
+        }));
+        Ok(happened)
     }
 
     fn recorded(
@@ -301,8 +359,7 @@ impl<L: Listener> Writer<L> {
                 Err(reason)
             }
             Err(CommitError::Unknown(reason)) => {
-                self.is_poisoned = true;
-                self.listener.poisoned(&reason);
+                self.poison(&reason);
                 Err(Unavailable::Poisoned)
             }
         }
@@ -322,7 +379,8 @@ fn repeated(
     Appended::Duplicate(Placed {
         account,
         generation,
-        entry: recorded.entry,
+        offset: recorded.entry.offset,
+        total: recorded.entry.header().total,
         stamp: recorded.stamp,
     })
 }

@@ -13,10 +13,9 @@ use axum::{body::Body, http::Request};
 use jiff::Timestamp;
 use serde_json::json;
 use tallycast::{
-    Account, AccountState, Authorize, Authorizing, Commit, CommitError, Epoch, EventKey, Feed,
-    HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter, Memory, RecordedEvent,
+    Account, AccountState, Authorize, Authorizing, Commit, CommitError, Epoch, EventKey,
+    HappenedEntry, Hub, Ledger, LedgerError, LedgerReader, LedgerWriter, Memory, RecordedEvent,
     Unavailable,
-    api::{Api, router},
 };
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -112,7 +111,7 @@ impl LedgerWriter for FailingWriter {
 #[tokio::test]
 async fn a_full_disk_and_a_busy_ledger_ask_to_try_again_and_heal() {
     let ledger = Failing::new();
-    let server = Server::on(&ledger).await;
+    let server = Server::on(ledger.clone()).await;
     for (how, status, code) in [(FULL, 507, "disk_full"), (BUSY, 503, "busy")] {
         ledger.set(how);
         for body in [event("1", "alice"), json!([event("1", "alice")])] {
@@ -131,7 +130,7 @@ async fn a_full_disk_and_a_busy_ledger_ask_to_try_again_and_heal() {
 #[tokio::test]
 async fn after_an_unknown_outcome_nothing_is_recorded_and_the_server_is_not_ready() {
     let ledger = Failing::new();
-    let server = Server::on(&ledger).await;
+    let server = Server::on(ledger.clone()).await;
     ledger.set(UNKNOWN);
     let unknown = server.record(&event("1", "alice")).await;
     assert_eq!(unknown.refusal(), (503, "ledger_failed"));
@@ -154,12 +153,16 @@ impl Authorize for Silent {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_authorizer_does_not_hold_callers_for_ever() {
-    let feed = Feed::start(&Memory::new()).unwrap();
+    let hub = Hub::builder(Memory::new())
+        .access(Silent)
+        .build()
+        .await
+        .unwrap();
     let request = Request::get("/v1/feeds/alice")
         .header("authorization", "Bearer x")
         .body(Body::empty())
         .unwrap();
-    let answer = router(Api::new(feed, Arc::new(Silent))).oneshot(request);
+    let answer = hub.router().oneshot(request);
     let answer = timeout(Duration::from_secs(11), answer).await;
     let refused = answer.expect("it gives up after 10 s").unwrap();
     assert_eq!(refused.status(), 503);

@@ -173,7 +173,7 @@ async fn a_long_poll_ends_when_the_server_closes() {
     let position = snapshot.body["position"].as_str().unwrap();
     let poll = server.get(&format!("/v1/feeds/alice?after={position}&wait=55"));
     let poll = tokio::spawn(answer(poll));
-    server.closing.cancel();
+    server.hub.drain(Duration::ZERO).await;
     let closed = timeout(SOON, poll).await.unwrap().unwrap();
     assert_eq!(closed.refusal(), (503, "shutting_down"));
     assert!(closed.header("retry-after").is_some());

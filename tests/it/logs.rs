@@ -7,10 +7,7 @@ use std::{
 
 use axum::{body::Body, http::Request};
 use serde_json::json;
-use tallycast::{
-    Feed, Jwt, Memory,
-    api::{Api, router},
-};
+use tallycast::{Hub, Jwt, Memory};
 use tower::ServiceExt;
 use tracing::{Level, subscriber};
 
@@ -44,8 +41,8 @@ async fn tokens_and_descriptions_are_not_logged() {
         .finish();
     let _installed = subscriber::set_default(subscriber);
 
-    let feed = Feed::start(&Memory::new()).unwrap();
-    let router = router(Api::new(feed, Arc::new(Jwt::hs256(SECRET).unwrap())));
+    let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+    let router = hub.build().await.unwrap().router();
     let forged = token(
         &json!({ "alg": "HS256" }),
         &claims(json!({})),

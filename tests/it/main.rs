@@ -3,7 +3,12 @@
 
 mod access;
 mod architecture;
+mod bounds;
+#[cfg(feature = "cli")]
+mod cli;
 mod cloudevents;
+mod desk;
+mod documented;
 mod engine;
 mod engineio_protocol;
 mod failing;
@@ -13,9 +18,13 @@ mod forge;
 mod fuzz;
 mod health;
 mod ingest;
+mod ledger_properties;
 mod logs;
+mod messages;
+mod model;
 mod origins;
 mod profiles;
+mod resume;
 mod serve;
 mod server;
 mod socketio_bad_input;
@@ -24,6 +33,7 @@ mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
 mod watching;
+mod world;
 
 #[expect(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]

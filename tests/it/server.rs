@@ -1,15 +1,11 @@
 //! A server on a port of its own, with a ledger in memory, and a client for it.
 
-use std::{future::IntoFuture, sync::Arc, time::Duration};
+use std::{future::IntoFuture, time::Duration};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tallycast::{
-    Authorize, Feed, Jwt, Ledger, Memory, Origins,
-    api::{Admin, Api, admin_router, router},
-};
+use tallycast::{Authorize, Hub, Jwt, Ledger, Memory, Origins};
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
 
 use super::forge::{SECRET, claims, hs256};
 
@@ -19,44 +15,33 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) admin: String,
-    pub(crate) closing: CancellationToken,
+    pub(crate) hub: Hub,
     client: reqwest::Client,
     tasks: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::on(&Memory::new()).await
+        Self::on(Memory::new()).await
     }
 
     pub(crate) async fn with_origins(origins: Origins) -> Self {
-        let access = Arc::new(Jwt::hs256(SECRET).unwrap());
-        Self::of(&Memory::new(), access, origins).await
+        Self::of(Memory::new(), Jwt::hs256(SECRET).unwrap(), origins).await
     }
 
-    pub(crate) async fn on(ledger: &dyn Ledger) -> Self {
-        let access = Arc::new(Jwt::hs256(SECRET).unwrap());
-        Self::of(ledger, access, Origins::default()).await
+    pub(crate) async fn on(ledger: impl Ledger) -> Self {
+        Self::of(ledger, Jwt::hs256(SECRET).unwrap(), Origins::default()).await
     }
 
-    pub(crate) async fn of(
-        ledger: &dyn Ledger,
-        access: Arc<dyn Authorize>,
-        origins: Origins,
-    ) -> Self {
-        let feed = Feed::start(ledger).unwrap();
-        let closing = CancellationToken::new();
-        let api = Api::new(feed.clone(), access)
-            .with_origins(origins)
-            .with_closing(closing.clone());
-        let admin = Admin::new(feed)
-            .with_closing(closing.clone())
-            .with_metrics(|| "tallycast_up 1\n".to_owned());
+    async fn of(ledger: impl Ledger, access: impl Authorize, origins: Origins) -> Self {
+        let hub = Hub::builder(ledger).access(access).allowed_origins(origins);
+        let hub = hub.build().await.unwrap();
         let mut tasks = Vec::new();
+        let metrics = || "tallycast_up 1\n".to_owned();
         Self {
-            address: serve(router(api), &mut tasks).await,
-            admin: serve(admin_router(admin), &mut tasks).await,
-            closing,
+            address: serve(hub.router(), &mut tasks).await,
+            admin: serve(hub.admin_router(metrics), &mut tasks).await,
+            hub,
             client: reqwest::Client::new(),
             tasks,
         }

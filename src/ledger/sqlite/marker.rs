@@ -1,95 +1,109 @@
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use crate::{domain::Epoch, ledger::LedgerError};
 
-/// The file beside the database that remembers which history it is and how far it got.
+/// Two small files beside the database that tell a restored or copied one from the one that was in
+/// use here.
 ///
-/// It is written after each commit and may lag behind after a power loss, never run ahead. A database
-/// that is behind its marker was restored; one without its marker, or with another file's, was copied.
+/// `-marker` remembers which history it is and how far it got. It is written after each commit, and
+/// may lag behind after a crash, never run ahead: a database behind its marker was restored.
+///
+/// `-seal` is written when an epoch begins and not touched again. The database holds the instant at
+/// which its inode last changed, which no copy can take along: where they differ, all files were
+/// restored together. Its lock keeps a second server away.
 #[derive(Debug)]
 pub(super) struct Marker {
-    file: File,
-    database: u64,
+    marker: File,
+    seal: File,
     found: Option<Found>,
 }
+
+/// When the seal was written, in nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sealed(pub(super) i64);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Found {
     epoch: Epoch,
     commits: i64,
-    database: u64,
 }
 
-const BYTES: usize = 24;
+const BYTES: usize = 16;
 
 impl Marker {
-    /// Opens the marker of the database at `path` and locks it for as long as it lives.
+    /// Opens the files beside the database at `path`, and locks them for as long as it lives.
     pub(super) fn lock(path: &Path) -> Result<Self, LedgerError> {
-        let marker = marker_path(path);
-        let explain =
-            |error: std::io::Error| LedgerError::new(format!("{}: {error}", marker.display()));
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&marker).map_err(explain)?;
-        match file.try_lock() {
+        let seal = open_beside(path, "-seal")?;
+        match seal.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(LedgerError::new(
                     "another server uses it: stop that one first",
                 ));
             }
-            Err(TryLockError::Error(error)) => return Err(explain(error)),
+            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
         }
+        let mut marker = open_beside(path, "-marker")?;
         let mut bytes = Vec::new();
-        let read = (&mut file).take(BYTES as u64 + 1).read_to_end(&mut bytes);
-        read.map_err(explain)?;
+        let read = (&mut marker).take(BYTES as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|error| unusable(&error))?;
         Ok(Self {
-            file,
-            database: 0,
+            marker,
+            seal,
             found: Found::from_bytes(&bytes),
         })
-        .map(|marker| marker.of_database(path))
     }
 
-    /// Whether this is the database that the marker was written for, and not behind it.
-    pub(super) fn knows(&self, epoch: Epoch, commits: i64, path: &Path) -> bool {
-        let database = file_identity(path);
-        self.found.is_some_and(|found| {
-            found.epoch == epoch && found.commits <= commits && found.database == database
-        })
+    /// Whether this is the database that lay here before, and not behind what it was.
+    pub(super) fn knows(&self, epoch: Epoch, commits: i64, sealed: Sealed) -> bool {
+        let is_sealed = self.sealed().is_ok_and(|found| found == sealed);
+        let is_ahead = |found: Found| found.epoch == epoch && found.commits <= commits;
+        is_sealed && self.found.is_some_and(is_ahead)
+    }
+
+    /// Seals a new history.
+    pub(super) fn seal(&mut self, epoch: Epoch) -> Result<Sealed, LedgerError> {
+        let bytes = epoch.0.to_be_bytes();
+        let written = overwrite(&mut self.seal, &bytes).and_then(|()| self.seal.sync_all());
+        written.map_err(|error| unusable(&error))?;
+        self.sealed()
     }
 
     /// Remembers that the database got this far.
     pub(super) fn write(&mut self, epoch: Epoch, commits: i64) -> Result<(), LedgerError> {
-        let found = Found {
-            epoch,
-            commits,
-            database: self.database,
-        };
-        let mut write = || -> std::io::Result<()> {
-            self.file.seek(SeekFrom::Start(0))?;
-            self.file.write_all(&found.to_bytes())
-        };
-        write().map_err(|error| LedgerError::new(error.to_string()))
+        let found = Found { epoch, commits };
+        overwrite(&mut self.marker, &found.to_bytes()).map_err(|error| unusable(&error))
     }
 
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
-        self.file
-            .sync_all()
-            .map_err(|error| LedgerError::new(error.to_string()))
+        self.marker.sync_all().map_err(|error| unusable(&error))
     }
 
-    fn of_database(mut self, path: &Path) -> Self {
-        // The database may be created only now; its identity must exist before it is remembered.
-        let created = OpenOptions::new().append(true).create(true).open(path);
-        drop(created);
-        self.database = file_identity(path);
-        self
+    #[cfg(unix)]
+    fn sealed(&self) -> Result<Sealed, LedgerError> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = self.seal.metadata().map_err(|error| unusable(&error))?;
+        let seconds = metadata.ctime().saturating_mul(1_000_000_000);
+        Ok(Sealed(seconds.saturating_add(metadata.ctime_nsec())))
+    }
+
+    /// Where inodes do not tell when they changed, a copy that keeps its times is taken for the
+    /// original.
+    #[cfg(not(unix))]
+    fn sealed(&self) -> Result<Sealed, LedgerError> {
+        let modified = self
+            .seal
+            .metadata()
+            .and_then(|metadata| metadata.modified());
+        let modified = modified.map_err(|error| unusable(&error))?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH);
+        let nanos = since.unwrap_or_default().as_nanos();
+        Ok(Sealed(i64::try_from(nanos).unwrap_or(i64::MAX)))
     }
 }
 
@@ -100,7 +114,6 @@ impl Found {
         Some(Self {
             epoch: Epoch(long(0)),
             commits: long(8).cast_signed(),
-            database: long(16),
         })
     }
 
@@ -108,27 +121,25 @@ impl Found {
         let mut bytes = [0; BYTES];
         bytes[0..8].copy_from_slice(&self.epoch.0.to_be_bytes());
         bytes[8..16].copy_from_slice(&self.commits.to_be_bytes());
-        bytes[16..24].copy_from_slice(&self.database.to_be_bytes());
         bytes
     }
 }
 
-fn marker_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push("-marker");
-    name.into()
+fn open_beside(database: &Path, suffix: &str) -> Result<File, LedgerError> {
+    let mut name = OsString::from(database);
+    name.push(suffix);
+    let path = PathBuf::from(name);
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    let opened = options.open(&path);
+    opened.map_err(|error| LedgerError::new(format!("{}: {error}", path.display())))
 }
 
-/// What tells one file from its copy: the inode, where there is one.
-fn file_identity(path: &Path) -> u64 {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        std::fs::metadata(path).map_or(0, |metadata| metadata.ino())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        0
-    }
+fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(bytes)
+}
+
+fn unusable(error: &io::Error) -> LedgerError {
+    LedgerError::new(format!("the files beside it cannot be used: {error}"))
 }

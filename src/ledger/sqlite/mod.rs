@@ -12,7 +12,11 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use self::{marker::Marker, read::SqliteReader, write::SqliteWriter};
+use self::{
+    marker::{Marker, Sealed},
+    read::SqliteReader,
+    write::SqliteWriter,
+};
 use super::{Ledger, LedgerError, LedgerReader, LedgerWriter};
 use crate::domain::Epoch;
 
@@ -25,11 +29,14 @@ const SCHEMA_VERSION: i32 = 1;
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// The page cache of one connection, in KiB.
 const CACHE_KIB: i32 = 16 * 1024;
+/// The log's file is cut down to this when it starts anew after it had to grow.
+const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 const STATEMENTS_CACHED: usize = 32;
 
 const SCHEMA: &str = "
     CREATE TABLE history (
-        epoch INTEGER NOT NULL, commits INTEGER NOT NULL, recorded_until INTEGER NOT NULL
+        epoch INTEGER NOT NULL, seal INTEGER NOT NULL,
+        commits INTEGER NOT NULL, recorded_until INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE account (
         number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL
@@ -52,8 +59,8 @@ const SCHEMA: &str = "
 
 /// A ledger in one SQLite file, durable across crashes and power loss (`synchronous=FULL`).
 ///
-/// Beside the file lies a marker (`<file>-marker`): its lock keeps a second server away, and it
-/// tells a restored or copied file from this one, which then gets a new epoch.
+/// Beside the file lie a marker and a seal (`<file>-marker`, `<file>-seal`): a lock on them keeps a
+/// second server away, and they tell a restored or copied file, which then gets a new epoch.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
@@ -69,23 +76,23 @@ impl Sqlite {
     /// When the file cannot be opened, is of another program or a newer version, or is used by
     /// another server.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
-        let path = path.as_ref();
         assert_library_version()?;
-        let explain = |error: LedgerError| {
-            LedgerError::new(format!(
-                "cannot open the ledger {}: {error}",
-                path.display()
-            ))
-        };
-        let mut marker = Marker::lock(path).map_err(explain)?;
-        let connection = open_writer(path).map_err(|error| explain(error.into()))?;
-        let history = open_history(&connection, &marker, path).map_err(explain)?;
-        marker
-            .write(history.epoch, history.commits)
-            .map_err(explain)?;
-        marker.sync().map_err(explain)?;
+        let path = path.as_ref();
+        Self::open_file(path).map_err(|error| {
+            let path = path.display();
+            LedgerError::new(format!("cannot open the ledger {path}: {error}"))
+        })
+    }
+
+    fn open_file(path: &Path) -> Result<Self, LedgerError> {
+        let path = real_path(path)?;
+        let mut marker = Marker::lock(&path)?;
+        let connection = open_writer(&path)?;
+        let history = open_history(&connection, &mut marker)?;
+        marker.write(history.epoch, history.commits)?;
+        marker.sync()?;
         Ok(Self {
-            path: path.to_owned(),
+            path,
             epoch: history.epoch,
             recorded_until: history.recorded_until,
             writer: Mutex::new(Some((connection, marker))),
@@ -149,11 +156,31 @@ fn assert_library_version() -> Result<(), LedgerError> {
     )))
 }
 
+/// The path without links: whoever opens the same database looks for the same files beside it. It is
+/// absolute, so that no name (`:memory:`, `file:…`) has a meaning of its own.
+fn real_path(path: &Path) -> Result<PathBuf, LedgerError> {
+    let unusable = |error: std::io::Error| LedgerError::new(error.to_string());
+    if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    let path = std::path::absolute(path).map_err(unusable)?;
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(LedgerError::new("this is a folder: name a file in it"));
+    };
+    let folder = folder.canonicalize();
+    let folder = folder.map_err(|error| LedgerError::new(format!("its folder: {error}")))?;
+    Ok(folder.join(name))
+}
+
 fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     // Checkpoints are the writer's, between commits: never inside one that somebody waits for.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
@@ -168,11 +195,37 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Creates the tables or reads how far they got; a file that the marker does not know gets a new
 /// epoch, since clients may hold positions that it never gave.
-fn open_history(
-    connection: &Connection,
-    marker: &Marker,
-    path: &Path,
-) -> Result<History, LedgerError> {
+fn open_history(connection: &Connection, marker: &mut Marker) -> Result<History, LedgerError> {
+    create_or_check_tables(connection)?;
+    let stored = connection
+        .query_row(
+            "SELECT epoch, seal, commits, recorded_until FROM history",
+            (),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .optional()?;
+    let (epoch, seal, commits, recorded_until) = stored.unwrap_or((0_i64, 0, 0, i64::MIN));
+    let mut epoch = Epoch(epoch.cast_unsigned());
+    if !marker.knows(epoch, commits, Sealed(seal)) {
+        epoch = Epoch(getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?);
+        let Sealed(seal) = marker.seal(epoch)?;
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute("DELETE FROM history", ())?;
+        transaction.execute(
+            "INSERT INTO history (epoch, seal, commits, recorded_until) VALUES (?1, ?2, ?3, ?4)",
+            (epoch.0.cast_signed(), seal, commits, recorded_until),
+        )?;
+        transaction.commit()?;
+    }
+    let recorded_until = Timestamp::from_millisecond(recorded_until).unwrap_or(Timestamp::MIN);
+    Ok(History {
+        epoch,
+        commits,
+        recorded_until,
+    })
+}
+
+fn create_or_check_tables(connection: &Connection) -> Result<(), LedgerError> {
     let application: i32 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
     let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
     let tables: i64 =
@@ -186,31 +239,7 @@ fn open_history(
         let message = format!("its schema version {version} is not {SCHEMA_VERSION}");
         return Err(LedgerError::new(message));
     }
-    let stored = connection
-        .query_row(
-            "SELECT epoch, commits, recorded_until FROM history",
-            (),
-            |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)),
-        )
-        .optional()?;
-    let (epoch, commits, recorded_until) = stored.unwrap_or((0, 0, i64::MIN));
-    let mut epoch = Epoch(epoch.cast_unsigned());
-    if !marker.knows(epoch, commits, path) {
-        epoch = Epoch(getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?);
-        let transaction = connection.unchecked_transaction()?;
-        transaction.execute("DELETE FROM history", ())?;
-        transaction.execute(
-            "INSERT INTO history (epoch, commits, recorded_until) VALUES (?1, ?2, ?3)",
-            (epoch.0.cast_signed(), commits, recorded_until),
-        )?;
-        transaction.commit()?;
-    }
-    let recorded_until = Timestamp::from_millisecond(recorded_until).unwrap_or(Timestamp::MIN);
-    Ok(History {
-        epoch,
-        commits,
-        recorded_until,
-    })
+    Ok(())
 }
 
 fn create_tables(connection: &Connection) -> rusqlite::Result<()> {

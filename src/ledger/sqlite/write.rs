@@ -1,10 +1,11 @@
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use jiff::Timestamp;
 use lru::LruCache;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::{
+    BUSY_TIMEOUT,
     marker::Marker,
     read::{find_account, sql_integer, stored_entry},
 };
@@ -21,6 +22,12 @@ const NUMBERS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero"
 /// A checkpoint is due when the log holds this many pages (16 MiB): the log stays small, and each
 /// page that changes often is copied once for many commits.
 const CHECKPOINT_PAGES: i64 = 4_096;
+/// When nobody waits, fewer do (4 MiB).
+const CHECKPOINT_PAGES_IDLE: i64 = 1_024;
+/// From here on (64 MiB) readers that are always inside keep the log from starting anew: new ones wait
+/// for a moment until it has.
+const RESTART_PAGES: i64 = 16_384;
+const RESTART_WAIT: Duration = Duration::from_millis(200);
 
 pub(super) struct SqliteWriter {
     connection: Connection,
@@ -29,6 +36,8 @@ pub(super) struct SqliteWriter {
     commits: i64,
     numbers: LruCache<Account, i64>,
     checkpoint_is_due: bool,
+    /// A restart that a reader from outside prevented is tried again when the log has doubled.
+    restart_pages: i64,
 }
 
 impl SqliteWriter {
@@ -45,6 +54,7 @@ impl SqliteWriter {
             commits,
             numbers: LruCache::new(NUMBERS_CACHED),
             checkpoint_is_due: true,
+            restart_pages: RESTART_PAGES,
         })
     }
 
@@ -71,10 +81,16 @@ impl SqliteWriter {
             let number = *self.numbers.peek(&new.account).ok_or(LedgerFailure::Bug)?;
             self.write_entry(number, new)?;
         }
-        self.connection
-            .prepare_cached("UPDATE history SET commits = ?1, recorded_until = ?2")?
-            .execute((self.commits + 1, commit.recorded_at.as_millisecond()))?;
-        Ok(())
+        let counted = self
+            .connection
+            .prepare_cached(
+                "UPDATE history SET commits = commits + 1, recorded_until = ?1 WHERE commits = ?2",
+            )?
+            .execute((commit.recorded_at.as_millisecond(), self.commits))?;
+        match counted {
+            1 => Ok(()),
+            _ => Err(LedgerFailure::Foreign),
+        }
     }
 
     fn write_state(
@@ -118,13 +134,44 @@ impl SqliteWriter {
         Ok(())
     }
 
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute(()).map(drop)
+    }
+
+    fn checkpoint(&mut self, is_idle: bool) -> rusqlite::Result<()> {
+        let pages = |mode: &str| {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            statement.query_row((), |row| row.get::<_, i64>(1))
+        };
+        let held = pages("NOOP")?;
+        let due = match is_idle {
+            true => CHECKPOINT_PAGES_IDLE,
+            false => CHECKPOINT_PAGES,
+        };
+        if held < due {
+            return Ok(());
+        }
+        if held < self.restart_pages {
+            return pages("PASSIVE").map(drop);
+        }
+        self.connection.busy_timeout(RESTART_WAIT)?;
+        let restarted = pages("RESTART");
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        self.restart_pages = match restarted {
+            Ok(_) if pages("NOOP")? < held => RESTART_PAGES,
+            _ => 2 * held,
+        };
+        restarted.map(drop)
+    }
+
     /// After a failure: rolled back where nothing can have reached the disk as committed.
     fn roll_back(&mut self, failure: &LedgerFailure, at_commit: bool) -> CommitError {
         // Numbers handed out inside the transaction are gone with it.
         self.numbers.clear();
         let rolled_back =
             self.connection.is_autocommit() || self.connection.execute("ROLLBACK", ()).is_ok();
-        if !rolled_back || (at_commit && !failure.is_surely_undone()) {
+        if !rolled_back || failure.is_fatal() || (at_commit && !failure.is_surely_undone()) {
             return CommitError::Unknown(failure.to_string());
         }
         CommitError::RolledBack(failure.unavailable())
@@ -203,14 +250,14 @@ impl LedgerWriter for SqliteWriter {
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        let begun = self.connection.execute("BEGIN IMMEDIATE", ());
+        let begun = self.execute("BEGIN IMMEDIATE");
         let written = begun
             .map_err(LedgerFailure::from)
-            .and_then(|_| self.write(commit));
+            .and_then(|()| self.write(commit));
         if let Err(failure) = written {
             return Err(self.roll_back(&failure, false));
         }
-        if let Err(error) = self.connection.execute("COMMIT", ()) {
+        if let Err(error) = self.execute("COMMIT") {
             return Err(self.roll_back(&error.into(), true));
         }
         self.commits += 1;
@@ -222,23 +269,21 @@ impl LedgerWriter for SqliteWriter {
         Ok(())
     }
 
-    fn tidy(&mut self) {
+    /// Moves the log into the database once it is long. An I/O error in there means that pages which
+    /// were said to be durable may not be.
+    fn tidy(&mut self, is_idle: bool) -> Result<(), CommitError> {
         if !std::mem::take(&mut self.checkpoint_is_due) {
-            return;
+            return Ok(());
         }
-        if let Err(error) = checkpoint(&self.connection) {
-            tracing::warn!(%error, "a checkpoint of the ledger failed; the log grows until one succeeds");
+        match self.checkpoint(is_idle).map_err(LedgerFailure::from) {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.is_surely_undone() => {
+                tracing::warn!(error = %failure, "no checkpoint of the ledger; the log grows until there is one");
+                Ok(())
+            }
+            Err(failure) => Err(CommitError::Unknown(format!("a checkpoint: {failure}"))),
         }
     }
-}
-
-/// Moves the log into the database once it is long, and starts it anew where no reader is inside.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1))?;
-    if pages >= CHECKPOINT_PAGES {
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
-    }
-    Ok(())
 }
 
 /// Why a transaction failed.
@@ -248,14 +293,26 @@ enum LedgerFailure {
     Sqlite(#[from] rusqlite::Error),
     #[error("the commit names an account without a state")]
     Bug,
+    #[error("another process has written into the ledger: restart")]
+    Foreign,
 }
 
 impl LedgerFailure {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Bug => None,
+            Self::Bug | Self::Foreign => None,
         }
+    }
+
+    /// The file is not what this server left: it must be looked at before anything is recorded.
+    fn is_fatal(&self) -> bool {
+        let code = self.code();
+        matches!(self, Self::Foreign)
+            || matches!(
+                code,
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            )
     }
 
     /// At COMMIT only these say that the transaction never reached the log.

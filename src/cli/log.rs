@@ -1,0 +1,30 @@
+//! Log lines, on stderr: stdout is for what a command is asked to print.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+use super::{
+    Failure,
+    config::{Config, LogFormat},
+};
+
+/// Starts logging, for the rest of the process.
+pub(super) fn start(config: &Config) -> Result<(), Failure> {
+    let filter = EnvFilter::builder()
+        .parse(&config.log_level)
+        .map_err(|error| {
+            Failure::usage(format_args!("log_level {:?}: {error}", config.log_level))
+        })?;
+    let lines = match config.log {
+        LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
+        LogFormat::Pretty => fmt::layer()
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .boxed(),
+    };
+    let started = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init();
+    started.map_err(Failure::failed)
+}

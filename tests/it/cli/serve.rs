@@ -1,0 +1,141 @@
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{Place, Served};
+
+#[tokio::test]
+async fn listeners_are_announced_and_serve() {
+    let place = Place::new();
+    let served = place.serve(&["--ledger", "memory"]).await;
+    for health in ["live", "ready"] {
+        let url = format!("{}/health/{health}", served.admin);
+        assert_eq!(reqwest::get(url).await.unwrap().status(), 200);
+        let public = format!("{}/health/{health}", served.public);
+        assert_eq!(reqwest::get(public).await.unwrap().status(), 404);
+    }
+    let metrics = reqwest::get(format!("{}/metrics", served.admin))
+        .await
+        .unwrap();
+    assert_eq!(metrics.status(), 200);
+    served.record(&place, "one", "12.50").await;
+}
+
+#[tokio::test]
+async fn signals_end_it_well() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let place = Place::new();
+        let served = place.serve(&[]).await;
+        served.record(&place, "one", "12.50").await;
+        served.signal(signal);
+        assert_eq!(served.exit_code().await, Some(0), "{signal:?}");
+        assert!(place.path().join("consumption.db").exists());
+    }
+}
+
+/// A request that the server waits for, because its body is not complete.
+async fn unfinished_request(served: &Served) -> TcpStream {
+    let mut tcp = TcpStream::connect(served.address()).await.unwrap();
+    let head =
+        "POST /v1/events HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n";
+    let token = Place::new().token(&["--scope", "record"]).await;
+    let head = format!("{head}Authorization: Bearer {token}\r\n\r\n");
+    tcp.write_all(head.as_bytes()).await.unwrap();
+    // It asks for the body, so the request is under way.
+    let mut answer = [0; 12];
+    tcp.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    tcp
+}
+
+#[tokio::test]
+async fn request_under_way_is_finished_before_the_end() {
+    let place = Place::new();
+    let mut served = place.serve(&["--ledger", "memory"]).await;
+    let mut request = unfinished_request(&served).await;
+    served.signal(Signal::TERM);
+    served.says("shutting down").await;
+    request.write_all(b"{\"id\":12}").await.unwrap();
+    let mut answer = String::new();
+    request.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("HTTP/1.1 4"), "{answer}");
+    assert_eq!(served.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn second_signal_ends_it_at_once() {
+    let place = Place::new();
+    let mut served = place
+        .serve(&["--ledger", "memory", "--drain-seconds", "3600"])
+        .await;
+    let _request = unfinished_request(&served).await;
+    served.signal(Signal::TERM);
+    served.says("shutting down").await;
+    served.signal(Signal::TERM);
+    assert_eq!(served.exit_code().await, Some(143));
+}
+
+#[tokio::test]
+async fn port_in_use_is_told_before_the_ledger_is_touched() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (flag, other) in [
+        ("--listen", "--admin-listen"),
+        ("--admin-listen", "--listen"),
+    ] {
+        let args = [
+            "serve",
+            "--jwt-secret-file",
+            "secret.txt",
+            flag,
+            &address,
+            other,
+            "127.0.0.1:0",
+        ];
+        let (line, code) = place.refusal(&args).await;
+        assert!(line.contains(&address) && line.contains("in use"), "{line}");
+        assert_eq!(code, 1);
+    }
+    assert!(!place.path().join("consumption.db").exists());
+}
+
+#[tokio::test]
+async fn ledger_in_use_is_told() {
+    let place = Place::new();
+    let _served = place.serve(&[]).await;
+    let args = [
+        "serve",
+        "--jwt-secret-file",
+        "secret.txt",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let (line, code) = place
+        .refusal(&[&args, ["--admin-listen", "127.0.0.1:0"].as_slice()].concat())
+        .await;
+    assert!(line.contains("consumption.db"), "{line}");
+    assert_eq!(code, 1);
+}
+
+#[tokio::test]
+async fn log_lines_are_json_if_asked() {
+    let place = Place::new();
+    let mut served = place.serve(&["--ledger", "memory", "--log", "json"]).await;
+    served.signal(Signal::TERM);
+    let line = loop {
+        let line = served
+            .log
+            .next_line()
+            .await
+            .unwrap()
+            .expect("it says that it ends");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["fields"]["message"] == "shutting down" {
+            break line;
+        }
+    };
+    assert_eq!(line["fields"]["signal"], "SIGTERM");
+}

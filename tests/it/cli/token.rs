@@ -1,0 +1,56 @@
+use super::Place;
+
+#[tokio::test]
+async fn token_opens_its_account_and_no_other() {
+    let place = Place::new();
+    let served = place.serve(&["--ledger", "memory"]).await;
+    for (more, account, status) in [
+        (&[] as &[&str], "alice", 200),
+        (&["--ttl", "7d"], "alice", 200),
+        (&[], "bob", 404),
+        (&["--accounts", "bob,carol"], "carol", 200),
+        (&["--accounts", "bob,carol"], "alice", 404),
+        (&["--accounts", "*"], "anyone", 200),
+        (
+            &["--accounts", "*", "--scope", "record push admin"],
+            "anyone",
+            404,
+        ),
+        (
+            &["--accounts", "*", "--scope", "watch record push admin"],
+            "anyone",
+            200,
+        ),
+    ] {
+        let token = place.token(more).await;
+        let url = format!("{}/v1/feeds/{account}", served.public);
+        let answer = reqwest::Client::new()
+            .get(url)
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), status, "{more:?} {account}");
+    }
+}
+
+#[tokio::test]
+async fn slips_are_told() {
+    let place = Place::new();
+    for (more, culprit) in [
+        (&["--scope", "wach"] as &[&str], "wach"),
+        (&["--ttl", "soon"], "--ttl"),
+        (&["--ttl", "0s"], "--ttl"),
+        (&["--ttl", "1mo"], "--ttl"),
+        (&["--accounts", "a,,b"], "account"),
+        (&["--accounts", "a/b"], "account"),
+    ] {
+        let args = ["token", "--jwt-secret-file", "secret.txt", "--sub", "alice"];
+        let (line, code) = place.refusal(&[&args, more].concat()).await;
+        assert!(line.contains(culprit), "{more:?}: {line}");
+        assert_eq!(code, 2);
+    }
+    let (line, code) = place.refusal(&["token", "--sub", "alice"]).await;
+    assert!(line.contains("--jwt-secret-file"), "{line}");
+    assert_eq!(code, 2);
+}

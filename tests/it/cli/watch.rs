@@ -1,0 +1,105 @@
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout},
+};
+
+use super::{Place, Served};
+
+struct Watcher {
+    _process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watcher {
+    async fn start(place: &Place, served: &Served) -> Self {
+        place.write("token.txt", &place.token(&[]).await);
+        let args = [
+            "watch",
+            "alice",
+            "--url",
+            &served.public,
+            "--token-file",
+            "token.txt",
+        ];
+        let mut process = place.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self {
+            _process: process,
+            lines,
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        self.lines.next_line().await.unwrap().expect("it goes on")
+    }
+}
+
+#[tokio::test]
+async fn watch_shows_entries_and_totals_through_a_restart() {
+    let place = Place::new();
+    let served = place.serve(&[]).await;
+    served.record(&place, "one", "12.50").await;
+    let mut watcher = Watcher::start(&place, &served).await;
+    assert!(watcher.line().await.starts_with("snapshot at 1"));
+    let entry = watcher.line().await;
+    assert!(
+        entry.starts_with("#1 ") && entry.contains("12.50  CNY"),
+        "{entry}"
+    );
+    assert!(
+        entry.contains("Noodle bar") && !entry.contains('\u{1b}'),
+        "{entry:?}"
+    );
+    assert!(
+        watcher
+            .line()
+            .await
+            .starts_with("total  spend  12.50 CNY (1)")
+    );
+
+    served.record(&place, "two", "1.25").await;
+    assert!(watcher.line().await.starts_with("#2 "));
+    assert!(
+        watcher
+            .line()
+            .await
+            .starts_with("total  spend  13.75 CNY (2)")
+    );
+
+    let address = served.address().to_owned();
+    drop(served);
+    let served = loop_until_free(&place, &address).await;
+    served.record(&place, "three", "1").await;
+    assert!(watcher.line().await.starts_with("#3 "));
+    assert!(
+        watcher
+            .line()
+            .await
+            .starts_with("total  spend  14.75 CNY (3)")
+    );
+}
+
+/// Starts a server at the address of one that was killed.
+async fn loop_until_free(place: &Place, address: &str) -> Served {
+    Served::start(place, &[address], &[]).await
+}
+
+#[tokio::test]
+async fn refused_watch_ends_with_the_reason() {
+    let place = Place::new();
+    let served = place.serve(&["--ledger", "memory"]).await;
+    let token = place.token(&[]).await;
+    for (account, token, reason) in [("bob", token.as_str(), "not_found"), ("alice", "x", "401")] {
+        let args = ["watch", account, "--url", &served.public, "--token", token];
+        let (line, code) = place.refusal(&args).await;
+        assert!(line.contains(reason), "{line}");
+        assert_eq!(code, 1);
+    }
+    let (line, code) = place
+        .refusal(&["watch", "alice", "--url", &served.public])
+        .await;
+    assert!(line.contains("--token"), "{line}");
+    assert_eq!(code, 2);
+}

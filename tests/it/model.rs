@@ -1,0 +1,218 @@
+//! The ledger as the contract tells it, in the simplest words: every answer is looked up in, and every
+//! total is summed from, the whole list of entries. It shares no code with `src`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use serde_json::{Value, json};
+
+/// All that was sent of an event besides its account and key, parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Content {
+    pub(super) kind: &'static str,
+    pub(super) amount: Option<Decimal>,
+    pub(super) pair: Option<(String, String)>,
+    pub(super) category: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) time: Option<Timestamp>,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) reverses: Option<(String, String)>,
+}
+
+/// A whole number of 10⁻⁹ and the fraction digits it was written with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Decimal {
+    pub(super) nanos: i128,
+    pub(super) digits: usize,
+}
+
+impl PartialEq for Decimal {
+    fn eq(&self, other: &Self) -> bool {
+        self.nanos == other.nanos
+    }
+}
+
+impl Decimal {
+    pub(super) fn read(text: &str) -> Self {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let nanos = format!("{whole}{fraction:0<9}").parse().unwrap();
+        let digits = fraction.len();
+        Self { nanos, digits }
+    }
+
+    pub(super) fn print(self) -> String {
+        let all = format!("{:010}", self.nanos.abs());
+        let (whole, fraction) = all.split_at(all.len() - 9);
+        let sign = if self.nanos < 0 { "-" } else { "" };
+        let point = if self.digits > 0 { "." } else { "" };
+        format!("{sign}{whole}{point}{}", &fraction[..self.digits])
+    }
+
+    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+        terms.fold(Self::default(), |sum, term| Self {
+            nanos: sum.nanos + term.nanos,
+            digits: sum.digits.max(term.digits),
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    Recorded(u64, String),
+    Duplicate(u64, String),
+    Conflict,
+    Rejected(&'static str),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ModelEntry {
+    pub(super) key: (String, String),
+    pub(super) sent: Content,
+    pub(super) amount: Decimal,
+    pub(super) count: i64,
+    pub(super) pair: (String, String),
+    pub(super) category: Option<String>,
+    pub(super) happened: Timestamp,
+    pub(super) recorded: Timestamp,
+    pub(super) total: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) entries: Vec<ModelEntry>,
+    pub(super) zone: String,
+    pub(super) revision: u32,
+}
+
+impl Model {
+    pub(super) fn new() -> Self {
+        let zone = "UTC".to_owned();
+        let entries = Vec::new();
+        Self {
+            entries,
+            zone,
+            revision: 0,
+        }
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap()
+    }
+
+    pub(super) fn find(&self, key: &(String, String)) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.key == *key)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        key: (String, String),
+        sent: Content,
+        now: Timestamp,
+    ) -> Answer {
+        if let Some(index) = self.find(&key) {
+            let first = &self.entries[index];
+            let offset = u64::try_from(index + 1).unwrap();
+            return match first.sent == sent {
+                true => Answer::Duplicate(offset, first.total.clone()),
+                false => Answer::Conflict,
+            };
+        }
+        let happened = sent.time.unwrap_or(now);
+        if happened > now + SignedDuration::from_mins(5) {
+            return Answer::Rejected("time_in_future");
+        }
+        let (amount, count, pair, category) = match &sent.reverses {
+            None => {
+                let count = i64::from(sent.kind == "consumption");
+                let amount = sent.amount.unwrap();
+                (
+                    amount,
+                    count,
+                    sent.pair.clone().unwrap(),
+                    sent.category.clone(),
+                )
+            }
+            Some(reversed) => {
+                let Some(index) = self.find(reversed) else {
+                    return Answer::Rejected("unknown_original");
+                };
+                let mut others = self.entries.iter();
+                if others.any(|entry| entry.sent.reverses.as_ref() == Some(reversed)) {
+                    return Answer::Rejected("already_reversed");
+                }
+                let original = &self.entries[index];
+                if original.sent.reverses.is_some() {
+                    return Answer::Rejected("not_reversible");
+                }
+                let Decimal { nanos, digits } = original.amount;
+                let amount = Decimal {
+                    nanos: -nanos,
+                    digits,
+                };
+                let (pair, category) = (original.pair.clone(), original.category.clone());
+                (amount, -original.count, pair, category)
+            }
+        };
+        let earlier = self.entries.iter().filter(|entry| entry.pair == pair);
+        let terms = earlier.map(|entry| entry.amount).chain([amount]);
+        let total = Decimal::sum(terms).print();
+        let recorded = now;
+        let entry = ModelEntry {
+            key,
+            sent,
+            amount,
+            count,
+            pair,
+            category,
+            happened,
+            recorded,
+            total,
+        };
+        self.entries.push(entry);
+        Answer::Recorded(self.head(), self.entries.last().unwrap().total.clone())
+    }
+
+    /// What a screen shows that has applied the entries up to `offset`: by pair, sorted.
+    pub(super) fn totals(&self, offset: u64, now: Timestamp) -> Value {
+        let zone = TimeZone::get(&self.zone).unwrap();
+        let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+        let today = date(now);
+        let entries = &self.entries[..usize::try_from(offset).unwrap()];
+        let pairs: BTreeSet<_> = entries.iter().map(|entry| &entry.pair).collect();
+        let totals = pairs.into_iter().map(|pair| {
+            let of_pair: Vec<_> = entries.iter().filter(|entry| entry.pair == *pair).collect();
+            let within = |start: Date, end: Date| {
+                let held = of_pair.iter().filter(|entry| {
+                    let date = date(entry.happened);
+                    start <= date && date < end
+                });
+                let held: Vec<_> = held.copied().collect();
+                let names: BTreeSet<_> = held.iter().filter_map(|e| e.category.as_ref()).collect();
+                let categories = names.into_iter().map(|name| {
+                    let of_name = held.iter().filter(|e| e.category.as_ref() == Some(name));
+                    (
+                        name.clone(),
+                        json!(Decimal::sum(of_name.map(|e| e.amount)).print()),
+                    )
+                });
+                let mut window = summed(&held);
+                window["start"] = json!(start.to_string());
+                window["end"] = json!(end.to_string());
+                window["categories"] = Value::Object(categories.collect());
+                window
+            };
+            let month = today.first_of_month();
+            json!({
+                "meter": pair.0, "unit": pair.1, "all": summed(&of_pair),
+                "month": within(month, month + 1.month()), "day": within(today, today + 1.day()),
+            })
+        });
+        totals.collect()
+    }
+}
+
+fn summed(entries: &[&ModelEntry]) -> Value {
+    let amount = Decimal::sum(entries.iter().map(|entry| entry.amount)).print();
+    let count: i64 = entries.iter().map(|entry| entry.count).sum();
+    json!({ "amount": amount, "count": count })
+}
