@@ -32,6 +32,7 @@ mod socketio_embedding;
 mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
+mod sqlite;
 mod watching;
 mod world;
 
