@@ -1,10 +1,14 @@
 //! The command line: one file a command, one line for each thing that goes wrong.
 
+mod bearer;
 mod check_config;
 mod config;
+mod demo;
 mod log;
+mod replay;
 mod serve;
 mod settings;
+mod signals;
 mod token;
 mod watch;
 
@@ -23,6 +27,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::ServeArgs),
+    Demo(demo::DemoArgs),
+    Replay(Box<replay::ReplayArgs>),
     Token(token::TokenArgs),
     Watch(watch::WatchArgs),
     CheckConfig(check_config::CheckConfigArgs),
@@ -65,6 +71,8 @@ pub(crate) async fn run() -> ExitCode {
 async fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Replay(args) => replay::run(*args).await,
         Command::Token(args) => token::run(args),
         Command::Watch(args) => watch::run(args).await,
         Command::CheckConfig(args) => check_config::run(args),

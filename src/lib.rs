@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! Longer reading: the `guide` module of these docs.
+//! Longer reading: the module `docs`, with the architecture, the protocol and embedding.
 
 mod access;
 mod api;
@@ -60,3 +60,20 @@ pub use ledger::{
 pub use serve::{Connection, Limits, Serve, Slot, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
+
+/// Long explanations, whose examples are tested.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    #[doc = include_str!("../docs/architecture.md")]
+    pub mod architecture {}
+
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+
+    #[doc = include_str!("../docs/protocol.md")]
+    pub mod protocol {}
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,6 @@
 //! `tallycast serve`: the server, from its configuration to its last client.
 
-mod metrics;
-mod signals;
+pub(super) mod metrics;
 
 use std::{future::IntoFuture, path::PathBuf, time::Duration};
 
@@ -17,8 +16,8 @@ use super::{
     config::{Effective, LogFormat},
     log, say,
     settings::{self, LedgerChoice},
+    signals::Signals,
 };
-use signals::Signals;
 
 /// Connections on the second listener: a few probes and scrapers. Fewer than the descriptors that
 /// [`settings::limits`] keeps back from the public one.

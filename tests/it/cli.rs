@@ -1,6 +1,8 @@
 //! The binary as a person or a service manager meets it.
 
 mod config;
+mod demo;
+mod replay;
 mod serve;
 mod token;
 mod watch;
@@ -130,9 +132,8 @@ impl Served {
         self.public.split("://").nth(1).unwrap()
     }
 
-    fn signal(&self, signal: Signal) {
-        let id = self.process.id().expect("it runs").try_into().unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    fn signal(&self, kind: Signal) {
+        signal(&self.process, kind);
     }
 
     async fn exit_code(mut self) -> Option<i32> {
@@ -162,6 +163,11 @@ impl Served {
             .json(&event);
         assert_eq!(request.send().await.unwrap().status(), 201);
     }
+}
+
+fn signal(process: &Child, kind: Signal) {
+    let id = process.id().expect("it runs").try_into().unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), kind).unwrap();
 }
 
 async fn listening(stdout: &mut Lines<BufReader<ChildStdout>>) -> String {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    engine::{Host, Polling, SEPARATOR, Ws},
+    engine::{Host, Polling, SEPARATOR, SOON, Ws},
     protocol_echo,
 };
 
@@ -324,13 +324,15 @@ async fn an_upgrade_that_is_given_up_leaves_the_session_on_polling() {
         while !body.contains("here") {
             body = session.receive().await;
         }
-        // And it may try again.
-        let mut ws = loop {
-            match session.upgrade().await {
-                Ok(ws) => break ws,
-                Err(_) => tokio::task::yield_now().await,
+        // And it may try again, once the server has seen the other one go.
+        let again = async {
+            loop {
+                if let Ok(ws) = session.upgrade().await {
+                    break ws;
+                }
             }
         };
+        let mut ws = tokio::time::timeout(SOON, again).await.unwrap();
         ws.send("2probe").await;
         ws.send("5").await;
         assert_eq!(ws.text().await, "3probe");

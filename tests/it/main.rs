@@ -8,6 +8,7 @@ mod bounds;
 mod cli;
 mod cloudevents;
 mod desk;
+mod documented;
 mod disk;
 mod engine;
 mod engineio_protocol;

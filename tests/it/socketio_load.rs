@@ -1,11 +1,15 @@
 //! Many requests, slow clients, comings and goings: what they cost, and that nothing is lost.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    runtime::Handle,
     time::{Instant, timeout},
 };
 
@@ -312,39 +316,58 @@ async fn sessions_are_bounded() {
     host.ws().await;
 }
 
-/// A push that a host sends meanwhile takes room in the same connection.
+/// Pushes take room in the same connection, and in one go more than it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_of_a_host_do_not_disturb_the_feed() {
-    const EVENTS: u64 = 500;
+    const EVENTS: u64 = 1_000;
     let host = host().await;
     let mut alice = host.watch(&json!({ "token": ALICE })).await;
     alice.until_live().await;
-    let pushing = async {
-        let room = || {
-            host.hub
-                .socket_io()
-                .of("/feed")
-                .unwrap()
-                .to("account:alice")
-        };
-        for _ in 0..2_000 {
-            // It is lossy by nature: what does not fit is dropped.
-            let _lost = room().emit("note", &json!({ "type": "note" })).await;
-            tokio::task::yield_now().await;
-        }
-    };
-    let recording = async { host.record("alice", 1..=EVENTS).await };
-    let following = async {
-        let mut offset = 0;
-        while offset < EVENTS {
-            let (name, payload) = alice.event().await;
-            if name == "update" {
-                assert_eq!(payload["from"], offset + 1);
-                offset = payload["to"].as_u64().unwrap();
+    let done = AtomicBool::new(false);
+    let (io, runtime) = (host.hub.socket_io(), Handle::current());
+    let push_until_done = || {
+        let note = json!({ "type": "note" });
+        while !done.load(Ordering::Relaxed) {
+            for _ in 0..100 {
+                // It is lossy by nature: what does not fit is dropped.
+                let room = io.of("/feed").unwrap().to("account:alice");
+                let _lost = runtime.block_on(room.emit("note", &note));
             }
+            std::thread::sleep(Duration::from_micros(100));
         }
     };
-    futures_util::future::join3(pushing, recording, following).await;
+    let follow = async {
+        let _done = SetOnDrop(&done);
+        let recording = host.record("alice", 1..=EVENTS);
+        let following = async {
+            let mut offset = 0;
+            while offset < EVENTS {
+                let (name, payload) = alice.event().await;
+                if name == "update" {
+                    assert_eq!(payload["from"], offset + 1);
+                    offset = payload["to"].as_u64().unwrap();
+                }
+            }
+        };
+        futures_util::future::join(recording, following).await;
+    };
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|threads| {
+            threads.spawn(push_until_done);
+            Handle::current()
+                .block_on(timeout(Duration::from_secs(60), follow))
+                .unwrap();
+        });
+    });
+}
+
+/// Ends the other thread also when this one fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Totals of a subscription in that mode, however slow its client is.

@@ -9,7 +9,7 @@ use crate::cli::Failure;
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Collects, from now on, what the whole process counts; gives what shows it.
-pub(super) fn install() -> Result<impl Fn() -> String + Send + Sync + 'static, Failure> {
+pub(in crate::cli) fn install() -> Result<impl Fn() -> String + Send + Sync + 'static, Failure> {
     let handle = PrometheusBuilder::new()
         .install_recorder()
         .map_err(Failure::failed)?;

@@ -1,0 +1,70 @@
+//! A checkout service of one's own, whose customers watch what they spend.
+//!
+//! `cargo run --example embed -- --listen 127.0.0.1:3000 [--nest /live]`
+//!
+//! With `--nest /live` the hub's routes lie under `/live`; clients then give the option
+//! `path: "/live/socket.io/"`.
+
+use std::{env, error::Error};
+
+use axum::{Json, Router, extract::State, routing::post};
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
+use tallycast::{
+    Account, Accounts, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Signer, Sqlite,
+};
+use tokio::net::TcpListener;
+
+const SECRET: &str = "at least 32 bytes that only your services know";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let ledger = Sqlite::open(option("--ledger").unwrap_or("checkout.db".to_owned()))?;
+    let hub = Hub::builder(ledger)
+        .access(Jwt::hs256(SECRET)?)
+        .build()
+        .await?;
+
+    let shop = Router::new()
+        .route("/checkout", post(checkout))
+        .with_state(hub.feed());
+    let app = match option("--nest") {
+        Some(prefix) => shop.nest(&prefix, hub.router()),
+        None => shop.merge(hub.router()),
+    };
+
+    println!("token for alice: {}", token("alice")?);
+    let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(listen).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    // A server that faces the internet takes `tallycast::serve`, which has limits on everything.
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Order {
+    id: String,
+    customer: String,
+    total: String,
+}
+
+/// Paying twice by accident counts once: the order's id is the event's.
+async fn checkout(
+    State(feed): State<Feed>,
+    Json(order): Json<Order>,
+) -> Result<Json<Receipt>, AppendError> {
+    let event = Event::consumption(order.id, order.customer, order.total, "CNY");
+    Ok(Json(feed.append(event).await?))
+}
+
+/// What the service hands to its app when a customer logs in.
+fn token(customer: &str) -> Result<String, Box<dyn Error>> {
+    let own = Accounts::only(Account::parse(customer)?);
+    let grant = Grant::new(customer, Scope::Watch, own).expiring_at(Timestamp::now() + 1.hour());
+    Ok(Signer::hs256(SECRET)?.sign(&grant)?)
+}
+
+fn option(name: &str) -> Option<String> {
+    env::args().skip_while(|argument| argument != name).nth(1)
+}

@@ -1,0 +1,262 @@
+use std::{collections::VecDeque, fs::File, path::Path};
+
+use super::{
+    row::{Naming, RowEvent, When},
+    table::{Columns, Table, TableError},
+};
+
+/// The most rows of one day that are put in order of their time: what a big shop sells in a day. Of a
+/// longer day only each such part is in order, which changes no total.
+const DAY_ROWS_MAX: usize = 100_000;
+
+/// A file's events in the order in which they are sent: that of the file, and within a day of bare dates
+/// that of the times which its rows were given.
+pub(super) struct Plan {
+    table: Table<File>,
+    naming: Naming,
+    rows: u64,
+    ready: VecDeque<RowEvent>,
+    /// The row that ended the last day.
+    next: Option<RowEvent>,
+}
+
+impl Plan {
+    /// Reads the file to its end, so that nothing is sent of one that has a mistake.
+    pub(super) fn of(file: &Path, columns: &Columns, naming: Naming) -> Result<Self, TableError> {
+        let mut table = Table::open(file, columns)?;
+        let mut rows = 0;
+        while let Some(cells) = table.next_row()? {
+            naming.event(&cells)?;
+            rows += 1;
+        }
+        Ok(Self {
+            table: Table::open(file, columns)?,
+            naming,
+            rows,
+            ready: VecDeque::new(),
+            next: None,
+        })
+    }
+
+    /// How many rows the file has.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The next event to send, or `None` after the last.
+    pub(super) fn next_event(&mut self) -> Result<Option<RowEvent>, TableError> {
+        if self.ready.is_empty() {
+            self.read_on()?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Makes ready what comes next: a row with an instant, or all of a day.
+    fn read_on(&mut self) -> Result<(), TableError> {
+        let Some(first) = self.take_row()? else {
+            return Ok(());
+        };
+        let when = first.when;
+        self.ready.push_back(first);
+        while matches!(when, When::Day(_)) && self.ready.len() < DAY_ROWS_MAX {
+            match self.take_row()? {
+                Some(row) if row.when == when => self.ready.push_back(row),
+                other => {
+                    self.next = other;
+                    break;
+                }
+            }
+        }
+        self.ready.make_contiguous().sort_by_key(|row| row.happened);
+        Ok(())
+    }
+
+    fn take_row(&mut self) -> Result<Option<RowEvent>, TableError> {
+        if let Some(row) = self.next.take() {
+            return Ok(Some(row));
+        }
+        let cells = self.table.next_row()?;
+        cells.map(|cells| self.naming.event(&cells)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+    use serde_json::Value;
+    use std::{collections::HashSet, path::PathBuf};
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        columns: Columns,
+    }
+
+    fn columns(options: &[&str]) -> Columns {
+        Line::parse_from([&["replay"], options].concat()).columns
+    }
+
+    struct Written {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    fn written(text: impl AsRef<[u8]>) -> Written {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sales.csv");
+        std::fs::write(&path, text).unwrap();
+        Written {
+            _folder: folder,
+            path,
+        }
+    }
+
+    fn naming(file: &Path, with_time: bool) -> Naming {
+        Naming::new(file, None, "spend".to_owned(), "USD".to_owned(), with_time).unwrap()
+    }
+
+    fn events_with(text: &str, options: &[&str], with_time: bool) -> Vec<Value> {
+        let file = written(text);
+        let naming = naming(&file.path, with_time);
+        let mut plan = Plan::of(&file.path, &columns(options), naming).unwrap();
+        let mut events = Vec::new();
+        while let Some(event) = plan.next_event().unwrap() {
+            events.push(serde_json::from_str(&event.json).unwrap());
+        }
+        assert_eq!(events.len() as u64, plan.rows());
+        events
+    }
+
+    fn events(text: &str) -> Vec<Value> {
+        events_with(text, &[], true)
+    }
+
+    fn complaint(text: impl AsRef<[u8]>, options: &[&str]) -> String {
+        let file = written(text);
+        let naming = naming(&file.path, true);
+        let refused = Plan::of(&file.path, &columns(options), naming).map(|_| ());
+        let message = refused.unwrap_err().to_string();
+        let folder = file.path.parent().unwrap().to_str().unwrap();
+        message.replace(&format!("{folder}/"), "")
+    }
+
+    const HEADER: &str = "customer_id,date,quantity,dollars\n";
+
+    #[test]
+    fn an_id_is_the_file_name_and_the_row_number() {
+        let events = events(&format!(
+            "{HEADER}a,1997-01-01,1,2.50\nb,1997-01-02,1,3.00\n"
+        ));
+        assert_eq!(events[0]["id"], "sales.csv:1");
+        assert_eq!(events[1]["id"], "sales.csv:2");
+        assert_eq!(events[1]["source"], "sales.csv");
+        assert_eq!(events[1]["account"], "b");
+        assert_eq!(
+            (&events[1]["amount"], &events[1]["unit"]),
+            (&"3.00".into(), &"USD".into())
+        );
+    }
+
+    #[test]
+    fn a_day_is_spread_over_its_hours_and_sent_in_order() {
+        let rows = "a,1997-01-01,1,1.00\n".repeat(200);
+        let times: Vec<_> = events(&format!("{HEADER}{rows}"))
+            .iter()
+            .map(|event| event["time"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(times.is_sorted());
+        assert!(times.iter().all(|time| time.starts_with("1997-01-01T")));
+        let hours: HashSet<_> = times.iter().map(|time| &time[..13]).collect();
+        assert_eq!(hours.len(), 24);
+    }
+
+    #[test]
+    fn a_file_that_grew_gives_its_old_rows_the_same_events() {
+        let row = "a,1997-01-01,1,1.00\n";
+        let short = events(&format!("{HEADER}{}", row.repeat(3)));
+        let long = events(&format!("{HEADER}{}", row.repeat(50)));
+        for event in short {
+            assert!(long.contains(&event), "{event}");
+        }
+    }
+
+    #[test]
+    fn as_of_now_no_time_is_said() {
+        let events = events_with(&format!("{HEADER}a,1997-01-01,1,1.00\n"), &[], false);
+        assert_eq!(events[0].get("time"), None);
+    }
+
+    #[test]
+    fn times_of_day_are_kept() {
+        let text = format!(
+            "{HEADER}a,1997-01-01T10:00:00+08:00,1,1\nb,1997-01-01 09:30:00,1,1\nc,1997-01-01,1,1\n"
+        );
+        let times: Vec<_> = events(&text)
+            .into_iter()
+            .map(|e| e["time"].clone())
+            .collect();
+        assert_eq!(times[0], "1997-01-01T02:00:00Z");
+        assert_eq!(times[1], "1997-01-01T09:30:00Z");
+    }
+
+    #[test]
+    fn columns_can_have_other_names_and_orders() {
+        let text = "what,how much,who,when,n\nbooks,7,eve,1997-01-01,2\n";
+        let options = [
+            "--account-column=who",
+            "--amount-column=how much",
+            "--time-column=when",
+            "--category-column=what",
+            "--quantity-column=n",
+        ];
+        let event = events_with(text, &options, true).remove(0);
+        assert_eq!(event["account"], "eve");
+        assert_eq!(event["category"], "books");
+        assert_eq!(event["attributes"]["quantity"], "2");
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place_and_its_cure_before_anything_is_sent() {
+        let at = |row: &str| complaint(format!("{HEADER}a,1997-01-01,1,1.00\n{row}\n"), &[]);
+        assert_eq!(
+            at("b,1997-01-02,1,$3"),
+            "sales.csv, row 2 (line 3): the amount `$3` cannot be read: an amount is a decimal such as \
+             \"12.50\": digits, an optional sign `-` and fraction, no exponent"
+        );
+        assert!(at("b,1997-01-02,1,-3").contains("below zero"));
+        assert!(at("b,31.01.1997,1,3").contains("write a date as 1997-01-31"));
+        assert!(at("b,1997-02-30,1,3").contains("1997-02-30"));
+        assert!(at("b/c,1997-01-02,1,3").contains("an account is 1 to 128 bytes"));
+        assert!(at("b,1997-01-02,1,1,003").contains("it has 5 cells and the first row has 4"));
+    }
+
+    #[test]
+    fn a_missing_column_is_told_with_those_that_are_there() {
+        assert_eq!(
+            complaint("who,date,dollars\n", &[]),
+            "sales.csv: it has no column `customer_id`; its first row names `who`, `date`, `dollars`. \
+             Say which one it is with --account-column"
+        );
+        assert!(complaint("date,date,customer_id,dollars\n", &[]).contains("two columns"));
+        assert!(complaint(HEADER, &["--category-column=genre"]).contains("--category-column"));
+        assert!(complaint("", &[]).contains("its first row names nothing"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_utf_8_is_refused_with_its_row() {
+        let mut text = format!("{HEADER}a,1997-01-01,1,1.00\n").into_bytes();
+        text.extend(b"b\xff,1997-01-01,1,1.00\n");
+        let message = complaint(text, &[]);
+        assert!(
+            message.starts_with("sales.csv, row 2 (line 3): it is not UTF-8"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_column_name() {
+        let text = "\u{feff}customer_id,date,dollars\na,1997-01-01,1\n";
+        assert_eq!(events(text)[0]["account"], "a");
+    }
+}

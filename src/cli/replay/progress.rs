@@ -1,0 +1,74 @@
+use std::{
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a log gets a line: rarely enough to be read afterwards.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shows on stderr how far the replay is: a bar on a terminal, else a line now and then.
+pub(super) struct Progress {
+    rows: u64,
+    bar: Option<ProgressBar>,
+    line_at: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(rows: u64) -> Self {
+        let style = ProgressStyle::with_template(
+            "{bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left {msg}",
+        )
+        .expect("the template is a constant that a test draws");
+        let bar = stderr()
+            .is_terminal()
+            .then(|| ProgressBar::new(rows).with_style(style));
+        Self {
+            rows,
+            bar,
+            line_at: Instant::now() + LINE_INTERVAL,
+        }
+    }
+
+    /// The server has answered this many rows.
+    pub(super) fn at(&mut self, answered: u64) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message("");
+                bar.set_position(answered);
+            }
+            None if Instant::now() >= self.line_at => {
+                eprintln!("{answered} of {} rows", self.rows);
+                self.line_at = Instant::now() + LINE_INTERVAL;
+            }
+            None => {}
+        }
+    }
+
+    /// Something that whoever waits should know.
+    pub(super) fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Makes room for the summary.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn progress_can_be_drawn() {
+        let mut progress = super::Progress::new(10);
+        progress.at(3);
+        progress.note("waiting");
+        progress.finish();
+    }
+}

@@ -1,0 +1,182 @@
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+use serde::Serialize;
+use tallycast::{Account, Amount, Event};
+
+use super::{
+    ReplayError,
+    table::{Cells, Place, TableError},
+};
+
+/// One row as an event that is ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct RowEvent {
+    pub(super) place: Place,
+    pub(super) when: When,
+    /// When it happened; of a bare date, the time that the row was given.
+    pub(super) happened: Timestamp,
+    pub(super) json: String,
+}
+
+/// What a time cell says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// A date without a time of day.
+    Day(civil::Date),
+    /// An instant; one without an offset is in UTC.
+    Instant(Timestamp),
+}
+
+/// How the rows of one file become events.
+#[derive(Debug)]
+pub(super) struct Naming {
+    file: PathBuf,
+    file_name: String,
+    source: String,
+    meter: String,
+    unit: String,
+    with_time: bool,
+}
+
+#[derive(Serialize)]
+struct EventJson<'a> {
+    id: String,
+    source: &'a str,
+    account: &'a str,
+    amount: &'a str,
+    unit: &'a str,
+    meter: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Attributes<'a>>,
+}
+
+#[derive(Serialize)]
+struct Attributes<'a> {
+    quantity: &'a str,
+}
+
+/// The digits that a row's number may need behind the file's name.
+const ROW_DIGITS_MAX: usize = 12;
+
+impl Naming {
+    /// `with_time`: say when it happened; else the arrival counts, and a repetition, which also leaves the
+    /// time out, is still a duplicate.
+    pub(super) fn new(
+        file: &Path,
+        source: Option<String>,
+        meter: String,
+        unit: String,
+        with_time: bool,
+    ) -> Result<Self, ReplayError> {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let room = Event::ID_CHARS_MAX - ROW_DIGITS_MAX;
+        let Some(name) = name.filter(|name| name.chars().count() <= room) else {
+            return Err(ReplayError::Usage(format!(
+                "{}: a file's name is a part of its rows' ids: give it a name of at most {room} \
+                 characters, in UTF-8",
+                file.display()
+            )));
+        };
+        Ok(Self {
+            file: file.to_owned(),
+            file_name: name.to_owned(),
+            source: source.unwrap_or_else(|| name.to_owned()),
+            meter,
+            unit,
+            with_time,
+        })
+    }
+
+    /// The event of a row.
+    pub(super) fn event(&self, cells: &Cells<'_>) -> Result<RowEvent, TableError> {
+        let place = cells.place;
+        let bad = |message: String| TableError::at(&self.file, place, message);
+        Account::parse(cells.account).map_err(|e| bad(e.to_string()))?;
+        check_amount(cells.amount).map_err(bad)?;
+        let when = When::parse(cells.time).map_err(bad)?;
+        let happened = when.instant(place.row);
+        let json = EventJson {
+            id: format!("{}:{}", self.file_name, place.row),
+            source: &self.source,
+            account: cells.account,
+            amount: cells.amount,
+            unit: &self.unit,
+            meter: &self.meter,
+            category: cells.category.filter(|text| !text.is_empty()),
+            time: self.with_time.then(|| happened.to_string()),
+            attributes: cells
+                .quantity
+                .filter(|text| !text.is_empty())
+                .map(|quantity| Attributes { quantity }),
+        };
+        let json = serde_json::to_string(&json).expect("strings are JSON");
+        if json.len() > Event::BYTES_MAX {
+            return Err(bad("it is too long: an event has at most 16 KiB".to_owned()));
+        }
+        Ok(RowEvent {
+            place,
+            when,
+            happened,
+            json,
+        })
+    }
+}
+
+fn check_amount(text: &str) -> Result<(), String> {
+    match text.parse::<Amount>() {
+        Ok(amount) if amount.is_negative() => Err(format!(
+            "the amount `{text}` is below zero: a row is a consumption; take the row out, and report \
+             the correction as a reversal or an adjustment"
+        )),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the amount `{text}` cannot be read: {error}")),
+    }
+}
+
+/// A step that visits every second of a day once before it comes back to the first (it shares no factor
+/// with 86,400), and close to the golden ratio of a day, so that any few rows in a row lie far apart.
+const DAY_STEP_SECONDS: u64 = 53_401;
+const DAY_SECONDS: u64 = 86_400;
+
+impl When {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(instant) = text.parse::<Timestamp>() {
+            return Ok(Self::Instant(instant));
+        }
+        let in_utc = |time: civil::DateTime| time.to_zoned(TimeZone::UTC).map(|z| z.timestamp());
+        let has_clock = text.contains(':');
+        match (has_clock, text.parse::<civil::DateTime>()) {
+            (true, Ok(time)) if in_utc(time).is_ok() => {
+                Ok(Self::Instant(in_utc(time).expect("just tried")))
+            }
+            (false, Ok(time)) => Ok(Self::Day(time.date())),
+            _ => Err(format!(
+                "the time `{text}` cannot be read: write a date as 1997-01-31, or with a time of day as \
+                 1997-01-31T09:30:00Z"
+            )),
+        }
+    }
+
+    /// The instant; a bare date gets a time of day that depends only on the row's number, so that a file
+    /// that has grown since is still the same file up to there.
+    fn instant(self, row: u64) -> Timestamp {
+        match self {
+            Self::Instant(instant) => instant,
+            Self::Day(date) => {
+                let second = row.wrapping_mul(DAY_STEP_SECONDS) % DAY_SECONDS;
+                let seconds = i64::try_from(second).expect("a day has few seconds");
+                let midnight = date.to_datetime(civil::Time::midnight());
+                midnight
+                    .to_zoned(TimeZone::UTC)
+                    .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+                    .saturating_add(jiff::SignedDuration::from_secs(seconds))
+                    .unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::table::Place;
+
+/// What the server says of one event.
+#[derive(Debug, Deserialize)]
+pub(super) struct ItemResult {
+    pub(super) status: ItemStatus,
+    #[serde(default)]
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ItemStatus {
+    Recorded,
+    Duplicate,
+    Conflict,
+    Rejected,
+}
+
+/// The most reasons that are told: the first ones nearly always explain the rest.
+const REASONS_MAX: usize = 5;
+
+/// What became of the rows so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    recorded: u64,
+    duplicate: u64,
+    conflict: u64,
+    rejected: u64,
+    reasons: Vec<String>,
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, place: Place, result: ItemResult) {
+        let count = match result.status {
+            ItemStatus::Recorded => &mut self.recorded,
+            ItemStatus::Duplicate => &mut self.duplicate,
+            ItemStatus::Conflict => &mut self.conflict,
+            ItemStatus::Rejected => &mut self.rejected,
+        };
+        *count += 1;
+        let is_refused = matches!(result.status, ItemStatus::Conflict | ItemStatus::Rejected);
+        if is_refused && self.reasons.len() < REASONS_MAX {
+            let Place { row, line } = place;
+            let ItemResult { code, message, .. } = result;
+            self.reasons
+                .push(format!("row {row} (line {line}): {code}: {message}"));
+        }
+    }
+
+    /// How many rows the server has answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.recorded + self.duplicate + self.refused()
+    }
+
+    /// How many rows are not in the ledger as the file says.
+    pub(super) fn refused(&self) -> u64 {
+        self.conflict + self.rejected
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for reason in &self.reasons {
+            writeln!(f, "{reason}")?;
+        }
+        let told = u64::try_from(self.reasons.len()).unwrap_or(u64::MAX);
+        if self.refused() > told {
+            writeln!(f, "… and {} more", self.refused() - told)?;
+        }
+        let Self {
+            recorded,
+            duplicate,
+            conflict,
+            rejected,
+            ..
+        } = self;
+        write!(
+            f,
+            "recorded {recorded}, duplicate {duplicate}, conflict {conflict}, rejected {rejected}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reasons_are_told_and_the_others_counted() {
+        let mut tally = Tally::default();
+        let json = r#"{ "status": "rejected", "code": "invalid_unit", "message": "use USD" }"#;
+        for row in 1..=7 {
+            let place = Place { row, line: row + 1 };
+            tally.count(place, serde_json::from_str(json).unwrap());
+        }
+        let recorded = r#"{ "status": "recorded", "offset": 1, "position": "p", "total": "1" }"#;
+        tally.count(
+            Place { row: 8, line: 9 },
+            serde_json::from_str(recorded).unwrap(),
+        );
+        let text = tally.to_string();
+        assert!(text.starts_with("row 1 (line 2): invalid_unit: use USD\n"));
+        assert!(text.ends_with("… and 2 more\nrecorded 1, duplicate 0, conflict 0, rejected 7"));
+        assert_eq!((tally.answered(), tally.refused()), (8, 7));
+    }
+}

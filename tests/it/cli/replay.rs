@@ -1,0 +1,339 @@
+//! `tallycast replay` over the real binary: what is in the ledger is what the file says.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use super::{Place, Served, signal};
+use crate::server::SOON;
+
+/// The purchases that the package brings.
+fn purchases() -> PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/data/cdnow_purchases.csv").into()
+}
+
+/// What the file says of one customer, summed up here by code of its own.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Sum {
+    cents: u64,
+    purchases: u64,
+}
+
+fn sums_of_the_file() -> BTreeMap<String, Sum> {
+    let mut sums = BTreeMap::<String, Sum>::new();
+    for line in fs::read_to_string(purchases()).unwrap().lines().skip(1) {
+        let [customer, _, _, dollars] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("four columns: {line}");
+        };
+        let sum = sums.entry(customer.to_owned()).or_default();
+        sum.cents += dollars.replace('.', "").parse::<u64>().unwrap();
+        sum.purchases += 1;
+    }
+    sums
+}
+
+/// A folder, a server on a ledger in it that can be killed and started again, and tokens for it.
+struct Shop {
+    place: Place,
+    served: Served,
+    client: reqwest::Client,
+    watcher: String,
+    producer: String,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let place = Place::new();
+        let token = async |scope| place.token(&["--scope", scope, "--accounts", "*"]).await;
+        Self {
+            served: place.serve(&[]).await,
+            client: reqwest::Client::new(),
+            watcher: token("watch").await,
+            producer: token("record").await,
+            place,
+        }
+    }
+
+    /// What a power cut does to the server; it comes back at the same address.
+    async fn kill_and_start_again(&mut self) {
+        let address = self.served.address().to_owned();
+        self.served.signal(Signal::KILL);
+        self.served.process.wait().await.unwrap();
+        self.served = Served::start(&self.place, &[&address], &[]).await;
+    }
+
+    async fn feed(&self, account: &str, query: &str) -> Value {
+        let request = self
+            .client
+            .get(format!("{}/v1/feeds/{account}{query}", self.served.public))
+            .bearer_auth(&self.watcher)
+            .timeout(SOON * 3);
+        let response = request.send().await.unwrap();
+        response.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// Waits until an account has an entry.
+    async fn first_entry(&self, account: &str) {
+        let empty = self.feed(account, "").await;
+        if empty["offset"] == 0 {
+            let position = empty["position"].as_str().unwrap();
+            let query = format!("?after={position}&wait=25");
+            assert_eq!(self.feed(account, &query).await["type"], "update");
+        }
+    }
+
+    /// Every customer's totals, as the server tells them.
+    async fn sums(&self, customers: impl Iterator<Item = &String>) -> BTreeMap<String, Sum> {
+        let mut sums = BTreeMap::new();
+        for customer in customers {
+            let snapshot = self.feed(customer, "?recent=0").await;
+            assert_eq!(snapshot["totals"].as_array().unwrap().len(), 1);
+            let all = &snapshot["totals"][0]["all"];
+            let cents = all["amount"].as_str().unwrap().replace('.', "");
+            let sum = Sum {
+                cents: cents.parse().unwrap(),
+                purchases: all["count"].as_u64().unwrap(),
+            };
+            assert_eq!(snapshot["offset"], sum.purchases, "one entry a purchase");
+            sums.insert(customer.clone(), sum);
+        }
+        sums
+    }
+
+    fn write(&self, name: &str, rows: &str) -> PathBuf {
+        self.place.write(name, rows)
+    }
+
+    fn replay(&self, file: impl Into<PathBuf>, more: &[&str]) -> Command {
+        let mut command = self.place.command(["replay"]);
+        command
+            .arg(file.into())
+            .args(["--to", &self.served.public, "--token", &self.producer])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// The line that a replay ends with; it must succeed.
+    async fn summary(&self, file: impl Into<PathBuf>, more: &[&str]) -> String {
+        let (code, text, errors) = ended(self.replay(file, more).spawn().unwrap()).await;
+        assert_eq!(code, Some(0), "{text}{errors}");
+        text.lines().last().unwrap().to_owned()
+    }
+
+    /// What a replay prints and complains; it must fail.
+    async fn failure(
+        &self,
+        file: impl Into<PathBuf>,
+        more: &[&str],
+    ) -> (Option<i32>, String, String) {
+        ended(self.replay(file, more).spawn().unwrap()).await
+    }
+}
+
+/// Exit code, stdout, stderr.
+async fn ended(process: Child) -> (Option<i32>, String, String) {
+    let output = process.wait_with_output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[tokio::test]
+async fn every_customer_of_the_replayed_file_has_the_sum_of_the_file_to_the_cent() {
+    let shop = Shop::open().await;
+    let expected = sums_of_the_file();
+    assert_eq!(expected.len(), 2_357);
+    let cents = expected.values().map(|sum| sum.cents).sum::<u64>();
+    assert_eq!(cents, 24_643_853);
+
+    let first = shop.summary(purchases(), &[]).await;
+    assert_eq!(first, "recorded 6856, duplicate 0, conflict 0, rejected 0");
+    assert_eq!(shop.sums(expected.keys()).await, expected);
+
+    let again = shop.summary(purchases(), &[]).await;
+    assert_eq!(again, "recorded 0, duplicate 6856, conflict 0, rejected 0");
+    assert_eq!(shop.sums(expected.keys()).await, expected);
+}
+
+#[tokio::test]
+async fn a_replay_survives_kill_9_of_the_server_and_nothing_is_lost_or_doubled() {
+    let mut shop = Shop::open().await;
+    let expected = sums_of_the_file();
+    let mut replay = shop
+        .replay(purchases(), &["--speed", "4000/s"])
+        .spawn()
+        .unwrap();
+    // Customers of the first row, and of one in the middle of the file.
+    for customer in ["00004", "15674"] {
+        shop.first_entry(customer).await;
+        shop.kill_and_start_again().await;
+        assert!(replay.try_wait().unwrap().is_none(), "it goes on by itself");
+    }
+    let (code, text, errors) = ended(replay).await;
+    assert_eq!(code, Some(0), "{text}{errors}");
+    let mut counts = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|word| word.parse().ok());
+    let mut count = || -> u64 { counts.next().unwrap() };
+    assert_eq!(count() + count(), 6_856, "recorded and duplicate: {text}");
+    assert_eq!(count() + count(), 0, "conflict and rejected: {text}");
+    assert_eq!(shop.sums(expected.keys()).await, expected);
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_and_then_more_of_it_is_the_file() {
+    let shop = Shop::open().await;
+    let text = fs::read_to_string(purchases()).unwrap();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let file = shop.write("sales.csv", &lines[..1_001].concat());
+    let part = shop.summary(&file, &[]).await;
+    assert_eq!(part, "recorded 1000, duplicate 0, conflict 0, rejected 0");
+    shop.write("sales.csv", &lines[..2_001].concat());
+    let more = shop.summary(&file, &[]).await;
+    assert_eq!(
+        more,
+        "recorded 1000, duplicate 1000, conflict 0, rejected 0"
+    );
+}
+
+#[tokio::test]
+async fn purchases_as_of_now_have_the_time_of_arrival_and_repeat_harmlessly() {
+    let shop = Shop::open().await;
+    let rows =
+        "customer_id,date,dollars,what\neve,1997-01-01,2.50,books\neve,1997-01-02,3.50,music\n";
+    let file = shop.write("sales.csv", rows);
+    let options = [
+        "--times",
+        "now",
+        "--category-column",
+        "what",
+        "--unit",
+        "CNY",
+    ];
+    for expected in ["recorded 2, duplicate 0", "recorded 0, duplicate 2"] {
+        let summary = shop.summary(&file, &options).await;
+        assert!(summary.starts_with(expected), "{summary}");
+    }
+    let snapshot = shop.feed("eve", "").await;
+    let totals = &snapshot["totals"][0];
+    assert_eq!(
+        (&totals["unit"], &totals["all"]["amount"]),
+        (&"CNY".into(), &"6.00".into())
+    );
+    let entry = &snapshot["recent"][0];
+    assert_eq!(entry["time"], entry["recorded_at"]);
+    assert_eq!(entry["category"], "books");
+}
+
+#[tokio::test]
+async fn refused_rows_are_told_and_fail_the_command() {
+    let shop = Shop::open().await;
+    let header = "customer_id,date,dollars\n";
+    let file = shop.write("sales.csv", &format!("{header}eve,1997-01-01,2.50\n"));
+    shop.summary(&file, &[]).await;
+
+    shop.write(
+        "sales.csv",
+        &format!("{header}eve,1997-01-01,9.99\nbob,1997-01-01,1\n"),
+    );
+    let (code, text, errors) = shop.failure(&file, &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with("row 1 (line 2): conflict: "), "{text}");
+    assert!(
+        text.ends_with("recorded 1, duplicate 0, conflict 1, rejected 0\n"),
+        "{text}"
+    );
+    assert!(errors.contains("1 of 2 rows were not recorded"), "{errors}");
+
+    let (code, text, _) = shop
+        .failure(&file, &["--unit", "no unit", "--source", "other"])
+        .await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains("row 2 (line 3): invalid_unit: "), "{text}");
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_file_keeps_all_of_it_back() {
+    let shop = Shop::open().await;
+    let rows = "customer_id,date,dollars\neve,1997-01-01,2.50\neve,1997-01-02,2,50\n";
+    let file = shop.write("sales.csv", rows);
+    let (code, text, errors) = shop.failure(&file, &[]).await;
+    assert_eq!((code, text.as_str()), (Some(2), ""));
+    assert!(
+        errors.contains("sales.csv, row 2 (line 3): it has 4 cells"),
+        "{errors}"
+    );
+    assert_eq!(shop.feed("eve", "").await["offset"], 0);
+}
+
+#[tokio::test]
+async fn a_replay_without_a_right_says_so() {
+    let shop = Shop::open().await;
+    let (code, _, errors) = shop.failure(purchases(), &["--token", "nonsense"]).await;
+    assert_eq!(code, Some(2), "given twice: {errors}");
+    let mut command = shop.place.command(["replay", "--to", &shop.served.public]);
+    let nothing = command.arg(purchases()).output().await.unwrap();
+    let errors = String::from_utf8(nothing.stderr).unwrap();
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(errors.contains("no token: say --token"), "{errors}");
+    let bad = command
+        .env("TALLYCAST_TOKEN", "nonsense")
+        .output()
+        .await
+        .unwrap();
+    let errors = String::from_utf8(bad.stderr).unwrap();
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(errors.contains("unauthorized"), "{errors}");
+    let file = shop.write("watcher.txt", &shop.watcher);
+    let mut command = shop.place.command(["replay", "--to", &shop.served.public]);
+    command.arg(purchases()).arg("--token-file").arg(file);
+    command.env("TALLYCAST_TOKEN", "a flag wins over it");
+    let watching = command.output().await.unwrap();
+    let text = String::from_utf8(watching.stdout).unwrap();
+    assert_eq!(watching.status.code(), Some(1));
+    assert!(
+        text.ends_with("recorded 0, duplicate 0, conflict 0, rejected 6856\n"),
+        "{text}"
+    );
+    assert!(text.contains("): not_found: "), "{text}");
+}
+
+#[tokio::test]
+async fn a_replay_gives_up_on_a_server_that_stays_away() {
+    let mut shop = Shop::open().await;
+    shop.served.signal(Signal::KILL);
+    shop.served.process.wait().await.unwrap();
+    let (code, _, errors) = shop.failure(purchases(), &["--retry-for", "0"]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.contains("did not take the events for 0 s"),
+        "{errors}"
+    );
+    assert!(errors.contains("Connection refused"), "{errors}");
+}
+
+#[tokio::test]
+async fn an_interrupted_replay_says_how_far_it_came() {
+    let shop = Shop::open().await;
+    let replay = shop
+        .replay(purchases(), &["--speed", "1000/s"])
+        .spawn()
+        .unwrap();
+    shop.first_entry("00004").await;
+    signal(&replay, Signal::INT);
+    let (code, text, errors) = ended(replay).await;
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with("recorded "), "{text}");
+    assert!(
+        text.ends_with(", duplicate 0, conflict 0, rejected 0\n"),
+        "{text}"
+    );
+    assert!(errors.contains("interrupted"), "{errors}");
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# What the tests with stock clients need, beside Rust and Node.js 20. Quick when it is all there.
+set -euo pipefail
+cd "$(dirname "$0")/clients"
+
+fail() {
+    echo "setup-tests: $*" >&2
+    exit 1
+}
+
+# Debian's packages: a virtual environment for Python, and OpenSSL for the Rust client.
+install_packages() {
+    local missing=()
+    command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        fail "install ${missing[*]} and run \`make setup-tests\` again"
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Installs what a lock file lists, unless that was done for this very file: the stamp remembers it.
+once() {
+    local lock=$1 stamp=$2 sum
+    shift 2
+    sum=$(sha256sum "$lock")
+    [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return
+    "$@" || fail "could not install what tests/clients/$lock lists"
+    echo "$sum" >"$stamp"
+}
+
+install_javascript() {
+    (cd js && npm ci --no-audit --no-fund --silent)
+}
+
+install_python() {
+    python3 -m venv --clear python/.venv &&
+        python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r python/requirements.txt
+}
+
+command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or later"
+node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || fail "Node.js is older than 20"
+install_packages
+once js/package-lock.json js/node_modules/.setup install_javascript
+once python/requirements.txt python/.venv/.setup install_python
+cargo build --locked --quiet --manifest-path rust/Cargo.toml
