@@ -9,6 +9,7 @@ mod cli;
 mod cloudevents;
 mod desk;
 mod documented;
+mod disk;
 mod engine;
 mod engineio_protocol;
 mod failing;
