@@ -36,7 +36,7 @@ test-faults: ## the scorecard's experiments, short forms
 	$(CARGO) test --locked --test faults
 
 fault: ## the scorecard's experiments, long forms, on the release binary
-	TALLYCAST_FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
+	FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
 
 mutants: ## breaks the code once for each experiment, and expects it red; not in CI, it takes a while
 	tests/faults/mutants.sh $(ARGS)

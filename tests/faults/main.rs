@@ -1,7 +1,7 @@
 //! The scorecard's experiments on the real binary, in its default configuration, without test hooks.
 //!
-//! `cargo test --test faults` runs the short forms, `TALLYCAST_FAULTS=long` the long ones. Names after
-//! `--` choose experiments (`-- r1 r5`); `TALLYCAST_SEED` brings a run's random choices back. They share
+//! `cargo test --test faults` runs the short forms, `FAULTS=long` the long ones. Names after
+//! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` brings a run's random choices back. They share
 //! the machine, so they run one after the other. Each is seen red by `tests/faults/mutants.sh`.
 #![allow(clippy::unwrap_used, reason = "an experiment that cannot go on fails")]
 
@@ -103,7 +103,7 @@ async fn main() -> ExitCode {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    let is_long = std::env::var("TALLYCAST_FAULTS").is_ok_and(|form| form == "long");
+    let is_long = std::env::var("FAULTS").is_ok_and(|form| form == "long");
     let seed = seed();
     print_header(seed, is_long);
     let mut red = Vec::new();
@@ -149,7 +149,7 @@ async fn run(experiment: &Experiment, plan: Plan) -> bool {
 }
 
 fn seed() -> u64 {
-    let given = std::env::var("TALLYCAST_SEED").ok();
+    let given = std::env::var("FAULTS_SEED").ok();
     given.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         now.subsec_nanos().into()

@@ -8,6 +8,7 @@ mod bounds;
 mod cli;
 mod cloudevents;
 mod desk;
+mod disk;
 mod documented;
 mod engine;
 mod engineio_protocol;
