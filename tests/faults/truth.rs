@@ -21,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) amount: i64,
     /// The running total that the entry claims.
     pub(crate) total: i64,
+    source: String,
     /// Of which meter and unit.
     pair: String,
 }
@@ -37,7 +38,7 @@ const SEPARATOR: &str = "\u{1f}";
 const ENTRIES: &str = "SELECT account.name, entry.offset, entry.id,
         json_extract(entry.json, '$.amount'), json_extract(entry.json, '$.total'),
         json_extract(entry.json, '$.offset'), json_extract(entry.json, '$.id'),
-        json_extract(entry.json, '$.meter') || ' ' || json_extract(entry.json, '$.unit')
+        entry.source, json_extract(entry.json, '$.meter') || ' ' || json_extract(entry.json, '$.unit')
     FROM entry JOIN account ON entry.account = account.number
     ORDER BY account.name, entry.offset;";
 
@@ -80,6 +81,7 @@ impl Truth {
             total,
             json_offset,
             json_id,
+            source,
             pair,
         ] = fields[..]
         else {
@@ -93,6 +95,7 @@ impl Truth {
             id: id.to_owned(),
             amount: hundredths(amount),
             total: hundredths(total),
+            source: source.to_owned(),
             pair: pair.to_owned(),
         };
         self.accounts
@@ -113,7 +116,7 @@ impl Truth {
                         row.offset
                     )
                 });
-                findings.check(ids.insert(&row.id), || {
+                findings.check(ids.insert((&row.source, &row.id)), || {
                     format!("{account}: {} twice", row.id)
                 });
                 let total = totals.entry(&row.pair).or_default();
