@@ -10,19 +10,21 @@ use super::{
     client::Transport,
     findings::Findings,
     http::{self, Http},
-    server::Server,
-    token,
+    server::{Home, Server, has_program},
+    token, trace,
     truth::Truth,
     world::{Load, World, figures_of},
 };
 
 const READY_MAX: Duration = Duration::from_secs(2);
+/// What each write to the log takes on a slow disk; a commit is several.
+const WRITE_DELAY_MICROS: u32 = 3_000;
 const BULK_ACCOUNTS: u64 = 1_000;
 const BULK_BATCH: u64 = 1_000;
 
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
-    let kills = plan.either(10, 200);
+    let kills = plan.either(16, 300);
     let mut world = World::new(plan.dice.clone(), 6);
     let mut server = Server::start(&world.home).await;
     world.announce(Some(&server));
@@ -35,25 +37,25 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         padding: 0,
     };
     world.begin_producers("r1", load);
-    // Large ones, so that a commit takes long enough to be killed within.
     let bulk = Load {
         producers: 1,
-        batch: 600,
+        batch: 300,
         pause: Duration::from_millis(20),
         padding: 0,
     };
     world.begin_producers("r1bulk", bulk);
     let mut slowest = Duration::ZERO;
     for kill in 0..kills {
-        sleep(world.dice.millis(30, 600)).await;
+        sleep(world.dice.millis(30, 400)).await;
         world.for_clients.send_replace(None);
         server.kill().await;
         // Producers go on until they notice: what they send now has no outcome.
         world.announce(None);
-        if kill % plan.either(1, 50) == 0 {
+        if kill % plan.either(4, 50) == 0 {
             look(&world, &mut findings);
         }
-        server = Server::start(&world.home).await;
+        let words = slow_disk(&world.home, kill);
+        server = Server::start_under(&world.home, &words).await;
         slowest = slowest.max(server.ready);
         world.announce(Some(&server));
     }
@@ -70,6 +72,17 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         format!("ready only after {slowest:?}")
     });
     findings
+}
+
+/// Every other time the log is on a slow disk, where nearly every kill hits a commit that has begun.
+fn slow_disk(home: &Home, kill: u64) -> Vec<String> {
+    if kill.is_multiple_of(2) || !has_program("strace") {
+        return Vec::new();
+    }
+    let (log, wal) = (home.path("trace"), home.path("ledger.db-wal"));
+    let inject = format!("inject=pwrite64:delay_enter={WRITE_DELAY_MICROS}");
+    let wal = wal.to_str().unwrap();
+    trace::strace(&log, &["-P", wal, "-e", "trace=pwrite64", "-e", &inject])
 }
 
 /// The file as the kill left it holds everything that was acknowledged by then.

@@ -25,7 +25,17 @@ const RESUMED: &str = " resumed>";
 
 /// The words that start a server under `strace`, which makes it a child of whoever starts it.
 pub(crate) fn strace(log: &Path, arguments: &[&str]) -> Vec<String> {
-    let fixed = ["strace", "-D", "-f", "-yy", "-s", "65536", "-o"];
+    // A filter in the kernel: only the calls asked for stop for the tracer.
+    let fixed = [
+        "strace",
+        "-D",
+        "-f",
+        "--seccomp-bpf",
+        "-yy",
+        "-s",
+        "65536",
+        "-o",
+    ];
     let fixed = fixed.iter().map(|word| (*word).to_owned());
     let log = [log.to_str().unwrap().to_owned()];
     let given = arguments.iter().map(|word| (*word).to_owned());
