@@ -41,9 +41,6 @@ fault: ## the scorecard's experiments, long forms, on the release binary
 mutants: ## breaks the code once for each experiment, and expects it red; not in CI, it takes a while
 	tests/faults/mutants.sh $(ARGS)
 
-mutants: ## breaks the code once for each experiment and expects it to go red; takes minutes
-	tests/faults/mutants.sh
-
 lint: $(DENY) ## format, clippy, docs, and what may be in the dependency tree
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
