@@ -1,7 +1,7 @@
 //! The main job, measured: events in over HTTP, one event to one watching client, memory, disk.
 //!
 //! `cargo bench --bench main_job` runs the release binary on loopback with its default
-//! configuration and prints figures beside bare SQLite, in the same run. `TALLYCAST_BENCH_ENTRIES`
+//! configuration and prints figures beside bare SQLite, in the same run. `BENCH_ENTRIES`
 //! sets how many entries the ledger grows to (default 1,000,000).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
@@ -34,8 +34,8 @@ fn main() {
 
 async fn measure() {
     let folder = tempfile::tempdir().unwrap();
-    let entries: usize = std::env::var("TALLYCAST_BENCH_ENTRIES").map_or(1_000_000, |text| {
-        text.parse().expect("TALLYCAST_BENCH_ENTRIES is a number")
+    let entries: usize = std::env::var("BENCH_ENTRIES").map_or(1_000_000, |text| {
+        text.parse().expect("BENCH_ENTRIES is a number")
     });
     let server = Server::start(folder.path());
     let client = reqwest::Client::new();

@@ -1,5 +1,6 @@
 //! The command line: one file a command, one line for each thing that goes wrong.
 
+mod bearer;
 mod check_config;
 mod config;
 mod demo;

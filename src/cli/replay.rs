@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, say, signals::Signals};
+use super::{Failure, bearer::BearerArgs, say, signals::Signals};
 use pace::{Pace, Speed};
 use plan::Plan;
 use producer::{Batch, Producer, SendError};
@@ -32,12 +32,8 @@ pub(super) struct ReplayArgs {
     /// Where the server is, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
     to: String,
-    /// A token with the scope `record` for the accounts in the file
-    #[arg(long, env = "TALLYCAST_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// A file that holds the token
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    bearer: BearerArgs,
     #[command(flatten)]
     columns: Columns,
     /// What the amounts are in: an ISO 4217 code or a unit's name
@@ -92,7 +88,9 @@ enum ReplayError {
 impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::Table(_) | ReplayError::Usage(_) => Self::usage(error),
+            ReplayError::Table(_)
+            | ReplayError::Usage(_)
+            | ReplayError::Send(SendError::Url { .. } | SendError::Token) => Self::usage(error),
             _ => Self::failed(error),
         }
     }
@@ -100,13 +98,13 @@ impl From<ReplayError> for Failure {
 
 /// Replays the file; answers once every row is durable, or refused.
 pub(super) async fn run(args: ReplayArgs) -> Result<(), Failure> {
-    Ok(replay_file(args).await?)
+    let token = args.bearer.read()?;
+    Ok(replay_file(args, &token).await?)
 }
 
-async fn replay_file(args: ReplayArgs) -> Result<(), ReplayError> {
+async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
     let mut signals = Signals::listen().map_err(ReplayError::Signals)?;
-    let token = read_token(args.token, args.token_file)?;
-    let producer = Producer::new(&args.to, &token, Duration::from_secs(args.retry_for))?;
+    let producer = Producer::new(&args.to, token, Duration::from_secs(args.retry_for))?;
     let naming = Naming::new(
         &args.file,
         args.source,
@@ -168,24 +166,4 @@ async fn send(
     progress.at(tally.answered());
     batch.clear();
     Ok(())
-}
-
-fn read_token(token: Option<String>, file: Option<PathBuf>) -> Result<String, ReplayError> {
-    let text = match (token, file) {
-        (Some(token), _) => token,
-        (None, Some(file)) => std::fs::read_to_string(&file).map_err(|error| {
-            ReplayError::Usage(format!(
-                "the token file {} cannot be read: {error}",
-                file.display()
-            ))
-        })?,
-        (None, None) => {
-            return Err(ReplayError::Usage(
-                "a token is missing: give --token, --token-file or TALLYCAST_TOKEN; \
-                 `tallycast token --scope record --accounts '*'` makes one"
-                    .to_owned(),
-            ));
-        }
-    };
-    Ok(text.trim().to_owned())
 }

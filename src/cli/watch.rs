@@ -5,7 +5,6 @@ mod show;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -14,7 +13,7 @@ use reqwest::{Client, Response, StatusCode, Url, header::RETRY_AFTER};
 use serde::Deserialize;
 use tallycast::Account;
 
-use super::{Failure, complain};
+use super::{Failure, bearer::BearerArgs, complain};
 use backoff::Backoff;
 use show::Feed;
 
@@ -39,17 +38,8 @@ pub(super) struct WatchArgs {
     /// Where the server is
     #[arg(long, env = "TALLYCAST_URL", default_value = "http://127.0.0.1:3000")]
     url: Url,
-    /// A token that may watch the account
-    #[arg(
-        long,
-        env = "TALLYCAST_TOKEN",
-        hide_env_values = true,
-        conflicts_with = "token_file"
-    )]
-    token: Option<String>,
-    /// A file that holds the token
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    bearer: BearerArgs,
     /// How many past entries to show first, 0 to 100
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=100))]
     recent: u16,
@@ -64,7 +54,7 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
             .build()
             .map_err(Failure::failed)?,
         url: feed_url(args.url.clone(), &account)?,
-        token: token(&args)?,
+        token: args.bearer.read()?,
         recent: args.recent,
         position: None,
         backoff: Backoff::default(),
@@ -188,20 +178,6 @@ fn feed_url(mut url: Url, account: &Account) -> Result<Url, Failure> {
         .extend(["v1", "feeds", account.as_str()]);
     drop(path);
     Ok(url)
-}
-
-fn token(args: &WatchArgs) -> Result<String, Failure> {
-    if let Some(token) = &args.token {
-        return Ok(token.clone());
-    }
-    let Some(file) = &args.token_file else {
-        return Err(Failure::usage(
-            "no token: say --token or --token-file (see tallycast token)",
-        ));
-    };
-    let read = std::fs::read_to_string(file);
-    read.map(|token| token.trim().to_owned())
-        .map_err(|why| Failure::usage(format_args!("{}: {why}", file.display())))
 }
 
 /// Says once why nothing comes, not at every attempt.

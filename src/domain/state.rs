@@ -341,3 +341,54 @@ fn entry(
 }
 
 const _: () = assert!(Event::BYTES_MAX < AccountState::TOTALS_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An account of one pair, which is at this offset and has this sum.
+    fn state(offset: u64, sum: &str) -> AccountState {
+        let window = json!({ "amount": sum, "count": 1 });
+        serde_json::from_value(json!({
+            "generation": 0, "offset": offset, "profile": { "time_zone": "UTC", "revision": 0 },
+            "pairs": [{ "meter": "spend", "unit": "CNY", "all": window, "months": [], "days": [] }],
+        }))
+        .expect("the form that ledgers keep")
+    }
+
+    fn adjusted(state: &mut AccountState, amount: &str) -> Result<Entry, Invalid> {
+        let event = Event::adjustment("id", "alice", amount, "CNY", "why");
+        state.apply(event.check()?, None, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_sum_that_does_not_fit_is_refused() {
+        const MAX: &str = "170141183460469231731687303715.884105727";
+        const MIN: &str = "-170141183460469231731687303715.884105728";
+        for (sum, least) in [(MAX, "0.000000001"), (MIN, "-0.000000001")] {
+            let mut full = state(1, sum);
+            let before = full.clone();
+            let refused = adjusted(&mut full, least).unwrap_err();
+            assert_eq!(refused.code(), "amount_overflow");
+            assert_eq!(full, before, "a refusal changes nothing");
+            let entry = adjusted(&mut full, "0").unwrap();
+            assert_eq!(entry.total.to_string(), sum);
+        }
+    }
+
+    #[test]
+    fn offsets_stay_exact_in_javascript() {
+        let mut state = state(Position::OFFSET_MAX - 1, "1");
+        assert_eq!(
+            adjusted(&mut state, "1").unwrap().offset,
+            Position::OFFSET_MAX
+        );
+        assert_eq!(
+            adjusted(&mut state, "1").unwrap_err().code(),
+            "account_full"
+        );
+        assert_eq!(state.offset, Position::OFFSET_MAX);
+    }
+}

@@ -223,13 +223,14 @@ impl Feed {
         }
     }
 
-    /// Ends recording: what was appended before is recorded and answered, what comes later is
-    /// `Closed`. When it returns, the ledger's one writer has let go of the storage, which may be
-    /// opened again. Reading goes on. Cancel-safe; another call waits for the same end.
+    /// Ends the ledger's threads: what was asked before is recorded and answered, what comes later is
+    /// `Closed`. When it returns, the storage was let go of: it may be opened again, copied, removed.
+    /// Cancel-safe; another call waits for the same end.
     pub async fn close(&self) {
-        // Where this fails, the writer is gone already.
+        // Where this fails, the writer has ended already.
         drop(self.core.jobs.send(Job::Close).await);
         self.core.jobs.closed().await;
+        self.core.readers.close().await;
     }
 
     /// Whether the ledger records. Once it does not, it will not again until it is opened anew.

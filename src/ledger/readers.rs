@@ -4,6 +4,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use super::{Entries, Ledger, LedgerError, LedgerReader, Unavailable, View};
 use crate::domain::Account;
@@ -17,12 +18,16 @@ const QUEUE: usize = 1_024;
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
     jobs: mpsc::Sender<Job>,
+    threads: TaskTracker,
 }
 
-struct Job {
-    account: Account,
-    entries: Entries,
-    answer: oneshot::Sender<Result<View, LedgerError>>,
+enum Job {
+    View {
+        account: Account,
+        entries: Entries,
+        answer: oneshot::Sender<Result<View, LedgerError>>,
+    },
+    Close,
 }
 
 impl Readers {
@@ -30,14 +35,27 @@ impl Readers {
     pub(crate) fn start(ledger: &dyn Ledger) -> Result<Self, LedgerError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
+        let threads = TaskTracker::new();
         for number in 0..THREADS {
             let (reader, queue) = (ledger.reader()?, queue.clone());
+            let alive = threads.token();
             thread::Builder::new()
                 .name(format!("ledger-read-{number}"))
-                .spawn(move || work(reader, &queue))
+                .spawn(move || {
+                    work(reader, &queue);
+                    drop(alive);
+                })
                 .map_err(|error| LedgerError::new(error.to_string()))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, threads })
+    }
+
+    /// Ends the threads once they have answered what was asked before. Cancel-safe.
+    pub(crate) async fn close(&self) {
+        // Where this fails, they have ended already.
+        drop(self.jobs.send(Job::Close).await);
+        self.threads.close();
+        self.threads.wait().await;
     }
 
     /// An account's state and some of its entries. Cancel-safe.
@@ -48,7 +66,7 @@ impl Readers {
     ) -> Result<View, Unavailable> {
         let (answer, view) = oneshot::channel();
         let account = account.clone();
-        let job = Job {
+        let job = Job::View {
             account,
             entries,
             answer,
@@ -61,13 +79,25 @@ impl Readers {
 }
 
 fn work(mut reader: Box<dyn LedgerReader>, queue: &Mutex<mpsc::Receiver<Job>>) {
-    loop {
-        // Whoever holds the lock waits for the next job; the others wait for the lock.
-        let next = queue.lock().map(|mut queue| queue.blocking_recv());
-        let Ok(Some(job)) = next else { return };
-        if job.answer.is_closed() {
-            continue;
+    while let Some(job) = next(queue) {
+        match job {
+            Job::View { answer, .. } if answer.is_closed() => {}
+            Job::View {
+                account,
+                entries,
+                answer,
+            } => drop(answer.send(reader.view(&account, entries))),
+            Job::Close => return,
         }
-        drop(job.answer.send(reader.view(&job.account, job.entries)));
     }
+}
+
+/// Whoever holds the lock waits for the next job; the others wait for the lock.
+fn next(queue: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
+    let mut queue = queue.lock().ok()?;
+    let job = queue.blocking_recv()?;
+    if matches!(job, Job::Close) {
+        queue.close();
+    }
+    Some(job)
 }

@@ -50,7 +50,8 @@ enum Step {
     Zone(usize, usize),
     /// The clock moves by seconds, forwards or back.
     Wait(i64),
-    Restart,
+    /// The process starts again, with its clock moved.
+    Restart(i64),
     Connect(usize, bool),
     /// The app reads so many messages, and no more than there are.
     Read(usize, usize),
@@ -125,7 +126,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => draft().prop_map(Step::ReverseEarly),
         1 => (account.clone(), zone).prop_map(|(account, zone)| Step::Zone(account, zone)),
         2 => wait.prop_map(Step::Wait),
-        1 => Just(Step::Restart),
+        1 => prop_oneof![Just(0_i64), -400_000_i64..0].prop_map(Step::Restart),
         2 => (account.clone(), any::<bool>()).prop_map(|(account, merges)| Step::Connect(account, merges)),
         3 => (account.clone(), 1_usize..6).prop_map(|(account, count)| Step::Read(account, count)),
         1 => account.prop_map(Step::Disconnect),
@@ -254,7 +255,8 @@ impl Run {
 
     fn key(&mut self, source: usize) -> (String, String) {
         self.next += 1;
-        (SOURCES[source].to_owned(), format!("e-{}", self.next))
+        // Sources share ids now and then: only both together are a key.
+        (SOURCES[source].to_owned(), format!("e-{}", self.next / 2))
     }
 
     async fn send(&mut self, sent: Vec<(Sent, Spelling)>) {
@@ -318,13 +320,20 @@ impl Run {
             }
             Step::Reverse(index, source) if !self.sent.is_empty() => {
                 let original = index.get(&self.sent).clone();
-                let key = self.key(source);
-                let sent = Sent {
-                    account: original.account,
-                    key,
-                    content: reversal(original.key),
-                };
-                self.send_new(sent, Spelling::default()).await;
+                // Two in one batch: only one of them can be right.
+                let reversals = [self.key(source), self.key(0)].map(|key| {
+                    let content = reversal(original.key.clone());
+                    let account = original.account;
+                    let sent = Sent {
+                        account,
+                        key,
+                        content,
+                    };
+                    (sent, Spelling::default())
+                });
+                self.sent
+                    .extend(reversals.iter().map(|(sent, _)| sent.clone()));
+                self.send(reversals.to_vec()).await;
             }
             Step::ReverseEarly(draft) => {
                 let mut content = draft.content(now);
@@ -347,7 +356,10 @@ impl Run {
             }
             Step::Zone(account, zone) => self.world.set_zone(account, ZONES[zone]).await,
             Step::Wait(seconds) => self.world.wait(seconds),
-            Step::Restart => self.world.restart().await,
+            Step::Restart(seconds) => {
+                self.world.wait(seconds);
+                self.world.restart().await;
+            }
             Step::Connect(account, merges) => {
                 let mode = if merges { Mode::Totals } else { Mode::Entries };
                 self.world.connect(account, mode);

@@ -8,6 +8,7 @@ mod bounds;
 mod cli;
 mod cloudevents;
 mod desk;
+mod disk;
 mod documented;
 mod engine;
 mod engineio_protocol;
@@ -32,6 +33,7 @@ mod socketio_embedding;
 mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
+mod sqlite;
 mod watching;
 mod world;
 

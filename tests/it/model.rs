@@ -109,6 +109,9 @@ impl Model {
         sent: Content,
         now: Timestamp,
     ) -> Answer {
+        if sent.reverses.as_ref() == Some(&key) {
+            return Answer::Rejected("reverses_itself");
+        }
         if let Some(index) = self.find(&key) {
             let first = &self.entries[index];
             let offset = u64::try_from(index + 1).unwrap();

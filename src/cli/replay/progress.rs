@@ -54,10 +54,10 @@ impl Progress {
         }
     }
 
-    /// Leaves the screen as it is.
+    /// Makes room for the summary.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
-            bar.abandon();
+            bar.finish_and_clear();
         }
     }
 }

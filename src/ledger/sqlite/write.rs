@@ -36,6 +36,7 @@ pub(super) struct SqliteWriter {
     commits: i64,
     numbers: LruCache<Account, i64>,
     checkpoint_is_due: bool,
+    has_failed: bool,
     /// A restart that a reader from outside prevented is tried again when the log has doubled.
     restart_pages: i64,
 }
@@ -54,6 +55,7 @@ impl SqliteWriter {
             commits,
             numbers: LruCache::new(NUMBERS_CACHED),
             checkpoint_is_due: true,
+            has_failed: false,
             restart_pages: RESTART_PAGES,
         })
     }
@@ -139,12 +141,7 @@ impl SqliteWriter {
     }
 
     fn checkpoint(&mut self, is_idle: bool) -> rusqlite::Result<()> {
-        let pages = |mode: &str| {
-            let sql = format!("PRAGMA wal_checkpoint({mode})");
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            statement.query_row((), |row| row.get::<_, i64>(1))
-        };
-        let held = pages("NOOP")?;
+        let held = self.checkpoint_in("NOOP")?;
         let due = match is_idle {
             true => CHECKPOINT_PAGES_IDLE,
             false => CHECKPOINT_PAGES,
@@ -153,16 +150,23 @@ impl SqliteWriter {
             return Ok(());
         }
         if held < self.restart_pages {
-            return pages("PASSIVE").map(drop);
+            return self.checkpoint_in("PASSIVE").map(drop);
         }
         self.connection.busy_timeout(RESTART_WAIT)?;
-        let restarted = pages("RESTART");
+        let restarted = self.checkpoint_in("RESTART");
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
         self.restart_pages = match restarted {
-            Ok(_) if pages("NOOP")? < held => RESTART_PAGES,
+            Ok(_) if self.checkpoint_in("NOOP")? < held => RESTART_PAGES,
             _ => 2 * held,
         };
         restarted.map(drop)
+    }
+
+    /// A checkpoint; tells how many pages the log holds.
+    fn checkpoint_in(&self, mode: &str) -> rusqlite::Result<i64> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement.query_row((), |row| row.get(1))
     }
 
     /// After a failure: rolled back where nothing can have reached the disk as committed.
@@ -172,6 +176,7 @@ impl SqliteWriter {
         let rolled_back =
             self.connection.is_autocommit() || self.connection.execute("ROLLBACK", ()).is_ok();
         if !rolled_back || failure.is_fatal() || (at_commit && !failure.is_surely_undone()) {
+            self.has_failed = true;
             return CommitError::Unknown(failure.to_string());
         }
         CommitError::RolledBack(failure.unavailable())
@@ -281,7 +286,22 @@ impl LedgerWriter for SqliteWriter {
                 tracing::warn!(error = %failure, "no checkpoint of the ledger; the log grows until there is one");
                 Ok(())
             }
-            Err(failure) => Err(CommitError::Unknown(format!("a checkpoint: {failure}"))),
+            Err(failure) => {
+                self.has_failed = true;
+                Err(CommitError::Unknown(format!("a checkpoint: {failure}")))
+            }
+        }
+    }
+}
+
+impl Drop for SqliteWriter {
+    /// Leaves a database file that is whole without its log.
+    fn drop(&mut self) {
+        if self.has_failed || self.connection.busy_timeout(RESTART_WAIT).is_err() {
+            return;
+        }
+        if let Err(error) = self.checkpoint_in("TRUNCATE") {
+            tracing::warn!(%error, "no last checkpoint of the ledger; the next start reads the log");
         }
     }
 }

@@ -282,7 +282,7 @@ async fn a_replay_without_a_right_says_so() {
     let nothing = command.arg(purchases()).output().await.unwrap();
     let errors = String::from_utf8(nothing.stderr).unwrap();
     assert_eq!(nothing.status.code(), Some(2));
-    assert!(errors.contains("a token is missing"), "{errors}");
+    assert!(errors.contains("no token: say --token"), "{errors}");
     let bad = command
         .env("TALLYCAST_TOKEN", "nonsense")
         .output()
@@ -294,6 +294,7 @@ async fn a_replay_without_a_right_says_so() {
     let file = shop.write("watcher.txt", &shop.watcher);
     let mut command = shop.place.command(["replay", "--to", &shop.served.public]);
     command.arg(purchases()).arg("--token-file").arg(file);
+    command.env("TALLYCAST_TOKEN", "a flag wins over it");
     let watching = command.output().await.unwrap();
     let text = String::from_utf8(watching.stdout).unwrap();
     assert_eq!(watching.status.code(), Some(1));
