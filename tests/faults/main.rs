@@ -14,6 +14,7 @@ mod fold;
 mod http;
 mod kill_nine;
 mod oracle;
+mod poison;
 mod power_loss;
 mod server;
 mod shutdown;
@@ -58,7 +59,7 @@ struct Experiment {
     run: fn(Plan) -> Running,
 }
 
-const EXPERIMENTS: [Experiment; 6] = [
+const EXPERIMENTS: [Experiment; 7] = [
     Experiment {
         name: "r1",
         what: "kill -9 under load, at random instants",
@@ -83,6 +84,11 @@ const EXPERIMENTS: [Experiment; 6] = [
         name: "r6",
         what: "clients that stop reading",
         run: |plan| Box::pin(stalled::run(plan)),
+    },
+    Experiment {
+        name: "r11",
+        what: "bodies that nobody sane would send",
+        run: |plan| Box::pin(poison::run(plan)),
     },
     Experiment {
         name: "r16",

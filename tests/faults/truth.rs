@@ -21,6 +21,9 @@ pub(crate) struct Row {
     pub(crate) amount: i64,
     /// The running total that the entry claims.
     pub(crate) total: i64,
+    source: String,
+    /// Of which meter and unit.
+    pair: String,
 }
 
 /// The entries of every account, by offset.
@@ -29,9 +32,13 @@ pub(crate) struct Truth {
     pub(crate) accounts: BTreeMap<String, Vec<Row>>,
 }
 
+/// No id holds it.
+const SEPARATOR: &str = "\u{1f}";
+
 const ENTRIES: &str = "SELECT account.name, entry.offset, entry.id,
         json_extract(entry.json, '$.amount'), json_extract(entry.json, '$.total'),
-        json_extract(entry.json, '$.offset'), json_extract(entry.json, '$.id')
+        json_extract(entry.json, '$.offset'), json_extract(entry.json, '$.id'),
+        entry.source, json_extract(entry.json, '$.meter') || ' ' || json_extract(entry.json, '$.unit')
     FROM entry JOIN account ON entry.account = account.number
     ORDER BY account.name, entry.offset;";
 
@@ -65,8 +72,19 @@ impl Truth {
     }
 
     fn add(&mut self, line: &str, findings: &mut Findings) {
-        let fields: Vec<&str> = line.split('|').collect();
-        let [account, offset, id, amount, total, json_offset, json_id] = fields[..] else {
+        let fields: Vec<&str> = line.split(SEPARATOR).collect();
+        let [
+            account,
+            offset,
+            id,
+            amount,
+            total,
+            json_offset,
+            json_id,
+            source,
+            pair,
+        ] = fields[..]
+        else {
             return findings.fault(format!("an unreadable row: {line}"));
         };
         findings.check(offset == json_offset && id == json_id, || {
@@ -77,6 +95,8 @@ impl Truth {
             id: id.to_owned(),
             amount: hundredths(amount),
             total: hundredths(total),
+            source: source.to_owned(),
+            pair: pair.to_owned(),
         };
         self.accounts
             .entry(account.to_owned())
@@ -88,7 +108,7 @@ impl Truth {
     fn check(&self, findings: &mut Findings) {
         for (account, rows) in &self.accounts {
             let mut ids = HashSet::new();
-            let mut total = 0;
+            let mut totals: BTreeMap<&str, i64> = BTreeMap::new();
             for (row, offset) in rows.iter().zip(1..) {
                 findings.check(row.offset == offset, || {
                     format!(
@@ -96,11 +116,12 @@ impl Truth {
                         row.offset
                     )
                 });
-                findings.check(ids.insert(&row.id), || {
+                findings.check(ids.insert((&row.source, &row.id)), || {
                     format!("{account}: {} twice", row.id)
                 });
-                total += row.amount;
-                findings.check(row.total == total, || {
+                let total = totals.entry(&row.pair).or_default();
+                *total += row.amount;
+                findings.check(row.total == *total, || {
                     format!(
                         "{account}: the total at {offset} is {}, not {total}",
                         row.total
@@ -120,7 +141,12 @@ impl Truth {
 }
 
 fn sqlite3(file: &Path, sql: &str) -> String {
-    let output = Command::new("sqlite3").arg(file).arg(sql).output().unwrap();
+    let output = Command::new("sqlite3")
+        .args(["-separator", SEPARATOR])
+        .arg(file)
+        .arg(sql)
+        .output()
+        .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "sqlite3: {errors}");
     String::from_utf8(output.stdout).unwrap()
