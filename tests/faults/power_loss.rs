@@ -15,13 +15,15 @@ use super::{
     findings::Findings,
     server::{Server, has_program},
     trace::{self, Call},
-    world::{Load, World},
+    world::{Load, World, wait_until},
 };
 
 const CALLS: &str =
     "trace=pwrite64,write,writev,sendto,sendmsg,read,readv,recvfrom,recvmsg,fsync,fdatasync";
 /// Fewer prove little.
 const ANSWERS_MIN: usize = 50;
+const EVENTS_MIN: usize = 4 * ANSWERS_MIN;
+const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Every event's id begins and ends so.
 const ID_START: &[u8] = b"r2p";
 const ID_END: u8 = b'x';
@@ -49,6 +51,9 @@ pub(crate) async fn run(plan: Plan) -> Findings {
     };
     world.begin_producers("r2", load);
     sleep(Duration::from_secs(plan.either(3, 60))).await;
+    // A busy disk takes longer to prove the same.
+    let enough = async || world.oracle.acknowledged() >= EVENTS_MIN;
+    let _late = wait_until(WAIT_MAX, enough).await;
     world.end_producers(&mut findings).await;
     let clients = world.end_clients().await;
     server.stop(&mut findings).await;
