@@ -60,7 +60,7 @@ impl SqliteWriter {
         })
     }
 
-    fn number(&mut self, account: &Account) -> Result<Option<i64>, LedgerError> {
+    fn number(&mut self, account: &Account) -> rusqlite::Result<Option<i64>> {
         if let Some(number) = self.numbers.get(account) {
             return Ok(Some(*number));
         }
@@ -101,14 +101,17 @@ impl SqliteWriter {
         state: &AccountState,
     ) -> Result<(), LedgerFailure> {
         let state = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
-        let number: i64 = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO account (name, state) VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET state = excluded.state RETURNING number",
-            )?
-            .query_row((account.as_str(), state), |row| row.get(0))?;
-        self.numbers.put(account.clone(), number);
+        if let Some(number) = self.number(account)? {
+            let sql = "UPDATE account SET state = ?1 WHERE number = ?2";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.execute((state, number))?;
+            return Ok(());
+        }
+        let sql = "INSERT INTO account (name, state) VALUES (?1, ?2)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.execute((account.as_str(), state))?;
+        self.numbers
+            .put(account.clone(), self.connection.last_insert_rowid());
         Ok(())
     }
 
