@@ -16,6 +16,7 @@ mod kill_nine;
 mod oracle;
 mod poison;
 mod power_loss;
+mod producer;
 mod server;
 mod shutdown;
 mod socketio;
@@ -103,6 +104,11 @@ async fn main() -> ExitCode {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
+    let is_known = |name: &String| EXPERIMENTS.iter().any(|known| known.name == name);
+    if let Some(unknown) = chosen.iter().find(|name| !is_known(name)) {
+        println!("there is no experiment {unknown}");
+        return ExitCode::FAILURE;
+    }
     let is_long = std::env::var("FAULTS").is_ok_and(|form| form == "long");
     let seed = seed();
     print_header(seed, is_long);

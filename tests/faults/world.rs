@@ -11,7 +11,8 @@ use super::{
     dice::Dice,
     findings::Findings,
     http,
-    oracle::{Oracle, Producer, Watched},
+    oracle::{Oracle, Watched},
+    producer::Producer,
     server::{Home, Server},
     truth::Truth,
 };
