@@ -91,12 +91,11 @@ pub trait LedgerWriter: Send {
     /// Whether it was surely not recorded, or nobody can know.
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError>;
 
-    /// Housekeeping, called between commits; while `is_idle`, nobody waits for the next one.
+    /// Housekeeping, called after each commit was answered.
     ///
     /// # Errors
     /// When the storage may not hold any more what it said to be durable.
-    fn tidy(&mut self, is_idle: bool) -> Result<(), CommitError> {
-        let _ = is_idle;
+    fn tidy(&mut self) -> Result<(), CommitError> {
         Ok(())
     }
 }

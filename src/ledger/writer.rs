@@ -160,7 +160,7 @@ impl<L: Listener> Writer<L> {
         if self.is_poisoned {
             return;
         }
-        if let Err(error) = self.storage.tidy(self.jobs.is_empty()) {
+        if let Err(error) = self.storage.tidy() {
             self.poison(&error.to_string());
         }
     }

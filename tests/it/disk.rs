@@ -7,7 +7,8 @@ use std::{
 
 use tallycast::{Account, Event, Feed, Sqlite};
 
-const EVENTS: usize = 400;
+/// Enough for a checkpoint.
+const EVENTS: usize = 700;
 
 /// What is run under `strace`: appends events, each to an account of its own, and says what became
 /// of each.
@@ -33,7 +34,9 @@ async fn child() {
 
 fn event(number: usize) -> Event {
     let event = Event::consumption("one", account(number).as_str(), "1", "CNY");
-    event.with_description("d".repeat(450))
+    (0..8).fold(event, |event, number| {
+        event.with_attribute(format!("{number}"), "\u{1}".repeat(256))
+    })
 }
 
 fn account(number: usize) -> Account {
@@ -112,7 +115,7 @@ fn count(told: &[String], what: &str) -> usize {
 #[tokio::test]
 async fn a_full_disk_refuses_and_heals_by_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let inject = "pwrite64:error=ENOSPC:when=300..400";
+    let inject = "pwrite64:error=ENOSPC:when=600..900";
     let Some(told) = told(folder.path(), "ledger.db-wal", inject) else {
         return;
     };

@@ -22,8 +22,6 @@ const NUMBERS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero"
 /// A checkpoint is due when the log holds this many pages (16 MiB): the log stays small, and each
 /// page that changes often is copied once for many commits.
 const CHECKPOINT_PAGES: i64 = 4_096;
-/// When nobody waits, fewer do (4 MiB).
-const CHECKPOINT_PAGES_IDLE: i64 = 1_024;
 /// From here on (64 MiB) readers that are always inside keep the log from starting anew: new ones wait
 /// for a moment until it has.
 const RESTART_PAGES: i64 = 16_384;
@@ -139,17 +137,28 @@ impl SqliteWriter {
         Ok(())
     }
 
+    /// All reading of one batch is one transaction: its locks are taken once, not for each event.
+    fn begin_reading(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() {
+            self.execute("BEGIN")?;
+        }
+        Ok(())
+    }
+
+    fn end_reading(&self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.execute("COMMIT")?;
+        }
+        Ok(())
+    }
+
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute(()).map(drop)
     }
 
-    fn checkpoint(&mut self, is_idle: bool) -> rusqlite::Result<()> {
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
         let held = self.checkpoint_in("NOOP")?;
-        let due = match is_idle {
-            true => CHECKPOINT_PAGES_IDLE,
-            false => CHECKPOINT_PAGES,
-        };
-        if held < due {
+        if held < CHECKPOINT_PAGES {
             return Ok(());
         }
         if held < self.restart_pages {
@@ -188,6 +197,7 @@ impl SqliteWriter {
 
 impl LedgerWriter for SqliteWriter {
     fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
+        self.begin_reading()?;
         let found = find_account(&self.connection, account)?;
         Ok(found.map_or_else(AccountState::default, |(number, state)| {
             self.numbers.put(account.clone(), number);
@@ -200,6 +210,7 @@ impl LedgerWriter for SqliteWriter {
         account: &Account,
         key: &EventKey,
     ) -> Result<Option<RecordedEvent>, LedgerError> {
+        self.begin_reading()?;
         let Some(number) = self.number(account)? else {
             return Ok(None);
         };
@@ -222,6 +233,7 @@ impl LedgerWriter for SqliteWriter {
     }
 
     fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
+        self.begin_reading()?;
         let Some(number) = self.number(account)? else {
             return Ok(false);
         };
@@ -236,6 +248,7 @@ impl LedgerWriter for SqliteWriter {
         account: &Account,
         since: Timestamp,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        self.begin_reading()?;
         let Some(number) = self.number(account)? else {
             return Ok(Vec::new());
         };
@@ -258,7 +271,10 @@ impl LedgerWriter for SqliteWriter {
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        let begun = self.execute("BEGIN IMMEDIATE");
+        // Not by turning the reading into writing: that would not wait for another process. Whether
+        // one wrote in between, the number of commits tells.
+        let ended = self.end_reading();
+        let begun = ended.and_then(|()| self.execute("BEGIN IMMEDIATE"));
         let written = begun
             .map_err(LedgerFailure::from)
             .and_then(|()| self.write(commit));
@@ -279,11 +295,13 @@ impl LedgerWriter for SqliteWriter {
 
     /// Moves the log into the database once it is long. An I/O error in there means that pages which
     /// were said to be durable may not be.
-    fn tidy(&mut self, is_idle: bool) -> Result<(), CommitError> {
-        if !std::mem::take(&mut self.checkpoint_is_due) {
+    fn tidy(&mut self) -> Result<(), CommitError> {
+        let ended = self.end_reading();
+        if ended.is_ok() && !std::mem::take(&mut self.checkpoint_is_due) {
             return Ok(());
         }
-        match self.checkpoint(is_idle).map_err(LedgerFailure::from) {
+        let tidied = ended.and_then(|()| self.checkpoint());
+        match tidied.map_err(LedgerFailure::from) {
             Ok(()) => Ok(()),
             Err(failure) if failure.is_surely_undone() => {
                 tracing::warn!(error = %failure, "no checkpoint of the ledger; the log grows until there is one");
