@@ -7,7 +7,7 @@ DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
 
-.PHONY: help demo page test test-fast test-clients test-faults setup-tests lint audit bench fault doc clean
+.PHONY: help demo page test test-fast test-clients test-faults setup-tests lint audit bench fault mutants doc clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,7 +36,10 @@ test-faults: ## the scorecard's experiments, short forms
 	$(CARGO) test --locked --test faults
 
 fault: ## the scorecard's experiments, long forms, on the release binary
-	TALLYCAST_FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
+	FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
+
+mutants: ## breaks the code once for each experiment, and expects it red; not in CI, it takes a while
+	tests/faults/mutants.sh $(ARGS)
 
 lint: $(DENY) ## format, clippy, docs, and what may be in the dependency tree
 	$(CARGO) fmt --all -- --check

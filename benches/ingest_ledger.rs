@@ -1,7 +1,7 @@
 //! The ledger alone, without HTTP: `append_all` of batches beside bare SQLite that inserts the same
 //! entry rows, with the unique key index, in equal transactions.
 //!
-//! `cargo bench --bench ingest_ledger`; `TALLYCAST_BENCH_ENTRIES` says how many entries (300,000).
+//! `cargo bench --bench ingest_ledger`; `BENCH_ENTRIES` says how many entries (300,000).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 use std::{
@@ -36,7 +36,7 @@ type Row = (
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let entries = std::env::var("TALLYCAST_BENCH_ENTRIES");
+    let entries = std::env::var("BENCH_ENTRIES");
     let entries: usize = entries.map_or(300_000, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("ledger.db");

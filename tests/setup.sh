@@ -8,13 +8,16 @@ fail() {
     exit 1
 }
 
-# Debian's packages: a virtual environment for Python, and OpenSSL for the Rust client.
+# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, and what the
+# experiments look with.
 install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    command -v strace >/dev/null || missing+=(strace)
+    command -v sqlite3 >/dev/null || missing+=(sqlite3)
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         fail "install ${missing[*]} and run \`make setup-tests\` again"

@@ -18,9 +18,9 @@ use tallycast::Limits;
 
 const PREFIX: &str = "TALLYCAST_";
 
-/// Variables with our prefix that are not configuration: other flags', the test suite's, and those
+/// Variables with our prefix that are not configuration: other flags', and those
 /// that Kubernetes sets in every container of a namespace that has a service named `tallycast`.
-const OTHER_VARIABLES: &[&str] = &["config", "token", "url", "faults", "port", "service_host"];
+const OTHER_VARIABLES: &[&str] = &["config", "token", "url", "port", "service_host"];
 const OTHER_PREFIXES: &[&str] = &["port_", "service_port"];
 
 /// The one key that is a list: in a variable, commas stand between.

@@ -2,12 +2,22 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    prelude::*,
+};
 
 use super::{
     Failure,
     config::{Config, LogFormat},
 };
+
+/// These log at TRACE what they carry, and a client's token is among it. They may not, whatever is asked
+/// for.
+const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
 /// Starts logging, for the rest of the process.
 pub(super) fn start(config: &Config) -> Result<(), Failure> {
@@ -24,7 +34,12 @@ pub(super) fn start(config: &Config) -> Result<(), Failure> {
             .boxed(),
     };
     let started = tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(filter.and(filter_fn(keeps_secrets))))
         .try_init();
     started.map_err(Failure::failed)
+}
+
+fn keeps_secrets(line: &Metadata<'_>) -> bool {
+    let root = line.target().split("::").next().unwrap_or_default();
+    *line.level() <= Level::DEBUG || !TALKATIVE.contains(&root)
 }

@@ -3,8 +3,10 @@
 
 mod account;
 mod amount;
+mod checked_event;
 mod entry;
 mod event;
+mod event_json;
 mod invalid;
 mod position;
 mod profile;
@@ -22,8 +24,9 @@ pub use profile::{Profile, ProfileChange, Zone};
 pub use state::AccountState;
 
 pub(crate) use amount::amount_text;
+pub(crate) use checked_event::CheckedEvent;
 pub(crate) use entry::{Entry, EntryHeader};
-pub(crate) use event::{Attributes, CheckedEvent, from_object};
+pub(crate) use event_json::{Attributes, from_object};
 pub(crate) use state::{Happened, Original};
 pub(crate) use time::EventTime;
 pub(crate) use totals::{Pair, Totals};

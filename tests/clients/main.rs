@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cable;
+mod customers;
 mod examples;
 mod facts;
 mod screen;

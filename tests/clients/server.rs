@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::stock::SOON;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
 
 /// `tallycast serve`, which can be killed and started again.
 pub(crate) struct Server {
@@ -95,7 +95,8 @@ impl Server {
         answer.json().await.unwrap()
     }
 
-    async fn mint(&self, arguments: &[&str]) -> String {
+    /// A token that `tallycast token` makes with these arguments.
+    pub(crate) async fn mint(&self, arguments: &[&str]) -> String {
         let output = Command::new(BINARY)
             .args(["token", "--jwt-secret-file", "secret", "--ttl", "1h"])
             .args(arguments)

@@ -295,8 +295,9 @@ fn program(library: Library) -> Command {
         command
     };
     let js = |package: &str| {
-        needs(&format!("js/node_modules/{package}/package.json"));
-        run(Path::new("node"), &["js/client.js", package])
+        let mut command = node("client.js", package);
+        command.arg(package);
+        command
     };
     match library {
         Library::JavaScript4 => js("socket.io-client"),
@@ -304,6 +305,14 @@ fn program(library: Library) -> Command {
         Library::Python => run(&needs("python/.venv/bin/python"), &["python/client.py"]),
         Library::Rust => run(&needs("rust/target/debug/stock-client"), &[]),
     }
+}
+
+/// The command that runs a program of `js`, which uses this package.
+pub(crate) fn node(program: &str, package: &str) -> Command {
+    needs(&format!("js/node_modules/{package}/package.json"));
+    let mut command = Command::new("node");
+    command.arg(format!("js/{program}")).current_dir(home());
+    command
 }
 
 fn needs(path: &str) -> PathBuf {

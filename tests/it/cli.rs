@@ -1,5 +1,6 @@
 //! The binary as a person or a service manager meets it.
 
+mod bad_input;
 mod config;
 mod demo;
 mod replay;

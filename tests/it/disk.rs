@@ -15,7 +15,7 @@ const EVENTS: usize = 700;
 #[tokio::test]
 #[ignore = "the tests below run it, with a disk that fails"]
 async fn child() {
-    let Ok(path) = std::env::var("TALLYCAST_DISK") else {
+    let Ok(path) = std::env::var("DISK_TEST_LEDGER") else {
         return;
     };
     let feed = Feed::start(&Sqlite::open(path).unwrap()).unwrap();
@@ -76,7 +76,7 @@ fn told(folder: &Path, file: &str, inject: &str) -> Option<Vec<String>> {
         ])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "disk::child", "--include-ignored", "--nocapture"])
-        .env("TALLYCAST_DISK", &ledger)
+        .env("DISK_TEST_LEDGER", &ledger)
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -60,6 +60,7 @@ async fn websocket_opens_a_session() {
     let open = ws.text().await;
     let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
     assert_eq!(open["upgrades"], serde_json::json!([]));
+    assert_eq!(open["maxPayload"], 100_000);
     assert_eq!(open["pingInterval"], 300);
 }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod architecture;
+mod bad_input_socketio;
 mod bounds;
 #[cfg(feature = "cli")]
 mod cli;

@@ -365,12 +365,12 @@ async fn a_token_that_expires_is_announced_and_closes_the_socket() {
 #[tokio::test]
 async fn a_renewed_token_outlives_the_first() {
     let host = host().await;
-    let mut alice = host.watch(&json!({ "token": "alice/alice/600" })).await;
+    let mut alice = host.watch(&json!({ "token": "alice/alice/2000" })).await;
     alice.until_live().await;
     alice.expect("auth_expiring").await;
     let (_, answer) = alice.ask("authenticate", &json!({ "token": ALICE })).await;
     assert_eq!(answer["ok"], true);
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
     host.record("alice", 1..=1).await;
     alice.expect("update").await;
 }

@@ -51,6 +51,15 @@ pub(crate) fn account(name: &str) -> Account {
     Account::parse(name).unwrap()
 }
 
+/// An event of an account.
+pub(crate) fn described(name: &str, id: u64, description: &str) -> Event {
+    let event = json!({
+        "id": format!("{name}-{id}"), "account": name, "amount": "1.50", "unit": "CNY",
+        "description": (!description.is_empty()).then_some(description),
+    });
+    serde_json::from_value(event).unwrap()
+}
+
 impl Host {
     /// Records events `first..=last` of an account, one commit each.
     pub(crate) async fn record(&self, name: &str, ids: std::ops::RangeInclusive<u64>) {
@@ -61,11 +70,7 @@ impl Host {
 
     /// Records an event that is as long as its description.
     pub(crate) async fn record_described(&self, name: &str, id: u64, description: &str) {
-        let event = json!({
-            "id": format!("{name}-{id}"), "account": name, "amount": "1.50", "unit": "CNY",
-            "description": (!description.is_empty()).then_some(description),
-        });
-        let event: Event = serde_json::from_value(event).unwrap();
+        let event = described(name, id, description);
         self.hub.feed().append(event).await.unwrap();
     }
 

@@ -16,6 +16,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    engine::with_our_limit,
     flow::Flow,
     frame::{self, CloseCode, Inbound, Outbound},
     limits::READ_BYTES,
@@ -74,6 +75,8 @@ pub(super) struct State {
     inbound: Inbound,
     outbound: Outbound,
     first_ping: FirstPing,
+    /// Whether the engine's open packet is still to come.
+    opens: bool,
     closing: Closing,
     fault: Option<CloseCode>,
     engine_closes: bool,
@@ -91,6 +94,7 @@ impl Conn {
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             first_ping: FirstPing::Expected,
+            opens: true,
             closing: Closing::No,
             fault: None,
             engine_closes: false,
@@ -104,9 +108,14 @@ impl Conn {
         }
     }
 
-    /// For an upgrade whose probe we have answered: the engine's own answer stays inside.
+    /// For an upgrade, which opens nothing and whose probe we have answered: the engine's own answer
+    /// stays inside.
     pub(super) fn swallow(self, bytes: usize) -> Self {
-        self.lock().swallow = bytes;
+        {
+            let mut state = self.lock();
+            state.swallow = bytes;
+            state.opens = false;
+        }
         self
     }
 
@@ -270,6 +279,11 @@ impl State {
         if self.closing == Closing::Sent {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        if std::mem::take(&mut self.opens) {
+            // It goes out with the flush that follows.
+            self.ours = open_frame(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
         let plain = match self.next_special(buf) {
             (0, Special::Ping) => {
                 self.first_ping = FirstPing::Owed;
@@ -379,6 +393,19 @@ enum Special {
     Ping,
     Close,
     None,
+}
+
+/// The engine's open packet in a frame, which is the first that it writes and all that it writes at
+/// once, with our own limit in it.
+fn open_frame(frame: &[u8]) -> Bytes {
+    let open = with_our_limit(frame.get(2..).unwrap_or_default());
+    let length = u8::try_from(open.len())
+        .ok()
+        .filter(|length| *length <= 125);
+    match length {
+        Some(length) => [&[0x81, length], open.as_ref()].concat().into(),
+        None => Bytes::copy_from_slice(frame),
+    }
 }
 
 fn keep(place: &mut Option<Waker>, cx: &Context<'_>) {

@@ -12,10 +12,23 @@ use http_body_util::{BodyExt, Empty, Full};
 use socketioxide::{service::SocketIoService, socket::Sid};
 use tower::Service;
 
-use super::{guarded::Guarded, session::Session};
+use super::{
+    guarded::Guarded,
+    limits::{MESSAGE_BYTES_MAX, POLLING_BODY_BYTES_MAX},
+    session::Session,
+};
 
 /// What the engine's packets are separated by in a polling body (Engine.IO 4).
 pub(super) const SEPARATOR: u8 = 0x1e;
+
+/// The engine's open packet, with the limit that we have for what a client sends. The engine knows
+/// only one for both directions.
+pub(super) fn with_our_limit(open: &[u8]) -> Bytes {
+    let engines = format!("\"maxPayload\":{POLLING_BODY_BYTES_MAX}");
+    let ours = format!("\"maxPayload\":{MESSAGE_BYTES_MAX}");
+    let open = String::from_utf8_lossy(open);
+    open.replacen(&engines, &ours, 1).into_bytes().into()
+}
 
 /// A cheap handle to the engine.
 #[derive(Clone)]

@@ -42,23 +42,44 @@ impl Guarded {
 
     /// Passes a write's result on, unless it has been pending for too long. The engine awaits a
     /// flush outside of any cancellation: without this a client that stops reading stays for ever.
+    ///
+    /// The engine also ignores that a write failed, and goes on to read: so whatever fails is cut. But
+    /// after a close frame of ours writing always fails, and the client gets its time to answer.
     fn unless_stalled<T>(
         &mut self,
         cx: &mut Context<'_>,
         result: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if result.is_ready() {
-            self.stall = None;
-            return result;
+        match result {
+            Poll::Ready(Ok(written)) => {
+                self.stall = None;
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => {
+                if !self.conn.is_closing() {
+                    self.cut(error.kind());
+                }
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                let wait = self.conn.write_stall;
+                let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
+                ready!(stall.as_mut().poll(cx));
+                self.cut(io::ErrorKind::TimedOut);
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
         }
-        let wait = self.conn.write_stall;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
-        ready!(stall.as_mut().poll(cx));
-        tracing::debug!("a client took nothing for {wait:?}: its connection is cut");
-        metrics::counter!("tallycast_socketio_closed_total", "code" => Farewell::Slow.code())
-            .increment(1);
+    }
+
+    /// Ends the connection after a write that failed, or took too long: here, or below, where the
+    /// stream may keep a time of its own.
+    fn cut(&self, why: io::ErrorKind) {
+        if why == io::ErrorKind::TimedOut {
+            tracing::debug!("a client took nothing for too long: its connection is cut");
+            metrics::counter!("tallycast_socketio_closed_total", "code" => Farewell::Slow.code())
+                .increment(1);
+        }
         self.conn.kill();
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

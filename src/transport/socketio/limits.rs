@@ -7,6 +7,10 @@ use std::time::Duration;
 /// leaves room for a host's own namespaces.
 pub(super) const MESSAGE_BYTES_MAX: usize = 100_000;
 
+/// The largest polling body that the engine puts together: more than all packets that can wait. What
+/// does not fit it keeps for the next poll, and forgets when the session moves to a WebSocket.
+pub(super) const POLLING_BODY_BYTES_MAX: u64 = 1 << 30;
+
 /// Packets that may wait for a connection's writer. The engine drops what does not fit, and
 /// closes a session whose ping does not fit, so this leaves room beside [`POLLING_PACKETS_MAX`].
 pub(super) const CHANNEL_PACKETS: usize = 64;

@@ -39,7 +39,7 @@ use socketioxide::{ParserConfig, SocketIo};
 use crate::{access::Authorize, feed::Feed};
 use engine::{Elsewhere, Engine};
 use front::Front;
-use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, READ_BYTES};
+use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, POLLING_BODY_BYTES_MAX, READ_BYTES};
 use sessions::Sessions;
 
 pub(crate) use front::OriginCheck;
@@ -82,7 +82,7 @@ impl Transport {
             .upgrade_timeout(limits::UPGRADE_TIMEOUT)
             .ack_timeout(timing.ping_timeout)
             .max_buffer_size(CHANNEL_PACKETS)
-            .max_payload(MESSAGE_BYTES_MAX as u64)
+            .max_payload(POLLING_BODY_BYTES_MAX)
             .ws_read_buffer_size(READ_BYTES)
             .ws_max_message_size(MESSAGE_BYTES_MAX)
             .ws_max_frame_size(MESSAGE_BYTES_MAX)

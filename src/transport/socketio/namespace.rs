@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
+use futures_util::{FutureExt, future::BoxFuture};
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
@@ -131,16 +132,23 @@ pub(super) fn may_watch(grant: &Grant, account: &Account) -> bool {
     grant.allows(Scope::Watch) && grant.permits(account)
 }
 
-/// Runs for as long as the socket is connected.
-async fn watch(room: Room, peer: Peer) {
-    let Some(session) = peer.session else { return };
-    let Some(admission) = session.take_admission() else {
-        return;
+/// Runs for as long as the socket is connected. Put together outside of an `async` block, which
+/// would keep room for every step of it in each idle connection.
+fn watch(room: Room, peer: Peer) -> BoxFuture<'static, ()> {
+    let admitted = peer.session.and_then(|session| {
+        let admission = session.take_admission()?;
+        Some((session, admission))
+    });
+    let Some((session, admission)) = admitted else {
+        return Box::pin(std::future::ready(()));
     };
     let stop = admission.stop.clone();
     let outlet = Outlet::new(peer.socket, session);
     let watcher = Watcher::new(room, outlet, admission);
-    stop.run_until_cancelled_owned(watcher.run()).await;
+    Box::pin(
+        stop.run_until_cancelled_owned(watcher.run())
+            .map(|_ended| ()),
+    )
 }
 
 /// Who connects.

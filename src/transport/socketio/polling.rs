@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use socketioxide::socket::Sid;
 
 use super::{
-    engine::{Answer, Engine, SEPARATOR},
+    engine::{Answer, Engine, SEPARATOR, with_our_limit},
     limits::{BODY_TIMEOUT, MESSAGE_BYTES_MAX, POLLING_BATCH},
     refusal::Refusal,
     session::Session,
@@ -33,7 +33,8 @@ pub(super) async fn open(
     let session = sessions
         .open(engine, bearer)
         .ok_or(Refusal::TooManySessions)?;
-    let answer = engine.open_polling(&session).await;
+    let mut answer = engine.open_polling(&session).await;
+    answer.body = with_our_limit(&answer.body);
     if let Some(sid) = sid_of(&answer.body) {
         sessions.name(&session, sid);
     }

@@ -40,7 +40,7 @@ pub(super) struct Watcher {
     requests: mpsc::Receiver<Request>,
     expiry: watch::Sender<Option<Expiry>>,
     following: HashMap<Account, Following>,
-    offers: FuturesUnordered<BoxFuture<'static, Option<Offer>>>,
+    offers: FuturesUnordered<BoxFuture<'static, Option<Box<Offer>>>>,
 }
 
 /// An account that the socket follows.
@@ -97,7 +97,7 @@ impl Watcher {
             },
         };
         if let Ending::Farewell(farewell) = ending {
-            self.say(farewell).await;
+            Box::pin(self.say(farewell)).await;
         }
     }
 
@@ -115,11 +115,12 @@ impl Watcher {
                 request = self.requests.recv() => {
                     let request = request.ok_or(Ending::Gone)?;
                     self.session().request_taken();
-                    self.answer(request).await?;
+                    // Boxed, like all that is rare: it would take up room in every idle connection.
+                    Box::pin(self.answer(request)).await?;
                 }
                 () = expiry::at(notice) => {
                     notice = None;
-                    self.warn_of_expiry().await?;
+                    Box::pin(self.warn_of_expiry()).await?;
                 }
                 Ok(()) = expiry.changed() => {
                     notice = expiry.borrow_and_update().map(|expiry| expiry.notice);
@@ -129,25 +130,30 @@ impl Watcher {
     }
 
     /// Emits what a subscription offers; only then does its position move.
-    async fn deliver(&mut self, offer: Option<Offer>) -> Result<(), Ending> {
+    async fn deliver(&mut self, offer: Option<Box<Offer>>) -> Result<(), Ending> {
         // A subscription that was stopped offers nothing any more.
-        let Some(Offer {
+        let Some(offer) = offer else { return Ok(()) };
+        let Ok(message) = &offer.message else {
+            return Err(Ending::Farewell(Farewell::Unavailable));
+        };
+        self.outlet.emit(message.name(), message.json()).await?;
+        self.delivered(*offer);
+        Ok(())
+    }
+
+    fn delivered(&mut self, offer: Offer) {
+        let Offer {
             account,
             mut subscription,
             message,
-        }) = offer
-        else {
-            return Ok(());
+        } = offer;
+        let (Ok(message), Some(following)) = (message, self.following.get_mut(&account)) else {
+            return;
         };
-        let message = message.map_err(|_| Ending::Farewell(Farewell::Unavailable))?;
-        self.outlet.emit(message.name(), message.json()).await?;
         subscription.applied(&message);
-        if let Some(following) = self.following.get_mut(&account) {
-            following.position = Some(*message.position());
-            self.offers
-                .push(next_offer(account, subscription, following.stop.clone()));
-        }
-        Ok(())
+        following.position = Some(*message.position());
+        let stop = following.stop.clone();
+        self.offers.push(next_offer(account, subscription, stop));
     }
 
     /// Does what a request asks and acknowledges it. What a new subscription offers comes after.
@@ -332,7 +338,7 @@ fn next_offer(
     account: Account,
     mut subscription: Subscription,
     stop: CancellationToken,
-) -> BoxFuture<'static, Option<Offer>> {
+) -> BoxFuture<'static, Option<Box<Offer>>> {
     Box::pin(async move {
         // Being stopped comes first: a message that is ready as well is of an older subscription.
         let message = tokio::select! {
@@ -340,11 +346,11 @@ fn next_offer(
             () = stop.cancelled() => return None,
             message = subscription.next() => message,
         };
-        Some(Offer {
+        Some(Box::new(Offer {
             account,
             subscription,
             message,
-        })
+        }))
     })
 }
 

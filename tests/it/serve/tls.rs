@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tallycast::{Limits, Tls};
 use tempfile::TempDir;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{Client, GET_AND_CLOSE, SLOW_CLIENT_MAX, status};
 
@@ -46,10 +48,14 @@ impl Identity {
     }
 
     async fn serve(&self) -> TcpStream {
+        self.serve_router(Router::new().route("/", get(|| async { "hello" })))
+            .await
+    }
+
+    async fn serve_router(&self, router: Router) -> TcpStream {
         let tls = Tls::from_pem_files(&self.certificate, &self.key).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/", get(|| async { "hello" }));
         tokio::spawn(
             tallycast::serve(listener, router, Limits::default())
                 .tls(tls)
@@ -77,6 +83,33 @@ async fn tls_client_is_served() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert_eq!(status(&answer), Some(200));
     assert!(answer.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_feed_is_followed_over_tls() {
+    let hub = crate::watching::settings().build().await.unwrap();
+    let identity = Identity::new();
+    let tcp = identity.serve_router(hub.router()).await;
+    let name = "localhost".try_into().unwrap();
+    let tls = identity.connector.connect(name, tcp).await.unwrap();
+    let url = "wss://localhost/socket.io/?EIO=4&transport=websocket";
+    let (mut ws, _) = tokio_tungstenite::client_async(url, tls).await.unwrap();
+    let join = format!(r#"40/feed,{{"token":"{}"}}"#, crate::watching::ALICE);
+    ws.send(Message::text(join)).await.unwrap();
+    let mut frames = Vec::new();
+    while frames.len() < 4 {
+        frames.push(ws.next().await.unwrap().unwrap().into_text().unwrap());
+    }
+    assert!(frames[2].starts_with(r#"42/feed,["snapshot""#));
+    assert!(frames[3].starts_with(r#"42/feed,["live""#));
+    tokio::join!(hub.drain(std::time::Duration::ZERO), async {
+        while let Some(Ok(frame)) = ws.next().await {
+            if let Message::Close(close) = frame {
+                assert_eq!(u16::from(close.unwrap().code), 1012);
+            }
+        }
+    });
+    assert_eq!(hub.sessions(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,187 @@
+//! The scorecard's experiments on the real binary, in its default configuration, without test hooks.
+//!
+//! `cargo test --test faults` runs the short forms, `FAULTS=long` the long ones. Names after
+//! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` brings a run's random choices back. They share
+//! the machine, so they run one after the other. Each is seen red by `tests/faults/mutants.sh`.
+#![allow(clippy::unwrap_used, reason = "an experiment that cannot go on fails")]
+
+mod client;
+mod dice;
+mod failed_fsync;
+mod findings;
+mod flapping;
+mod fold;
+mod http;
+mod kill_nine;
+mod oracle;
+mod poison;
+mod power_loss;
+mod producer;
+mod server;
+mod shutdown;
+mod socketio;
+mod stalled;
+mod token;
+mod trace;
+mod truth;
+mod world;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    process::{Command, ExitCode},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::task::LocalSet;
+
+use dice::Dice;
+use findings::Findings;
+
+/// How an experiment is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) is_long: bool,
+    pub(crate) dice: Dice,
+}
+
+impl Plan {
+    /// A number of the short form, or of the long one.
+    pub(crate) fn either<T>(&self, short: T, long: T) -> T {
+        if self.is_long { long } else { short }
+    }
+}
+
+type Running = Pin<Box<dyn Future<Output = Findings>>>;
+
+struct Experiment {
+    name: &'static str,
+    what: &'static str,
+    run: fn(Plan) -> Running,
+}
+
+const EXPERIMENTS: [Experiment; 7] = [
+    Experiment {
+        name: "r1",
+        what: "kill -9 under load, at random instants",
+        run: |plan| Box::pin(kill_nine::run(plan)),
+    },
+    Experiment {
+        name: "r2",
+        what: "power loss, by the order of system calls",
+        run: |plan| Box::pin(power_loss::run(plan)),
+    },
+    Experiment {
+        name: "r3",
+        what: "fdatasync fails once",
+        run: |plan| Box::pin(failed_fsync::run(plan)),
+    },
+    Experiment {
+        name: "r5",
+        what: "clients that are cut again and again",
+        run: |plan| Box::pin(flapping::run(plan)),
+    },
+    Experiment {
+        name: "r6",
+        what: "clients that stop reading",
+        run: |plan| Box::pin(stalled::run(plan)),
+    },
+    Experiment {
+        name: "r11",
+        what: "bodies that nobody sane would send",
+        run: |plan| Box::pin(poison::run(plan)),
+    },
+    Experiment {
+        name: "r16",
+        what: "SIGTERM under load",
+        run: |plan| Box::pin(shutdown::run(plan)),
+    },
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let chosen: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let is_known = |name: &String| EXPERIMENTS.iter().any(|known| known.name == name);
+    if let Some(unknown) = chosen.iter().find(|name| !is_known(name)) {
+        println!("there is no experiment {unknown}");
+        return ExitCode::FAILURE;
+    }
+    let is_long = std::env::var("FAULTS").is_ok_and(|form| form == "long");
+    let seed = seed();
+    print_header(seed, is_long);
+    let mut red = Vec::new();
+    for (experiment, number) in EXPERIMENTS.iter().zip(0..) {
+        if !chosen.is_empty() && !chosen.iter().any(|name| name == experiment.name) {
+            continue;
+        }
+        let plan = Plan {
+            is_long,
+            dice: Dice::new(seed.wrapping_add(number)),
+        };
+        if !run(experiment, plan).await {
+            red.push(experiment.name);
+        }
+    }
+    let leaks = findings::leaks();
+    for leak in &leaks {
+        println!("CANARY {leak}");
+    }
+    if red.is_empty() && leaks.is_empty() {
+        println!("all green, the canary is silent");
+        return ExitCode::SUCCESS;
+    }
+    println!("RED: {} (seed {seed})", red.join(" "));
+    ExitCode::FAILURE
+}
+
+async fn run(experiment: &Experiment, plan: Plan) -> bool {
+    println!("{} {}", experiment.name.to_uppercase(), experiment.what);
+    let started = Instant::now();
+    // In a task of its own: a panic is this experiment's, not the run's.
+    let tasks = LocalSet::new();
+    let running = tasks.spawn_local((experiment.run)(plan));
+    let findings = tasks.run_until(running).await.unwrap_or_else(|error| {
+        let mut findings = Findings::default();
+        findings.fault(error.to_string());
+        findings
+    });
+    findings.print();
+    let verdict = if findings.is_green() { "green" } else { "RED" };
+    println!("    {verdict} in {:.1} s", started.elapsed().as_secs_f64());
+    findings.is_green()
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("FAULTS_SEED").ok();
+    given.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        now.subsec_nanos().into()
+    })
+}
+
+fn print_header(seed: u64, is_long: bool) {
+    let form = if is_long { "long" } else { "short" };
+    let build = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    println!(
+        "commit {}, {build} build, {form} form, seed {seed}, SQLite {} (shell {})",
+        output("git", &["describe", "--always", "--dirty"]),
+        tallycast::Sqlite::library_version(),
+        output("sqlite3", &["--version"])
+            .split(' ')
+            .next()
+            .unwrap_or_default(),
+    );
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    output.unwrap_or_else(|_| "missing".to_owned())
+}

@@ -1,0 +1,158 @@
+//! R6: clients that stop reading, beside healthy ones.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tokio_tungstenite::WebSocketStream;
+
+use super::{
+    Plan,
+    client::{Client, Transport},
+    findings::Findings,
+    http,
+    oracle::Watched,
+    server::Server,
+    socketio,
+    world::{Load, World, wait_until},
+};
+
+/// A client that takes nothing is closed within this.
+const CLOSED_MAX: Duration = Duration::from_secs(30);
+/// What a stalled client may cost.
+const KIB_MAX: u64 = 256;
+/// The kernel makes the least of it that it can.
+const RECEIVE_BYTES: u32 = 4_096;
+/// Descriptors that come and go with the database and the second listener.
+const SPARE: usize = 3;
+/// Healthy clients have everything this soon, whatever the stalled ones do.
+const HEALTHY_MAX: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(plan: Plan) -> Findings {
+    let mut findings = Findings::default();
+    let count = plan.either(50, 500);
+    let mut world = World::new(plan.dice.clone(), 1);
+    let server = Server::start(&world.home).await;
+    world.announce(Some(&server));
+    let base = server.descriptors();
+    world
+        .begin_clients(&[Transport::SocketIoWebSocket], count, false)
+        .await;
+    // The healthy ones alone first: what that costs is not the stalled ones' doing.
+    produce(&mut world, "r6before", &mut findings).await;
+    let resident = server.resident_kib();
+    let stalled = stall(&server, &world, count).await;
+    let all = server.descriptors();
+    produce(&mut world, "r6", &mut findings).await;
+    let grown = server.resident_kib().saturating_sub(resident) / count;
+    findings.figure(
+        "memory grown by, per stalled client",
+        format!("{grown} KiB"),
+    );
+    findings.check(!plan.is_long || grown <= KIB_MAX, || {
+        format!("{grown} KiB per stalled client")
+    });
+    let stopped = Instant::now();
+    let clients = world.end_clients().await;
+    let took = stopped.elapsed();
+    findings.figure(
+        "healthy clients had everything after",
+        format!("{took:.2?}"),
+    );
+    findings.check(took <= HEALTHY_MAX, || {
+        format!("healthy clients waited {took:.2?}")
+    });
+    // The healthy ones are gone by now, so only the stalled ones are over the base.
+    let left = async || server.descriptors().saturating_sub(base) <= SPARE;
+    match wait_until(CLOSED_MAX, left).await {
+        Some(after) => findings.figure(
+            "stalled clients closed after",
+            format!("{:.1?}", took + after),
+        ),
+        None => findings.fault("descriptors are still open after 30 s"),
+    }
+    let end = server.descriptors();
+    findings.figure(
+        "descriptors: base, with all, at the end",
+        format!("{base}, {all}, {end}"),
+    );
+    check_closed(stalled, &mut findings).await;
+    let metrics = server.metrics().await;
+    let mut counts = metrics
+        .lines()
+        .filter(|line| line.contains(r#"code="slow""#));
+    let slow = counts.next().and_then(|line| line.rsplit(' ').next());
+    findings.figure("closed as slow, by the server's count", slow.unwrap_or("0"));
+    findings.check(slow == Some(&count.to_string()), || {
+        format!("{count} were slow, the server counted {slow:?}")
+    });
+    server.stop(&mut findings).await;
+    world.compare(&clients, &mut findings);
+    findings
+}
+
+/// A good half megabyte for each client: far more than buffers hold.
+async fn produce(world: &mut World, name: &str, findings: &mut Findings) {
+    let load = Load {
+        producers: 1,
+        batch: 10,
+        pause: Duration::from_millis(20),
+        padding: 3_800,
+    };
+    let already = world.oracle.acknowledged();
+    world.begin_producers(name, load);
+    let enough = async || world.oracle.acknowledged() > already + 150;
+    let enough = wait_until(Duration::from_secs(20), enough).await;
+    findings.check(enough.is_some(), || "events were not taken".to_owned());
+    world.end_producers(findings).await;
+}
+
+/// Clients that connect, subscribe and then read nothing.
+async fn stall(server: &Server, world: &World, count: u64) -> Vec<WebSocketStream<TcpStream>> {
+    let mut stalled = Vec::new();
+    for number in 0..count {
+        stalled.push(stalled_client(server.public, world, &world.accounts[0], number).await);
+    }
+    sleep(Duration::from_millis(100)).await;
+    stalled
+}
+
+async fn stalled_client(
+    server: SocketAddr,
+    world: &World,
+    account: &Watched,
+    number: u64,
+) -> WebSocketStream<TcpStream> {
+    let place = world.for_clients.subscribe();
+    let transport = Transport::SocketIoWebSocket;
+    let client = Client::new(transport, account, 10_000 + number, place, world.goal());
+    let stream = http::connect_with(server, client.from, Some(RECEIVE_BYTES))
+        .await
+        .unwrap();
+    let mut socket = socketio::open(stream, server, "").await.unwrap();
+    socketio::send(&mut socket, client.connect_packet())
+        .await
+        .unwrap();
+    socket
+}
+
+/// What a stalled client finds when it reads on: what had been on the way, then the end.
+async fn check_closed(stalled: Vec<WebSocketStream<TcpStream>>, findings: &mut Findings) {
+    let mut open = 0;
+    for socket in stalled {
+        let mut stream = socket.into_inner();
+        let mut rest = Vec::new();
+        let ended = timeout(Duration::from_millis(500), stream.read_to_end(&mut rest)).await;
+        open += u64::from(ended.is_err());
+    }
+    findings.figure("stalled clients still connected", open);
+    findings.check(open == 0, || {
+        format!("{open} stalled clients were not closed")
+    });
+}
