@@ -48,17 +48,21 @@ async fn main() {
     let feed = Feed::start(&Sqlite::open(&ledger).unwrap()).unwrap();
     let per_round = entries / ROUNDS / 2 / BATCH * BATCH;
     println!(
-        "{:>10} {:>12} {:>12} {:>7} {:>14}",
-        "entries", "ours /s", "bare /s", "ratio", "8 callers /s"
+        "{:>10} {:>9} {:>9} {:>6} {:>13} {:>12} {:>12}",
+        "entries", "ours /s", "bare /s", "ratio", "8 callers /s", "ours CPU µs", "bare CPU µs",
     );
     let mut next = 0;
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
         let begin = next;
+        let idle = cpu_seconds();
         let ours = append(&feed, next, per_round).await;
         next += per_round;
+        let ours_cpu = cpu_seconds() - idle;
         let rows = rows(&ledger, begin, per_round);
+        let idle = cpu_seconds();
         let bare = bare(&folder.path().join("bare.db"), &rows);
+        let bare_cpu = cpu_seconds() - idle;
         let started = Instant::now();
         let part = per_round / CALLERS / BATCH * BATCH;
         let callers = (0..CALLERS).map(|caller| append(&feed, next + caller * part, part));
@@ -68,10 +72,12 @@ async fn main() {
         let ratio = bare.as_secs_f64() / ours.as_secs_f64();
         ratios.push(ratio);
         println!(
-            "{next:>10} {:>12.0} {:>12.0} {ratio:>7.2} {:>14.0}",
+            "{next:>10} {:>9.0} {:>9.0} {ratio:>6.2} {:>13.0} {:>12.1} {:>12.1}",
             rate(per_round, ours),
             rate(per_round, bare),
             rate(CALLERS * part, parallel),
+            1e6 * ours_cpu / per_round as f64,
+            1e6 * bare_cpu / per_round as f64,
         );
     }
     ratios.sort_by(f64::total_cmp);
@@ -164,6 +170,21 @@ fn bare(path: &Path, rows: &[Row]) -> Duration {
 
 fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
+}
+
+/// The processor's time that this process took, where the system tells, in hundredths of a second.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
+    let ticks = fields
+        .skip(11)
+        .take(2)
+        .map(|text| text.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
 }
 
 /// Resident memory, where the system tells.
