@@ -232,6 +232,8 @@ impl Server {
 
     async fn drain(self) -> Result<(), Failure> {
         let ((), stopped) = tokio::join!(self.hub.drain(self.drain), self.public.stop());
+        // Nobody is left who would record: the next start finds its log in the database.
+        self.hub.feed().close().await;
         // Last, so that whoever watches us sees why we are not ready.
         stopped.and(self.admin.stop().await)
     }
