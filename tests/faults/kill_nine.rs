@@ -16,7 +16,7 @@ use super::{
     world::{Load, World, figures_of},
 };
 
-const READY_MAX: Duration = Duration::from_secs(2);
+const READY_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
 /// What each write to the log takes on a slow disk; a commit is several.
 const WRITE_DELAY_MICROS: u32 = 3_000;
 const BULK_ACCOUNTS: u64 = 1_000;
