@@ -113,6 +113,7 @@ async fn main() -> ExitCode {
     let seed = seed();
     print_header(seed, is_long);
     let mut red = Vec::new();
+    let mut green = 0;
     for (experiment, number) in EXPERIMENTS.iter().zip(0..) {
         if !chosen.is_empty() && !chosen.iter().any(|name| name == experiment.name) {
             continue;
@@ -121,7 +122,9 @@ async fn main() -> ExitCode {
             is_long,
             dice: Dice::new(seed.wrapping_add(number)),
         };
-        if !run(experiment, plan).await {
+        if run(experiment, plan).await {
+            green += 1;
+        } else {
             red.push(experiment.name);
         }
     }
@@ -129,12 +132,18 @@ async fn main() -> ExitCode {
     for leak in &leaks {
         println!("CANARY {leak}");
     }
-    if red.is_empty() && leaks.is_empty() {
+    let is_green = red.is_empty() && leaks.is_empty();
+    if is_green {
         println!("all green, the canary is silent");
-        return ExitCode::SUCCESS;
+    } else {
+        println!("RED: {} (seed {seed})", red.join(" "));
     }
-    println!("RED: {} (seed {seed})", red.join(" "));
-    ExitCode::FAILURE
+    println!("faults: {green} passed, {} failed", red.len() + leaks.len());
+    if is_green {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn run(experiment: &Experiment, plan: Plan) -> bool {
