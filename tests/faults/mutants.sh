@@ -68,8 +68,8 @@ for patch in "$patches"/*.patch; do
     if run "$experiment"; then
         row "$name" "$experiment" SURVIVED 'the experiment is green'
         failed=1
-    elif fault=$(grep -E -m1 "FAULT.*$expects" "$place/log"); then
-        row "$name" "$experiment" red "${fault#*FAULT }"
+    elif fault=$(grep -E -m1 "(FAULT|CANARY).*$expects" "$place/log"); then
+        row "$name" "$experiment" red "${fault#*[TY] }"
     else
         row "$name" "$experiment" 'RED BUT' "not for its reason: $(grep -m1 FAULT "$place/log")"
         failed=1
