@@ -23,7 +23,7 @@ $(PAGE): client-demo/package-lock.json $(wildcard client-demo/src/*) client-demo
 
 test: setup-tests $(PAGE) test-fast test-clients test-faults ## all tests; installs what they need
 
-test-fast: ## the tests that need nothing but cargo
+test-fast: ## the tests that need nothing but cargo and strace
 	$(CARGO) test --locked
 
 setup-tests: ## what the tests with stock clients need

@@ -1,9 +1,6 @@
 //! A disk that is full, or fails: system calls of a child process are made to fail by `strace`.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{path::Path, process::Command};
 
 use tallycast::{Account, Event, Feed, Sqlite};
 
@@ -43,16 +40,8 @@ fn account(number: usize) -> Account {
     Account::parse(&format!("a-{number}")).unwrap()
 }
 
-/// What the child tells while these calls on `file` fail; `None` where there is no `strace`.
-fn told(folder: &Path, file: &str, inject: &str) -> Option<Vec<String>> {
-    let version = Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status();
-    if version.is_err() {
-        println!("SKIPPED: strace is missing (Debian: apt-get install strace)");
-        return None;
-    }
+/// What the child tells while these calls on `file` fail.
+fn told(folder: &Path, file: &str, inject: &str) -> Vec<String> {
     let ledger = folder.join("ledger.db");
     // What is watched by its name must be there.
     drop(Sqlite::open(&ledger).unwrap());
@@ -78,7 +67,7 @@ fn told(folder: &Path, file: &str, inject: &str) -> Option<Vec<String>> {
         .args(["--exact", "disk::child", "--include-ignored", "--nocapture"])
         .env("DISK_TEST_LEDGER", &ledger)
         .output()
-        .unwrap();
+        .expect("strace is missing: run `make setup-tests`");
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{errors}");
@@ -87,7 +76,7 @@ fn told(folder: &Path, file: &str, inject: &str) -> Option<Vec<String>> {
         .filter_map(|line| Some(line.split_once("told ")?.1.to_owned()));
     let lines: Vec<String> = lines.collect();
     assert_eq!(lines.len(), EVENTS + 1);
-    Some(lines)
+    lines
 }
 
 /// After a restart: what was told as recorded is there, and everything settles when it is sent again.
@@ -108,6 +97,16 @@ async fn settle(folder: &Path, told: &[String]) {
     feed.close().await;
 }
 
+/// From this event on nothing was acknowledged any more.
+fn ended_at(first: usize, told: &[String]) {
+    let after = &told[first..EVENTS];
+    assert!(
+        after.iter().all(|told| told == "ledger_failed"),
+        "{after:?}"
+    );
+    assert_eq!(told[EVENTS], "available false");
+}
+
 fn count(told: &[String], what: &str) -> usize {
     told.iter().filter(|told| told.starts_with(what)).count()
 }
@@ -116,9 +115,7 @@ fn count(told: &[String], what: &str) -> usize {
 async fn a_full_disk_refuses_and_heals_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let inject = "pwrite64:error=ENOSPC:when=600..900";
-    let Some(told) = told(folder.path(), "ledger.db-wal", inject) else {
-        return;
-    };
+    let told = told(folder.path(), "ledger.db-wal", inject);
     let full = count(&told, "disk_full");
     assert!(full > 10, "the disk was full {full} times");
     assert_eq!(count(&told, "recorded") + full, EVENTS);
@@ -132,9 +129,7 @@ async fn a_full_disk_refuses_and_heals_by_itself() {
 async fn a_checkpoint_that_finds_no_room_heals_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let inject = "pwrite64:error=ENOSPC:when=1..200";
-    let Some(told) = told(folder.path(), "ledger.db", inject) else {
-        return;
-    };
+    let told = told(folder.path(), "ledger.db", inject);
     assert_eq!(count(&told, "recorded"), EVENTS);
     assert_eq!(told[EVENTS], "available true");
     settle(folder.path(), &told).await;
@@ -144,22 +139,13 @@ async fn a_checkpoint_that_finds_no_room_heals_by_itself() {
 async fn a_failed_sync_of_the_log_ends_acknowledging() {
     let folder = tempfile::tempdir().unwrap();
     let inject = "fdatasync,fsync:error=EIO:when=50";
-    let Some(told) = told(folder.path(), "ledger.db-wal", inject) else {
-        return;
-    };
+    let told = told(folder.path(), "ledger.db-wal", inject);
     let first = told
         .iter()
         .position(|told| !told.starts_with("recorded"))
         .unwrap();
     assert!(first < 60, "the failure was not noticed");
-    assert!(
-        told[first..EVENTS]
-            .iter()
-            .all(|told| told == "ledger_failed"),
-        "{:?}",
-        &told[first..]
-    );
-    assert_eq!(told[EVENTS], "available false");
+    ended_at(first, &told);
     settle(folder.path(), &told).await;
 }
 
@@ -168,18 +154,9 @@ async fn a_failed_sync_of_the_database_ends_acknowledging() {
     let folder = tempfile::tempdir().unwrap();
     // The first is a checkpoint's.
     let inject = "fdatasync,fsync:error=EIO:when=1";
-    let Some(told) = told(folder.path(), "ledger.db", inject) else {
-        return;
-    };
+    let told = told(folder.path(), "ledger.db", inject);
     let first = told.iter().position(|told| !told.starts_with("recorded"));
     let first = first.expect("a checkpoint failed, and nobody noticed");
-    assert!(
-        told[first..EVENTS]
-            .iter()
-            .all(|told| told == "ledger_failed"),
-        "{:?}",
-        &told[first..]
-    );
-    assert_eq!(told[EVENTS], "available false");
+    ended_at(first, &told);
     settle(folder.path(), &told).await;
 }
