@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access::{Authorize, Origins},
     api::{self, Admin, Api},
-    feed::Feed,
+    feed::{Clock, Feed},
     ledger::{Ledger, LedgerError},
     transport::socketio::{Options, Timing, Transport},
 };
@@ -32,6 +32,7 @@ impl Hub {
             ledger: Box::new(ledger),
             access: None,
             origins: Origins::default(),
+            clock: Clock::system(),
             timing: Timing::default(),
             attachments_max: 0,
             sessions_max: SESSIONS_MAX,
@@ -97,6 +98,7 @@ pub struct HubBuilder {
     ledger: Box<dyn Ledger>,
     access: Option<Arc<dyn Authorize>>,
     origins: Origins,
+    clock: Clock,
     timing: Timing,
     attachments_max: usize,
     sessions_max: usize,
@@ -114,6 +116,14 @@ impl HubBuilder {
     #[must_use]
     pub fn allowed_origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// What days and months are counted by; unless said, the machine's clock. Tokens are checked by the
+    /// machine's in any case.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -161,9 +171,9 @@ impl HubBuilder {
     /// When there is no [`access`](Self::access), or the ledger cannot be opened.
     pub async fn build(self) -> Result<Hub, BuildError> {
         let access = self.access.ok_or(BuildError::NoAccess)?;
-        let ledger = self.ledger;
+        let (ledger, clock) = (self.ledger, self.clock);
         // Opening reads from the disk; on the side, so as not to hold the runtime up.
-        let feed = tokio::task::spawn_blocking(move || Feed::start(&*ledger));
+        let feed = tokio::task::spawn_blocking(move || Feed::start_at(&*ledger, clock));
         let feed = feed
             .await
             .unwrap_or_else(|_| Err(LedgerError::new("opening it panicked")))?;

@@ -45,17 +45,17 @@ pub use access::{
     Accounts, Authorize, Authorizing, Denied, Grant, Jwt, KeyError, Origins, Scope, Scopes, Signer,
 };
 pub use domain::{
-    Account, AccountState, Amount, Epoch, Event, EventKey, Invalid, Kind, Position, Profile,
-    ProfileChange, Reverses, Stamp, StoredEntry, Zone,
+    Account, AccountState, Amount, Budget, DayTotals, Epoch, Event, EventKey, Invalid, Kind,
+    PastTotals, Period, Position, Profile, ProfileChange, Reverses, Stamp, StoredEntry, Sums, Zone,
 };
 pub use feed::{
-    AppendError, Clock, Feed, History, Message, MessageKind, Mode, Outcome, Reason, Receipt,
-    Status, SubscribeOptions, Subscription,
+    AppendError, Clock, ClockHand, Feed, History, Interrupted, Message, MessageKind, Mode, Outcome,
+    Reason, Receipt, Status, SubscribeOptions, Subscription,
 };
 pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
-    Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
-    Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
+    Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader,
+    LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
 };
 pub use serve::{Connection, Limits, Serve, Slot, serve};
 #[cfg(feature = "tls")]

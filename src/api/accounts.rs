@@ -21,8 +21,8 @@ use crate::{
     domain::{Account, Profile, ProfileChange, from_object},
 };
 
-/// The most bytes of a profile: a name, a time zone, and room for what is to come.
-const PROFILE_BYTES_MAX: usize = 16 * 1024;
+/// The most bytes of a profile: a name, a time zone, and 32 budgets of a kilobyte each.
+const PROFILE_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -69,6 +69,20 @@ pub(super) async fn replace(
     change.if_revision = expected_revision(&headers)?;
     let profile = api.feed.set_profile(&account, change).await??;
     Ok(show(&account, &profile))
+}
+
+/// `DELETE /v1/accounts/{account}`: removes everything of it, for ever.
+pub(super) async fn erase(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(account): Named,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Response, Problem> {
+    caller.check(Scope::Admin, &account)?;
+    api.feed.erase(&account).await?;
+    // The subject of the token is a person, the account is what they asked to forget: neither is logged.
+    tracing::info!("an account was erased");
+    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
 fn show(account: &Account, profile: &Profile) -> Response {

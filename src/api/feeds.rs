@@ -21,7 +21,7 @@ use super::{
 use crate::{
     access::{Denied, Grant, Scope},
     domain::Account,
-    feed::{Feed, Message, SubscribeOptions, Subscription},
+    feed::{Feed, Interrupted, Message, SubscribeOptions, Subscription},
 };
 
 /// The longest that a poll may wait, in seconds: below the 60 after which proxies give up.
@@ -130,16 +130,22 @@ impl Patience {
     async fn next(&self, mut subscription: Subscription) -> Result<Option<Message>, Problem> {
         loop {
             let next = subscription.next();
-            let message = if self.waits {
+            let next = if self.waits {
                 match timeout_at(self.until, next).await {
-                    Ok(message) => message?,
+                    Ok(next) => next,
                     Err(_) if self.outlives_grant => {
                         return Err(Denied::new("it expired during a poll").into());
                     }
                     Err(_) => return Ok(None),
                 }
             } else {
-                next.await?
+                next.await
+            };
+            let message = match next {
+                Ok(message) => message,
+                // What comes next is the snapshot of an account without entries.
+                Err(Interrupted::Erased) => continue,
+                Err(Interrupted::Unavailable(unavailable)) => return Err(unavailable.into()),
             };
             if message.name() != "live" {
                 return Ok(Some(message));

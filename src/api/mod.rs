@@ -12,6 +12,7 @@ mod events;
 mod feeds;
 mod health;
 mod history;
+mod past;
 mod problem;
 mod query;
 
@@ -80,8 +81,11 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/feeds/{account}/entries", get(history::entries))
         .route(
             "/v1/accounts/{account}",
-            get(accounts::read).put(accounts::replace),
+            get(accounts::read)
+                .put(accounts::replace)
+                .delete(accounts::erase),
         )
+        .route("/v1/accounts/{account}/totals", get(past::totals))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
     let routes = match cors {
         Some(cors) => routes.layer(cors),

@@ -105,7 +105,8 @@ impl From<Invalid> for Problem {
     /// What was understood and cannot be taken.
     fn from(invalid: Invalid) -> Self {
         let status = match invalid.code() {
-            "malformed_json" => StatusCode::BAD_REQUEST,
+            "malformed_json" | "invalid_budget" | "too_many_budgets" | "name_too_long"
+            | "unknown_time_zone" => StatusCode::BAD_REQUEST,
             "not_found" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "revision_mismatch" => StatusCode::PRECONDITION_FAILED,

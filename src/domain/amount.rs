@@ -63,6 +63,11 @@ impl Amount {
         self.nanos
     }
 
+    /// Whether one event may have it: at most 15 integer digits.
+    pub(crate) fn is_event_sized(self) -> bool {
+        self.nanos.unsigned_abs() < 10_u128.pow(24)
+    }
+
     /// How long `Display` prints it.
     pub(crate) fn printed_bytes(self) -> usize {
         let integer = self.nanos.unsigned_abs() / NANOS.unsigned_abs();

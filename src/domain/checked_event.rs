@@ -218,7 +218,12 @@ fn reversed_key(reverses: Option<Reverses>, own: &EventKey) -> Result<Option<Eve
     EventKey::new(source, id).map(Some)
 }
 
-fn check_symbol(text: &str, max: usize, code: &'static str, what: &str) -> Result<(), Invalid> {
+pub(super) fn check_symbol(
+    text: &str,
+    max: usize,
+    code: &'static str,
+    what: &str,
+) -> Result<(), Invalid> {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '%' | '/' | '_' | '-');
     let count = text.chars().count();
     if count == 0 || count > max || !text.chars().all(allowed) {

@@ -236,7 +236,7 @@ impl EventKey {
     }
 }
 
-fn check_name(text: &str, code: &'static str, what: &str) -> Result<(), Invalid> {
+pub(super) fn check_name(text: &str, code: &'static str, what: &str) -> Result<(), Invalid> {
     let max = Event::ID_CHARS_MAX;
     let count = text.chars().count();
     if count == 0 || count > max || text.chars().any(char::is_control) {

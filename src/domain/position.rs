@@ -34,8 +34,13 @@ pub struct Stamp {
 
 impl Stamp {
     pub(crate) fn new(date: Date, revision: u32) -> Self {
-        let day = (date - Date::constant(1970, 1, 1)).get_days();
+        let day = Self::day_of(date);
         Self { day, revision }
+    }
+
+    /// A date, in days since 1970-01-01.
+    pub(crate) fn day_of(date: Date) -> i32 {
+        (date - Date::constant(1970, 1, 1)).get_days()
     }
 }
 
@@ -91,6 +96,12 @@ impl Position {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Whether it is the beginning of an account that was not written yet, whose tag is
+    /// `absent_tag`: whatever generation begins then, it begins here.
+    pub(crate) fn is_of_absent(&self, absent_tag: u64) -> bool {
+        self.offset == 0 && self.tag == absent_tag
     }
 
     /// The tag that positions of `account` in `generation` carry.

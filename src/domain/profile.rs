@@ -1,17 +1,6 @@
-use std::sync::LazyLock;
+use serde::{Deserialize, Serialize};
 
-use jiff::{
-    Timestamp,
-    civil::Date,
-    tz::{TimeZone, TimeZoneDatabase},
-};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::Invalid;
-
-/// The IANA time zones that this build carries; the machine's own are not asked, so that every node
-/// counts the same days.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+use super::{Budget, Invalid, Zone};
 
 /// An account's settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +10,9 @@ pub struct Profile {
     pub name: Option<String>,
     /// Whose days and months totals are kept in.
     pub time_zone: Zone,
+    /// What the customer means to stay within.
+    #[serde(default)]
+    pub budgets: Vec<Budget>,
     /// Counts the edits of this profile.
     pub revision: u32,
 }
@@ -35,6 +27,9 @@ pub struct ProfileChange {
     /// The new IANA time zone; `UTC` where absent.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// The new budgets, at most 32, each with an id of its own.
+    #[serde(default)]
+    pub budgets: Vec<Budget>,
     /// Change only the profile of this revision.
     #[serde(skip)]
     pub if_revision: Option<u32>,
@@ -44,10 +39,18 @@ impl ProfileChange {
     /// The most characters of a name.
     pub const NAME_CHARS_MAX: usize = 128;
 
+    /// The zone that it asks for.
+    ///
+    /// # Errors
+    /// `unknown_time_zone`.
+    pub(crate) fn zone(&self) -> Result<Zone, Invalid> {
+        Zone::parse(self.time_zone.as_deref().unwrap_or("UTC"))
+    }
+
     /// The profile that follows `current`.
     ///
     /// # Errors
-    /// `name_too_long`, `unknown_time_zone`, `revision_mismatch`.
+    /// `name_too_long`, `unknown_time_zone`, `revision_mismatch`, and those of budgets.
     pub(crate) fn apply(&self, current: &Profile) -> Result<Profile, Invalid> {
         if self
             .if_revision
@@ -63,68 +66,13 @@ impl ProfileChange {
                 "a name has at most 128 characters",
             ));
         }
+        let mut budgets = self.budgets.clone();
+        Budget::check_all(&mut budgets)?;
         Ok(Profile {
             name,
-            time_zone: Zone::parse(self.time_zone.as_deref().unwrap_or("UTC"))?,
+            time_zone: self.zone()?,
+            budgets,
             revision: current.revision + 1,
         })
-    }
-}
-
-/// An IANA time zone.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Zone(TimeZone);
-
-impl Zone {
-    /// The zone of this IANA name, such as `Asia/Shanghai`.
-    ///
-    /// # Errors
-    /// `unknown_time_zone`.
-    pub fn parse(name: &str) -> Result<Self, Invalid> {
-        let zone = match name {
-            "UTC" => Ok(TimeZone::UTC),
-            _ => ZONES.get(name),
-        };
-        zone.map(Self).map_err(|_| {
-            let message = "a time zone is an IANA name such as Asia/Shanghai";
-            Invalid::new("unknown_time_zone", message)
-        })
-    }
-
-    /// Its IANA name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
-    }
-
-    /// The local date at an instant.
-    #[must_use]
-    pub fn date_of(&self, instant: Timestamp) -> Date {
-        self.0.to_datetime(instant).date()
-    }
-
-    /// The first instant of a local date; for a date that the zone skipped, the one that follows.
-    pub(crate) fn start_of(&self, date: Date) -> Timestamp {
-        date.to_zoned(self.0.clone())
-            .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
-    }
-}
-
-impl Default for Zone {
-    fn default() -> Self {
-        Self(TimeZone::UTC)
-    }
-}
-
-impl Serialize for Zone {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Zone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Self::parse(&name).map_err(serde::de::Error::custom)
     }
 }

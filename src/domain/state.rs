@@ -2,51 +2,24 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, CheckedEvent, Entry, EntryHeader, Event, EventKey, Invalid, Kind, Pair, Position,
-    Profile, Stamp, Totals, Zone,
-    entry::ReversedKey,
-    time::print_instant,
-    totals::{PairTotals, Sum, Term, month_of},
+    Alert, Amount, CheckedEvent, DayTotals, Entry, EntryHeader, Event, EventKey, Invalid, Original,
+    Pair, Placement, Position, Profile, Recount, Stamp, Totals, Zone, alert::Fired,
+    entry::ReversedKey, placement::Counted, time::print_instant, totals::PairTotals, window::Term,
 };
 
 /// All that an account's entries add up to, and the only thing that decides what the next one is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AccountState {
-    /// Tells this account from an erased one of the same name: how often it was erased.
+    /// Tells this account from an erased one of the same name: a random number, or 0 before the
+    /// account is first written.
     pub generation: u64,
     /// The last entry's place; 0 where there is none.
     pub offset: u64,
     /// The account's settings.
     pub profile: Profile,
     pub(crate) pairs: Vec<PairTotals>,
-}
-
-/// The entry that a reversal takes back.
-#[derive(Debug, Clone)]
-pub(crate) struct Original {
-    /// Its place in the account.
-    pub offset: u64,
-    /// Whether another reversal took it back before.
-    pub is_reversed: bool,
-    pub(crate) kind: Kind,
-    pub(crate) amount: Amount,
-    pub(crate) meter: String,
-    pub(crate) unit: String,
-    pub(crate) category: Option<String>,
-}
-
-impl Original {
-    pub(crate) fn new(header: &EntryHeader<'_>, is_reversed: bool) -> Self {
-        Self {
-            offset: header.offset,
-            is_reversed,
-            kind: header.kind,
-            amount: header.amount,
-            meter: header.meter.clone().into_owned(),
-            unit: header.unit.clone().into_owned(),
-            category: header.category.as_deref().map(str::to_owned),
-        }
-    }
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fired: Vec<Fired>,
 }
 
 /// An entry with what windows are counted from.
@@ -58,11 +31,13 @@ pub(crate) struct Happened<'e> {
     pub(crate) happened: Timestamp,
 }
 
-/// What an event counts for, once a reversal has taken it from its original.
-struct Counted {
-    sum: Sum,
-    pair: Pair,
-    category: Option<String>,
+/// What one event became.
+pub(crate) struct Applied {
+    pub(crate) entry: Entry,
+    /// The alerts that it caused, in the order of their offsets.
+    pub(crate) alerts: Vec<Alert>,
+    /// The day that is over and counts it, with it.
+    pub(crate) past: Option<DayTotals>,
 }
 
 impl AccountState {
@@ -74,16 +49,46 @@ impl AccountState {
     /// How far ahead of now an event's time may be.
     pub const TIME_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
 
-    /// Appends an event at `now`: the next entry, with the totals moved. A refusal changes nothing.
+    /// The state of an account that is written for the first time.
+    pub(crate) fn new(generation: u64) -> Self {
+        Self {
+            generation,
+            ..Self::default()
+        }
+    }
+
+    /// Takes out the days that are over at `now`, and forgets the months that are.
+    pub(crate) fn take_ended(&mut self, now: Timestamp) -> Vec<DayTotals> {
+        let zone = &self.profile.time_zone;
+        let today = zone.date_of(now);
+        if !self.pairs.iter().any(|pair| pair.has_ended(today)) {
+            return Vec::new();
+        }
+        let oldest = zone.oldest_date(now);
+        let mut ended = Vec::new();
+        for totals in &mut self.pairs {
+            let (meter, unit) = (totals.meter.clone(), totals.unit.clone());
+            ended.extend(totals.take_ended(oldest).map(|window| DayTotals {
+                date: window.start,
+                meter: meter.clone(),
+                unit: unit.clone(),
+                sums: window.sums,
+            }));
+        }
+        self.forget_fired(today);
+        ended
+    }
+
+    /// Finds out what an event counts for at `now`, and when.
     ///
     /// # Errors
-    /// Every bound that depends on the account has its own code.
-    pub(crate) fn apply(
-        &mut self,
-        event: CheckedEvent,
+    /// `time_in_future`, `account_full`, and what forbids a reversal.
+    pub(crate) fn place(
+        &self,
+        event: &CheckedEvent,
         original: Option<&Original>,
         now: Timestamp,
-    ) -> Result<Entry, Invalid> {
+    ) -> Result<Placement, Invalid> {
         let happened = event.time.as_ref().map_or(now, |time| time.instant());
         if happened.duration_since(now) > Self::TIME_AHEAD_MAX {
             let message =
@@ -96,20 +101,52 @@ impl AccountState {
                 "the account has no offset left",
             ));
         }
-        let counted = counted(&event, original)?;
         let zone = &self.profile.time_zone;
-        let today = zone.date_of(now);
-        let term = Term {
-            sum: counted.sum,
-            category: counted.category.as_deref(),
-            date: zone.date_of(happened),
+        let (date, today) = (zone.date_of(happened), zone.date_of(now));
+        let oldest = match date < today {
+            true => zone.oldest_date(now),
+            false => today,
         };
-        for pair in &mut self.pairs {
-            pair.drop_ended(today);
+        Ok(Placement {
+            counted: Counted::new(event, original)?,
+            happened,
+            date,
+            today,
+            oldest,
+        })
+    }
+
+    /// Appends an event at `now`: the next entry and the alerts that it causes, with the totals moved.
+    /// `past` is the day that its [`Placement`] names, as it is so far. The ended days were taken out
+    /// before. A refusal changes nothing.
+    ///
+    /// # Errors
+    /// Every bound that depends on the account has its own code.
+    pub(crate) fn apply(
+        &mut self,
+        event: CheckedEvent,
+        placement: Placement,
+        mut past: Option<DayTotals>,
+        now: Timestamp,
+    ) -> Result<Applied, Invalid> {
+        let term = placement.term();
+        if let Some(day) = &past {
+            day.sums.check(term)?;
         }
-        let total = self.add(&counted.pair, term, today)?;
+        let total = self.add(&placement.counted.pair, term, placement.oldest)?;
+        if let Some(day) = &mut past {
+            day.sums.add(term);
+        }
         self.offset += 1;
-        Ok(entry(event, counted, self.offset, total, now, happened))
+        let today = placement.today;
+        let account = event.account.clone();
+        let entry = entry(event, placement, self.offset, total, now);
+        let alerts = self.fire(&account, today, now);
+        Ok(Applied {
+            entry,
+            alerts,
+            past,
+        })
     }
 
     /// Every meter's totals at `now`, or of `only` these pairs.
@@ -130,12 +167,14 @@ impl AccountState {
     /// About how much memory it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         const FRAME: usize = 512;
+        const BUDGET: usize = 256;
         FRAME
             + self
                 .pairs
                 .iter()
                 .map(PairTotals::memory_bytes)
                 .sum::<usize>()
+            + BUDGET * (self.profile.budgets.len() + self.fired.len())
     }
 
     /// What a screen depends on besides the entries, at `now`.
@@ -143,78 +182,65 @@ impl AccountState {
         Stamp::new(self.profile.time_zone.date_of(now), self.profile.revision)
     }
 
-    /// The earliest instant that a window of `zone`'s current month or day holds.
-    pub(crate) fn windows_start(profile: &Profile, now: Timestamp) -> Timestamp {
-        let zone = &profile.time_zone;
-        zone.start_of(month_of(zone.date_of(now)))
+    /// The days that are not over, or were not when the account last moved.
+    pub(crate) fn open_days(&self) -> impl Iterator<Item = DayTotals> {
+        self.pairs.iter().flat_map(|totals| {
+            totals.days.iter().map(|window| DayTotals {
+                date: window.start,
+                meter: totals.meter.clone(),
+                unit: totals.unit.clone(),
+                sums: window.sums.clone(),
+            })
+        })
     }
 
-    /// Takes a new profile. Where its days are others, the current windows are counted again from
-    /// `entries`: all of the account's since `windows_start`. A refusal changes nothing.
+    /// Takes a new profile. One with other days comes with all entries counted in them: then all days
+    /// that are over are answered, in place of those that were. A refusal changes nothing.
     ///
     /// # Errors
     /// When the categories of the new windows are more than fit.
-    pub(crate) fn set_profile<'e>(
+    pub(crate) fn set_profile(
         &mut self,
         profile: Profile,
-        entries: impl Iterator<Item = Happened<'e>>,
+        recount: Option<Recount>,
         now: Timestamp,
-    ) -> Result<(), Invalid> {
-        if profile.time_zone != self.profile.time_zone {
-            self.pairs = self.pairs_in(&profile.time_zone, entries, now)?;
-        }
+    ) -> Result<Option<Vec<DayTotals>>, Invalid> {
+        let over = match recount {
+            Some(recount) => Some(self.take_recount(&profile.time_zone, recount, now)?),
+            None => None,
+        };
+        self.disarm_changed(&profile.budgets);
         self.profile = profile;
-        Ok(())
+        Ok(over)
     }
 
-    fn pairs_in<'e>(
-        &self,
+    fn take_recount(
+        &mut self,
         zone: &Zone,
-        entries: impl Iterator<Item = Happened<'e>>,
+        recount: Recount,
         now: Timestamp,
-    ) -> Result<Vec<PairTotals>, Invalid> {
-        let today = zone.date_of(now);
+    ) -> Result<Vec<DayTotals>, Invalid> {
         let mut counted = Self {
             pairs: self.pairs.clone(),
             ..Self::default()
         };
-        for pair in &mut counted.pairs {
-            pair.months.clear();
-            pair.days.clear();
-        }
-        for Happened {
-            entry,
-            count,
-            happened,
-        } in entries
-        {
-            let Ok(index) = counted.index_of(&entry.meter, &entry.unit) else {
-                continue;
-            };
-            let amount = entry.amount;
-            let term = Term {
-                sum: Sum { amount, count },
-                category: entry.category.as_deref(),
-                date: zone.date_of(happened),
-            };
-            counted.pairs[index].check_windows(term)?;
-            counted.pairs[index].add_to_windows(term, today);
-        }
+        let over = recount.sort_into(&mut counted.pairs, zone.oldest_date(now))?;
         counted.check_room(0)?;
-        Ok(counted.pairs)
+        self.pairs = counted.pairs;
+        Ok(over)
     }
 
-    fn add(&mut self, pair: &Pair, term: Term<'_>, today: Date) -> Result<Amount, Invalid> {
+    fn add(&mut self, pair: &Pair, term: Term<'_>, oldest: Date) -> Result<Amount, Invalid> {
         let index = match self.index_of(&pair.meter, &pair.unit) {
             Ok(index) => index,
-            Err(index) => return self.add_pair(index, pair, term, today),
+            Err(index) => return self.add_pair(index, pair, term, oldest),
         };
         self.pairs[index].check(term)?;
-        let growth = self.pairs[index].growth(term, today);
+        let growth = self.pairs[index].growth(term, oldest);
         if growth > 0 {
             self.check_room(growth)?;
         }
-        self.pairs[index].add(term, today);
+        self.pairs[index].add(term, oldest);
         Ok(self.pairs[index].all.amount)
     }
 
@@ -223,7 +249,7 @@ impl AccountState {
         index: usize,
         pair: &Pair,
         term: Term<'_>,
-        today: Date,
+        oldest: Date,
     ) -> Result<Amount, Invalid> {
         if self.pairs.len() >= Self::PAIRS_MAX {
             let message = "an account has at most 32 pairs of meter and unit";
@@ -231,7 +257,7 @@ impl AccountState {
         }
         let mut totals = PairTotals::new(pair.clone());
         totals.check(term)?;
-        totals.add(term, today);
+        totals.add(term, oldest);
         self.check_room(totals.json_bytes())?;
         let total = totals.all.amount;
         self.pairs.insert(index, totals);
@@ -240,7 +266,7 @@ impl AccountState {
 
     /// Where the pair is, or would be: they are sorted, so that any order of the same events adds up
     /// to the same state.
-    fn index_of(&self, meter: &str, unit: &str) -> Result<usize, usize> {
+    pub(super) fn index_of(&self, meter: &str, unit: &str) -> Result<usize, usize> {
         let by_name =
             |pair: &PairTotals| (pair.meter.as_str(), pair.unit.as_str()).cmp(&(meter, unit));
         self.pairs.binary_search_by(by_name)
@@ -257,57 +283,16 @@ impl AccountState {
     }
 }
 
-fn counted(event: &CheckedEvent, original: Option<&Original>) -> Result<Counted, Invalid> {
-    if event.kind != Kind::Reversal {
-        let amount = event
-            .amount
-            .expect("a checked event that is no reversal has an amount");
-        return Ok(Counted {
-            sum: Sum {
-                amount,
-                count: i64::from(event.kind == Kind::Consumption),
-            },
-            pair: Pair {
-                meter: event.meter.clone(),
-                unit: event.unit.clone(),
-            },
-            category: event.category.clone(),
-        });
-    }
-    let Some(original) = original else {
-        let message = "the reversed event is not in the ledger (yet): send it, then try again";
-        return Err(Invalid::new("unknown_original", message));
-    };
-    if original.is_reversed {
-        let message = "the event was reversed before, by another reversal";
-        return Err(Invalid::new("already_reversed", message));
-    }
-    if !matches!(original.kind, Kind::Consumption | Kind::Adjustment) {
-        let message = "only consumption and adjustments can be reversed: record them anew instead";
-        return Err(Invalid::new("not_reversible", message));
-    }
-    let amount = original.amount.checked_neg();
-    Ok(Counted {
-        sum: Sum {
-            amount: amount.expect("an event's amount is far from the smallest number"),
-            count: -i64::from(original.kind == Kind::Consumption),
-        },
-        pair: Pair {
-            meter: original.meter.clone(),
-            unit: original.unit.clone(),
-        },
-        category: original.category.clone(),
-    })
-}
-
 fn entry(
     event: CheckedEvent,
-    counted: Counted,
+    placement: Placement,
     offset: u64,
     total: Amount,
     now: Timestamp,
-    happened: Timestamp,
 ) -> Entry {
+    let Placement {
+        counted, happened, ..
+    } = placement;
     let EventKey { source, id } = event.key;
     let recorded_at = print_instant(now);
     let reverses = event.reverses.map(|key| {
@@ -360,7 +345,9 @@ mod tests {
 
     fn adjusted(state: &mut AccountState, amount: &str) -> Result<Entry, Invalid> {
         let event = Event::adjustment("id", "alice", amount, "CNY", "why");
-        state.apply(event.check()?, None, Timestamp::UNIX_EPOCH)
+        let (event, now) = (event.check()?, Timestamp::UNIX_EPOCH);
+        let placement = state.place(&event, None, now)?;
+        Ok(state.apply(event, placement, None, now)?.entry)
     }
 
     #[test]

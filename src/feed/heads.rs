@@ -6,11 +6,12 @@ use std::{
 use tokio::sync::watch;
 
 use super::tail::{Tail, Update};
-use crate::domain::{Account, AccountState, Position};
+use crate::domain::{Account, AccountState, Epoch, Position};
 
 /// The accounts that somebody follows. It holds one head per watched account, and none else.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Heads {
+    epoch: Epoch,
     heads: Mutex<HashMap<Account, Watched>>,
 }
 
@@ -32,16 +33,23 @@ pub(super) struct Head {
 pub(super) struct Mark {
     pub(super) offset: u64,
     pub(super) revision: u32,
+    /// How often the account was erased while it was watched.
+    pub(super) erasures: u32,
 }
 
 impl Heads {
+    pub(super) fn new(epoch: Epoch) -> Self {
+        let heads = Mutex::default();
+        Self { epoch, heads }
+    }
+
     /// The account's head; the first to ask creates it.
     pub(super) fn watch(&self, account: &Account) -> Arc<Head> {
         let mut heads = self.lock();
         let watched = heads.entry(account.clone()).or_insert_with(|| Watched {
             head: Arc::new(Head {
                 mark: watch::Sender::new(Mark::default()),
-                tail: Mutex::default(),
+                tail: Mutex::new(Tail::new(Position::tag_of(self.epoch, account, 0))),
             }),
             followers: 0,
         });
@@ -76,9 +84,20 @@ impl Head {
     /// Takes what a commit changed, then wakes the followers.
     pub(super) fn advance(&self, state: &AccountState, updates: Vec<Update>) {
         self.tail().push(updates);
-        self.mark.send_replace(Mark {
-            offset: state.offset,
-            revision: state.profile.revision,
+        self.mark.send_modify(|mark| {
+            mark.offset = state.offset;
+            mark.revision = state.profile.revision;
+        });
+    }
+
+    /// The account was removed: what the tail holds is nobody's any more.
+    pub(super) fn erase(&self) {
+        self.tail().clear();
+        self.mark.send_modify(|mark| {
+            *mark = Mark {
+                erasures: mark.erasures + 1,
+                ..Mark::default()
+            };
         });
     }
 

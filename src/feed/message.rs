@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{ENTRIES_BYTES_MAX, MESSAGE_BYTES_MAX, tail::Update};
-use crate::domain::{Account, AccountState, Epoch, Kind, Pair, Position, StoredEntry, Totals};
+use crate::domain::{
+    Account, AccountState, Budget, Epoch, Kind, Pair, Position, StoredEntry, Totals,
+};
 
 /// One message of a feed: finished JSON, the same bytes on every transport. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -162,7 +164,7 @@ struct Snapshot<'a> {
     reason: Reason,
     totals: Vec<Totals<'a>>,
     recent: Vec<&'a RawValue>,
-    budgets: [(); 0],
+    budgets: &'a [Budget],
     time_zone: &'a str,
 }
 
@@ -202,7 +204,9 @@ impl<'a> MessageBuilder<'a> {
 
     /// The whole state, with the newest of the `recent` entries that fit.
     pub(super) fn snapshot(&self, recent: &'a [StoredEntry], reason: Reason) -> Message {
-        let recent = &recent[recent.len() - fitting(recent.iter().rev(), self.room())..];
+        let budgets = &self.state.profile.budgets;
+        let room = self.room() - serde_json::to_vec(budgets).map_or(0, |json| json.len());
+        let recent = &recent[recent.len() - fitting(recent.iter().rev(), room)..];
         let position = self.position(self.state.offset);
         let snapshot = Snapshot {
             head: self.head(MessageKind::Snapshot, position),
@@ -210,7 +214,7 @@ impl<'a> MessageBuilder<'a> {
             reason,
             totals: self.state.totals(self.origin.now, None),
             recent: raw(recent),
-            budgets: [],
+            budgets,
             time_zone: self.state.profile.time_zone.name(),
         };
         message(MessageKind::Snapshot, position, &snapshot)

@@ -4,6 +4,8 @@
 //! moves, and every subscription reads what lies behind its own position, from the tail or else from
 //! the ledger. Replay and live are the same code.
 
+mod announcer;
+mod calendar;
 mod clock;
 mod heads;
 mod message;
@@ -13,27 +15,28 @@ mod tail;
 
 use std::{sync::Arc, thread};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub use clock::Clock;
+pub use clock::{Clock, ClockHand};
 pub use message::{History, Message, MessageKind, Reason};
 pub use receipt::{AppendError, Outcome, Receipt, Status};
-pub use subscription::{Mode, SubscribeOptions, Subscription};
+pub use subscription::{Interrupted, Mode, SubscribeOptions, Subscription};
 
 use self::{
+    announcer::Announcer,
+    calendar::Calendar,
     clock::LedgerTime,
     heads::Heads,
     message::{MessageBuilder, Origin},
 };
 use crate::{
     domain::{
-        Account, AccountState, CheckedEvent, Epoch, Event, Invalid, Position, Profile,
-        ProfileChange,
+        Account, AccountState, CheckedEvent, Epoch, Event, Invalid, PastTotals, Period, Position,
+        Profile, ProfileChange,
     },
     ledger::{
-        Appended, Entries, Job, Ledger, LedgerError, Listener, NewEntry, Readers, Unavailable,
-        Writer,
+        Appended, Days, Entries, Job, Ledger, LedgerError, Readers, Unavailable, View, Writer,
     },
 };
 
@@ -46,6 +49,8 @@ const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The most bytes of entries in one message: a slow client's wait for one is short. Beside very long
 /// totals there is room for fewer.
 const ENTRIES_BYTES_MAX: usize = 96 * 1024;
+/// A page of past totals ends with the period in which it grows beyond this.
+const PAST_BYTES: usize = 1024 * 1024;
 
 /// A ledger that can be appended to, read and followed. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,10 +63,17 @@ struct Core {
     epoch: Epoch,
     time: Arc<LedgerTime>,
     heads: Arc<Heads>,
+    calendar: Arc<Calendar>,
     readers: Readers,
     jobs: mpsc::Sender<Job>,
     room: Arc<Semaphore>,
     poisoned: watch::Receiver<bool>,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.calendar.close();
+    }
 }
 
 impl Feed {
@@ -72,8 +84,8 @@ impl Feed {
     /// The most entries of one page of history.
     pub const HISTORY_MAX: usize = 200;
 
-    /// Starts the ledger's threads: one that writes, and some that read. They end when the last
-    /// clone of the feed and its subscriptions are dropped.
+    /// Starts the ledger's threads: one that writes, some that read, and one that waits for days to
+    /// turn. They end when the last clone of the feed and its subscriptions are dropped.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
@@ -86,8 +98,10 @@ impl Feed {
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn start_at(ledger: &dyn Ledger, clock: Clock) -> Result<Self, LedgerError> {
+        let bell = clock.bell().clone();
         let time = Arc::new(LedgerTime::new(clock, ledger.recorded_until()));
-        let heads = Arc::new(Heads::default());
+        let heads = Arc::new(Heads::new(ledger.epoch()));
+        let calendar = Arc::new(Calendar::new(time.clone(), bell));
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
         let (poison, poisoned) = watch::channel(false);
         let announcer = Announcer {
@@ -97,19 +111,19 @@ impl Feed {
             poison,
         };
         let writer = Writer::new(ledger.writer()?, announcer, queue);
-        thread::Builder::new()
-            .name("ledger-write".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|error| LedgerError::new(error.to_string()))?;
+        spawn("ledger-write", move || writer.run())?;
         let core = Core {
             epoch: ledger.epoch(),
             time,
             heads,
+            calendar: calendar.clone(),
             readers: Readers::start(ledger)?,
             jobs,
             room: Arc::new(Semaphore::new(QUEUE_KIB)),
             poisoned,
         };
+        // Once it is owned by what ends it.
+        spawn("ledger-calendar", move || calendar.run())?;
         Ok(Self {
             core: Arc::new(core),
         })
@@ -168,8 +182,9 @@ impl Feed {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn snapshot(&self, account: &Account, recent: usize) -> Result<Message, Unavailable> {
-        self.snapshot_because(account, recent, Reason::Initial)
-            .await
+        let view = self.recent(account, recent).await?;
+        let builder = self.builder(account, &view.state);
+        Ok(builder.snapshot(&view.entries, Reason::Initial))
     }
 
     /// Entries before the offset `before`, newest first, at most `limit` (1 to 200). Cancel-safe.
@@ -200,7 +215,53 @@ impl Feed {
         Ok(view.state.profile)
     }
 
-    /// Edits an account's settings; another time zone counts the current windows again.
+    /// What was consumed by day or by month, from the period of the date `from` to that of `to`; periods
+    /// without entries are left out. Exact as of one moment, late events and corrections included.
+    /// One call gives about a megabyte; [`PastTotals::next`] says where to go on. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn past_totals(
+        &self,
+        account: &Account,
+        by: Period,
+        from: Date,
+        to: Date,
+    ) -> Result<PastTotals, Unavailable> {
+        let (from, until) = (by.start(from), by.end(by.start(to)));
+        let days = Days {
+            from,
+            until,
+            by,
+            bytes: PAST_BYTES,
+        };
+        let view = self.core.readers.days(account, days).await?;
+        // What lies behind this page, open days too, comes with its own.
+        let until = view.next.unwrap_or(until);
+        let account = account.clone();
+        PastTotals::new(
+            account,
+            &view.state,
+            view.days,
+            by,
+            (from, until),
+            view.next,
+        )
+        .map_err(|invalid| Unavailable::Busy(invalid.to_string()))
+    }
+
+    /// The account's local date.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(crate) async fn today(&self, account: &Account) -> Result<Date, Unavailable> {
+        let zone = self.profile(account).await?.time_zone;
+        Ok(zone.date_of(self.now()))
+    }
+
+    /// Edits an account's settings. Another time zone counts its days anew, in the same transaction:
+    /// that takes about two seconds per million entries of the account, most of them before the
+    /// transaction.
     ///
     /// # Errors
     /// The inner one when the change is refused, the outer one when the ledger is unavailable.
@@ -209,15 +270,43 @@ impl Feed {
         account: &Account,
         change: ProfileChange,
     ) -> Result<Result<Profile, Invalid>, Unavailable> {
+        let zone = match change.zone() {
+            Ok(zone) => zone,
+            Err(invalid) => return Ok(Err(invalid)),
+        };
+        // The writer would do it as well, but nobody's events should wait for it.
+        let recount = match self.profile(account).await?.time_zone == zone {
+            true => None,
+            false => Some(self.core.readers.recount(account, zone).await?),
+        };
         let (answer, profile) = oneshot::channel();
         let account = account.clone();
         let job = Job::SetProfile {
             account,
             change,
+            recount,
             answer,
         };
         self.send(job).await?;
         match profile.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// Removes everything of an account: its entries, totals, settings. Answered when that is durable.
+    /// Whoever follows it is [`Interrupted`]; if it returns, it begins anew. An account that is not there
+    /// is erased already.
+    ///
+    /// Dropping the future does not undo what was sent to the ledger.
+    ///
+    /// # Errors
+    /// When the ledger is unavailable.
+    pub async fn erase(&self, account: &Account) -> Result<(), Unavailable> {
+        let (answer, erased) = oneshot::channel();
+        let account = account.clone();
+        self.send(Job::Erase { account, answer }).await?;
+        match erased.await {
             Ok(answer) => answer,
             Err(_) => Err(self.gone().await),
         }
@@ -316,19 +405,13 @@ impl Feed {
         }
     }
 
-    async fn snapshot_because(
-        &self,
-        account: &Account,
-        recent: usize,
-        reason: Reason,
-    ) -> Result<Message, Unavailable> {
+    /// An account with its `recent` last entries (at most 100).
+    async fn recent(&self, account: &Account, recent: usize) -> Result<View, Unavailable> {
         let last = Entries::Last {
             count: recent.min(Self::RECENT_MAX),
             bytes: ENTRIES_BYTES_MAX,
         };
-        let view = self.core.readers.view(account, last).await?;
-        let builder = self.builder(account, &view.state);
-        Ok(builder.snapshot(&view.entries, reason))
+        self.core.readers.view(account, last).await
     }
 
     fn builder<'a>(&self, account: &'a Account, state: &'a AccountState) -> MessageBuilder<'a> {
@@ -339,6 +422,14 @@ impl Feed {
         };
         MessageBuilder::new(account, state, origin)
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), LedgerError> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    let spawned = thread.spawn(work);
+    spawned
+        .map(drop)
+        .map_err(|error| LedgerError::new(error.to_string()))
 }
 
 /// Sorts the sound events from the refused ones, which keep their places.
@@ -353,56 +444,4 @@ fn split(checked: Vec<Result<CheckedEvent, Invalid>>) -> (Vec<CheckedEvent>, Vec
     });
     let refusals = refusals.collect();
     (sound, refusals)
-}
-
-/// Tells the subscriptions what the writer committed.
-struct Announcer {
-    epoch: Epoch,
-    time: Arc<LedgerTime>,
-    heads: Arc<Heads>,
-    poison: watch::Sender<bool>,
-}
-
-impl Listener for Announcer {
-    fn now(&self) -> Timestamp {
-        self.time.now()
-    }
-
-    fn committed(
-        &self,
-        account: &Account,
-        state: &AccountState,
-        entries: &[NewEntry],
-        at: Timestamp,
-    ) {
-        self.time.not_before(at);
-        let Some(head) = self.heads.find(account) else {
-            return;
-        };
-        let origin = Origin {
-            epoch: self.epoch,
-            tag: Position::tag_of(self.epoch, account, state.generation),
-            now: at,
-        };
-        let builder = MessageBuilder::new(account, state, origin);
-        let entries: Vec<_> = entries.iter().map(|new| new.entry.clone()).collect();
-        head.advance(state, builder.updates(&entries));
-    }
-
-    fn poisoned(&self, reason: &str) {
-        tracing::error!(
-            reason,
-            "the ledger failed: restart the server, then send unanswered events again"
-        );
-        self.poison.send_replace(true);
-    }
-}
-
-impl Drop for Announcer {
-    /// A writer that panics takes jobs with it whose outcome nobody knows.
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.poisoned("the ledger's writer panicked");
-        }
-    }
 }

@@ -1,14 +1,16 @@
 use std::{fmt, sync::Arc};
 
+use jiff::civil::Date;
 use tokio::sync::watch;
 
 use super::{
     ENTRIES_BYTES_MAX, Feed, Message, MessageKind, Reason,
+    calendar::LocalDay,
     heads::{Head, Mark},
     message::TotalsOf,
 };
 use crate::{
-    domain::{Account, Position},
+    domain::{Account, AccountState, Position, Stamp},
     ledger::{Entries, Unavailable, View},
 };
 
@@ -62,8 +64,30 @@ pub struct Subscription {
     mode: Mode,
     head: Arc<Head>,
     mark: watch::Receiver<Mark>,
+    /// How many erasures of the account it knows of.
+    erasures: u32,
+    /// The date in the account's time zone, once that is known.
+    today: Option<Today>,
     place: Place,
     offered: Option<Message>,
+}
+
+struct Today {
+    local: Arc<LocalDay>,
+    date: watch::Receiver<Date>,
+}
+
+/// Why a subscription has no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Interrupted {
+    /// The account was erased. What the client shows is nobody's any more: close its connection, or
+    /// ask for the next message, which is a snapshot of an account without entries.
+    #[error("the account was erased")]
+    Erased,
+    /// The ledger cannot be read: ask again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// How far the client is.
@@ -81,8 +105,12 @@ impl Subscription {
     pub(super) fn new(feed: Feed, account: Account, options: SubscribeOptions) -> Self {
         // The head is watched before the ledger is read: what is committed in between wakes.
         let head = feed.core.heads.watch(&account);
+        let mark = head.follow();
+        let erasures = mark.borrow().erasures;
         Self {
-            mark: head.follow(),
+            mark,
+            erasures,
+            today: None,
             head,
             feed,
             account,
@@ -112,20 +140,39 @@ impl Subscription {
     /// again until `applied` was called for it.
     ///
     /// # Errors
-    /// When the ledger cannot be read; it may be called again.
-    pub async fn next(&mut self) -> Result<Message, Unavailable> {
-        if let Some(message) = &self.offered {
-            return Ok(message.clone());
-        }
+    /// When the account was erased, which is said once, or the ledger cannot be read; it may be called
+    /// again.
+    pub async fn next(&mut self) -> Result<Message, Interrupted> {
         loop {
             let mark = *self.mark.borrow_and_update();
-            if let Some(message) = self.ready(mark).await? {
+            if mark.erasures != self.erasures {
+                self.erasures = mark.erasures;
+                self.offered = None;
+                return Err(Interrupted::Erased);
+            }
+            if let Some(message) = &self.offered {
+                return Ok(message.clone());
+            }
+            let today = self.today.as_mut().map(|day| *day.date.borrow_and_update());
+            if let Some(message) = self.ready(mark, today).await? {
                 self.offered = Some(message.clone());
                 return Ok(message);
             }
-            // The head that this subscription holds owns the sender: it cannot be closed.
-            self.mark.changed().await.map_err(|_| Unavailable::Closed)?;
+            self.changed().await?;
         }
+    }
+
+    /// Waits until the account's head has moved or its day has turned.
+    async fn changed(&mut self) -> Result<(), Unavailable> {
+        // What this subscription holds owns the senders: they cannot be closed.
+        let changed = match &mut self.today {
+            None => self.mark.changed().await,
+            Some(today) => tokio::select! {
+                changed = self.mark.changed() => changed,
+                changed = today.date.changed() => changed,
+            },
+        };
+        changed.map_err(|_| Unavailable::Closed)
     }
 
     /// The client has taken `message`: the position moves behind it. A message that `next` did not
@@ -144,7 +191,11 @@ impl Subscription {
     }
 
     /// What the client lacks at the moment, if anything.
-    async fn ready(&self, mark: Mark) -> Result<Option<Message>, Unavailable> {
+    async fn ready(
+        &mut self,
+        mark: Mark,
+        today: Option<Date>,
+    ) -> Result<Option<Message>, Unavailable> {
         let (position, is_live) = match &self.place {
             Place::Nowhere => return self.snapshot(Reason::Initial).await.map(Some),
             Place::Claimed(text) => match Position::parse(text) {
@@ -160,21 +211,23 @@ impl Subscription {
             return Ok(Some(update.message.clone()));
         }
         let is_behind = mark.offset > position.offset || mark.revision > position.stamp.revision;
-        if is_live && !is_behind {
+        let has_turned = today.is_some_and(|date| Stamp::day_of(date) != position.stamp.day);
+        if is_live && !is_behind && !has_turned {
             return Ok(None);
         }
         self.read(position, is_live).await
     }
 
     async fn read(
-        &self,
+        &mut self,
         position: Position,
         is_live: bool,
     ) -> Result<Option<Message>, Unavailable> {
         let view = self.page(position.offset).await?;
+        self.follow_day(&view.state);
         let builder = self.feed.builder(&self.account, &view.state);
         let head = builder.position(view.state.offset);
-        if let Some(reason) = reset(&position, &head) {
+        if let Some(reason) = self.reset(&position, &head) {
             return self.snapshot(reason).await.map(Some);
         }
         let is_stale = position.stamp != head.stamp || position.totals_due;
@@ -214,30 +267,43 @@ impl Subscription {
         self.feed.core.readers.view(&self.account, entries).await
     }
 
-    async fn snapshot(&self, reason: Reason) -> Result<Message, Unavailable> {
+    async fn snapshot(&mut self, reason: Reason) -> Result<Message, Unavailable> {
         if reason == Reason::Ahead {
             metrics::counter!("tallycast_positions_ahead_total").increment(1);
         }
-        self.feed
-            .snapshot_because(&self.account, self.recent, reason)
-            .await
+        let view = self.feed.recent(&self.account, self.recent).await?;
+        self.follow_day(&view.state);
+        let builder = self.feed.builder(&self.account, &view.state);
+        Ok(builder.snapshot(&view.entries, reason))
     }
-}
 
-/// Why a client at `position` cannot go on from there to `head`, if it cannot.
-fn reset(position: &Position, head: &Position) -> Option<Reason> {
-    if position.epoch != head.epoch {
-        Some(Reason::EpochChanged)
-    } else if position.tag != head.tag {
-        Some(Reason::BadPosition)
-    } else if position.offset > head.offset {
-        Some(Reason::Ahead)
-    } else if position.stamp.revision != head.stamp.revision {
-        Some(Reason::ProfileChanged)
-    } else if head.offset - position.offset > REPLAY_MAX {
-        Some(Reason::TooFar)
-    } else {
-        None
+    /// Wakes at midnight from now on, where the account's zone has it.
+    fn follow_day(&mut self, state: &AccountState) {
+        let zone = &state.profile.time_zone;
+        let is_followed = |today: &Today| today.local.is_of(zone);
+        if !self.today.as_ref().is_some_and(is_followed) {
+            let local = self.feed.core.calendar.follow(zone);
+            let date = local.watch();
+            self.today = Some(Today { local, date });
+        }
+    }
+
+    /// Why a client at `position` cannot go on from there to `head`, if it cannot.
+    fn reset(&self, position: &Position, head: &Position) -> Option<Reason> {
+        let absent_tag = || Position::tag_of(head.epoch, &self.account, 0);
+        if position.epoch != head.epoch {
+            Some(Reason::EpochChanged)
+        } else if position.tag != head.tag && !position.is_of_absent(absent_tag()) {
+            Some(Reason::BadPosition)
+        } else if position.offset > head.offset {
+            Some(Reason::Ahead)
+        } else if position.stamp.revision != head.stamp.revision {
+            Some(Reason::ProfileChanged)
+        } else if head.offset - position.offset > REPLAY_MAX {
+            Some(Reason::TooFar)
+        } else {
+            None
+        }
     }
 }
 

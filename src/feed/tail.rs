@@ -6,10 +6,12 @@ use crate::domain::Position;
 /// The last updates of one watched account, finished and shared by all who follow it.
 ///
 /// It only saves reading: whoever does not find its update here reads the ledger.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tail {
     updates: VecDeque<Arc<Update>>,
     bytes: usize,
+    /// The tag of positions in the account before it is first written.
+    absent_tag: u64,
 }
 
 /// One finished `update` message.
@@ -25,6 +27,19 @@ impl Tail {
     /// few messages does not read live any more.
     const UPDATES_MAX: usize = 32;
     const BYTES_MAX: usize = 256 * 1024;
+
+    pub(super) fn new(absent_tag: u64) -> Self {
+        Self {
+            updates: VecDeque::new(),
+            bytes: 0,
+            absent_tag,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.updates.clear();
+        self.bytes = 0;
+    }
 
     pub(super) fn push(&mut self, updates: Vec<Update>) {
         for update in updates {
@@ -46,7 +61,8 @@ impl Tail {
         let index = self.updates.iter().position(|update| continues(&update))?;
         let update = &self.updates[index];
         let next = update.message.position();
-        let same = next.stamp == position.stamp && next.tag == position.tag;
+        let continues = next.tag == position.tag || position.is_of_absent(self.absent_tag);
+        let same = next.stamp == position.stamp && continues;
         // Whoever misses the totals of earlier entries is not served with those of a few pairs.
         let whole = !position.totals_due || update.totals != TotalsOf::Changed;
         (same && whole).then(|| (update.clone(), index + 1 < self.updates.len()))

@@ -1,9 +1,10 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::civil::Date;
 use lru::LruCache;
 
 use super::NewEntry;
-use crate::domain::{Account, AccountState, EventKey};
+use crate::domain::{Account, AccountState, DayTotals, EventKey, Pair};
 
 /// What one commit will make durable: the touched accounts and their new entries.
 #[derive(Default)]
@@ -13,6 +14,8 @@ pub(super) struct Batch {
     indices: HashMap<Account, usize>,
     keys: HashMap<(Account, EventKey), usize>,
     reversed: HashSet<(Account, u64)>,
+    days: BTreeMap<(Account, Date, Pair), DayTotals>,
+    recounted: HashSet<Account>,
 }
 
 /// An account's state inside a batch.
@@ -57,6 +60,51 @@ impl Batch {
 
     pub(super) fn reverses(&self, account: &Account, offset: u64) -> bool {
         !self.reversed.is_empty() && self.reversed.contains(&(account.clone(), offset))
+    }
+
+    /// Takes days that are over, in place of what is known of them.
+    pub(super) fn put_days(
+        &mut self,
+        account: &Account,
+        days: impl IntoIterator<Item = DayTotals>,
+    ) {
+        for day in days {
+            let (meter, unit) = (day.meter.clone(), day.unit.clone());
+            let key = (account.clone(), day.date, Pair { meter, unit });
+            self.days.insert(key, day);
+        }
+    }
+
+    /// Takes all of an account's days that are over, in place of those that were.
+    pub(super) fn recount(&mut self, account: &Account, days: Vec<DayTotals>) {
+        self.days.retain(|(other, ..), _| other != account);
+        self.recounted.insert(account.clone());
+        self.put_days(account, days);
+    }
+
+    /// A day that is over as this batch leaves it, and whether the storage knows nothing else of it.
+    pub(super) fn day(
+        &self,
+        account: &Account,
+        date: Date,
+        pair: &Pair,
+    ) -> (Option<&DayTotals>, bool) {
+        let is_recounted = self.recounted.contains(account);
+        if self.days.is_empty() {
+            return (None, is_recounted);
+        }
+        let key = (account.clone(), date, pair.clone());
+        let day = self.days.get(&key);
+        (day, is_recounted || day.is_some())
+    }
+
+    pub(super) fn days(&self) -> Vec<(&Account, &DayTotals)> {
+        let days = self.days.iter();
+        days.map(|((account, ..), day)| (account, day)).collect()
+    }
+
+    pub(super) fn recounted(&self) -> Vec<&Account> {
+        self.recounted.iter().collect()
     }
 
     /// Puts each account's entries side by side, in their order. After it nothing is added.
@@ -111,6 +159,7 @@ impl StateCache {
         }
     }
 
+    /// Takes an account's state out, if it is here.
     pub(super) fn take(&mut self, account: &Account) -> Option<AccountState> {
         let cached = self.states.pop(account)?;
         self.bytes -= cached.bytes;

@@ -1,15 +1,15 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard},
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
-    Commit, CommitError, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
-    NewEntry, RecordedEvent, View,
+    Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader,
+    LedgerWriter, NewEntry, RecordedEvent, View,
 };
-use crate::domain::{Account, AccountState, Epoch, EventKey, StoredEntry};
+use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey, Pair, StoredEntry};
 
 /// A ledger in memory: the reference that others are tested against, and a way to try things out.
 /// It forgets everything when it is dropped.
@@ -25,6 +25,7 @@ struct Kept {
     state: AccountState,
     entries: Vec<NewEntry>,
     offsets: HashMap<EventKey, u64>,
+    days: BTreeMap<(Date, Pair), DayTotals>,
 }
 
 impl Memory {
@@ -119,6 +120,37 @@ impl LedgerReader for Memory {
             entries,
         })
     }
+
+    fn days(&mut self, account: &Account, asked: Days) -> Result<DaysView, LedgerError> {
+        let accounts = self.read();
+        let Some(kept) = accounts.get(account) else {
+            return Ok(DaysView {
+                state: AccountState::default(),
+                days: Vec::new(),
+                next: None,
+            });
+        };
+        let days = kept.days.values();
+        let days = days.filter(|day| (asked.from..asked.until).contains(&day.date));
+        Ok(DaysView {
+            state: kept.state.clone(),
+            days: days.cloned().collect(),
+            next: None,
+        })
+    }
+
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        let accounts = self.read();
+        let entries = accounts.get(account).map_or(&[][..], |kept| &kept.entries);
+        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+        let after = entries.iter().skip(skipped).take(count);
+        Ok(after.map(HappenedEntry::from).collect())
+    }
 }
 
 fn within<'a>(
@@ -136,11 +168,9 @@ fn within<'a>(
 }
 
 impl LedgerWriter for Memory {
-    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
+    fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError> {
         let accounts = self.read();
-        Ok(accounts
-            .get(account)
-            .map_or_else(AccountState::default, |kept| kept.state.clone()))
+        Ok(accounts.get(account).map(|kept| kept.state.clone()))
     }
 
     fn recorded(
@@ -166,20 +196,27 @@ impl LedgerWriter for Memory {
         Ok(entries.iter().any(|new| new.reverses == Some(offset)))
     }
 
-    fn happened_since(
+    fn happened_after(
         &mut self,
         account: &Account,
-        since: Timestamp,
+        offset: u64,
+        count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        LedgerReader::happened_after(self, account, offset, count)
+    }
+
+    fn past_day(
+        &mut self,
+        account: &Account,
+        date: Date,
+        meter: &str,
+        unit: &str,
+    ) -> Result<Option<DayTotals>, LedgerError> {
         let accounts = self.read();
-        let entries = accounts.get(account).map_or(&[][..], |kept| &kept.entries);
-        let recent = entries.iter().filter(|new| new.happened >= since);
-        let happened = recent.map(|new| HappenedEntry {
-            entry: new.entry.clone(),
-            count: new.count,
-            happened: new.happened,
-        });
-        Ok(happened.collect())
+        let (meter, unit) = (meter.to_owned(), unit.to_owned());
+        let key = (date, Pair { meter, unit });
+        let kept = accounts.get(account);
+        Ok(kept.and_then(|kept| kept.days.get(&key).cloned()))
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
@@ -195,7 +232,26 @@ impl LedgerWriter for Memory {
             kept.offsets.insert(new.key.clone(), new.entry.offset);
             kept.entries.push(new.clone());
         }
+        for account in commit.recounted {
+            accounts.entry((*account).clone()).or_default().days.clear();
+        }
+        for (account, day) in commit.days {
+            let (meter, unit) = (day.meter.clone(), day.unit.clone());
+            let kept = accounts.entry((*account).clone()).or_default();
+            kept.days
+                .insert((day.date, Pair { meter, unit }), (*day).clone());
+        }
         *self.until() = commit.recorded_at;
+        Ok(())
+    }
+
+    fn erase(&mut self, account: &Account, at: Timestamp) -> Result<(), CommitError> {
+        let mut accounts = self
+            .accounts
+            .write()
+            .expect("no reader panics with the lock");
+        accounts.remove(account);
+        *self.until() = at;
         Ok(())
     }
 }

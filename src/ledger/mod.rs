@@ -2,22 +2,27 @@
 //! events and commits them in groups, on a thread of its own.
 
 mod batch;
+mod fold;
 mod memory;
 mod readers;
+mod recount;
 mod sqlite;
 mod writer;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
+pub(crate) use fold::{Appended, Placed};
 pub(crate) use readers::Readers;
-pub(crate) use writer::{Appended, Job, Listener, Placed, Writer};
+pub(crate) use writer::{Job, Listener, Writer};
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;
 
-use crate::domain::{Account, AccountState, Epoch, EventKey, Stamp, StoredEntry};
+use crate::domain::{
+    Account, AccountState, DayTotals, Epoch, EventKey, Happened, Period, Stamp, StoredEntry,
+};
 
 /// A durable, append-only history of every account.
 ///
@@ -49,15 +54,32 @@ pub trait LedgerReader: Send {
     /// # Errors
     /// When the storage cannot be read.
     fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError>;
+
+    /// An account's state and some of its days that are over, from one moment.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError>;
+
+    /// At most `count` of the account's entries after `offset`, oldest first.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError>;
 }
 
 /// Reads and commits, alone.
 pub trait LedgerWriter: Send {
-    /// An account's state; the empty one where it has none.
+    /// An account's state, once one was committed.
     ///
     /// # Errors
     /// When the storage cannot be read.
-    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError>;
+    fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError>;
 
     /// What this key recorded, if it did.
     ///
@@ -75,21 +97,41 @@ pub trait LedgerWriter: Send {
     /// When the storage cannot be read.
     fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError>;
 
-    /// The account's entries that happened at or after `since`, in any order.
+    /// At most `count` of the account's entries after `offset`, oldest first.
     ///
     /// # Errors
     /// When the storage cannot be read.
-    fn happened_since(
+    fn happened_after(
         &mut self,
         account: &Account,
-        since: Timestamp,
+        offset: u64,
+        count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError>;
+
+    /// What was consumed of one meter and unit on a day that is over, if anything.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn past_day(
+        &mut self,
+        account: &Account,
+        date: Date,
+        meter: &str,
+        unit: &str,
+    ) -> Result<Option<DayTotals>, LedgerError>;
 
     /// Makes all of it durable, or none.
     ///
     /// # Errors
     /// Whether it was surely not recorded, or nobody can know.
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError>;
+
+    /// Removes everything of an account, so that nothing of it can be read from the storage: the one
+    /// exception to append-only. `at` is the instant of this commit.
+    ///
+    /// # Errors
+    /// Whether it was surely not removed, or nobody can know.
+    fn erase(&mut self, account: &Account, at: Timestamp) -> Result<(), CommitError>;
 
     /// Housekeeping, called after each commit was answered.
     ///
@@ -141,6 +183,30 @@ pub struct View {
     pub entries: Vec<StoredEntry>,
 }
 
+/// Which days of an account to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Days {
+    /// The first.
+    pub from: Date,
+    /// The one after the last.
+    pub until: Date,
+    /// Read whole ones of these.
+    pub by: Period,
+    /// Begin no further period once the JSON of the sums read has so many bytes.
+    pub bytes: usize,
+}
+
+/// An account at one moment, with some of its past.
+#[derive(Debug)]
+pub struct DaysView {
+    /// All that its entries add up to.
+    pub state: AccountState,
+    /// The days that are over, by date.
+    pub days: Vec<DayTotals>,
+    /// Where the first period begins that was not read, if one was left.
+    pub next: Option<Date>,
+}
+
 /// An event that is in the ledger.
 #[derive(Debug, Clone)]
 pub struct RecordedEvent {
@@ -170,6 +236,10 @@ pub struct Commit<'a> {
     pub states: &'a [(&'a Account, &'a AccountState)],
     /// The new entries; of one account in the order of their offsets.
     pub entries: &'a [NewEntry],
+    /// The accounts whose days that are over were counted anew: forget those that were kept.
+    pub recounted: &'a [&'a Account],
+    /// The changed days that are over, in place of what was kept of them.
+    pub days: &'a [(&'a Account, &'a DayTotals)],
     /// The instant of this commit.
     pub recorded_at: Timestamp,
 }
@@ -193,6 +263,26 @@ pub struct NewEntry {
     pub reverses: Option<u64>,
     /// Its JSON.
     pub entry: StoredEntry,
+}
+
+impl HappenedEntry {
+    pub(crate) fn read(&self) -> Happened<'_> {
+        Happened {
+            entry: self.entry.header(),
+            count: self.count,
+            happened: self.happened,
+        }
+    }
+}
+
+impl From<&NewEntry> for HappenedEntry {
+    fn from(new: &NewEntry) -> Self {
+        Self {
+            entry: new.entry.clone(),
+            count: new.count,
+            happened: new.happened,
+        }
+    }
 }
 
 /// The storage could not be read or opened.

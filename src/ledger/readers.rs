@@ -6,8 +6,11 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use super::{Entries, Ledger, LedgerError, LedgerReader, Unavailable, View};
-use crate::domain::Account;
+use super::{
+    Days, DaysView, Entries, Ledger, LedgerError, LedgerReader, Unavailable, View,
+    recount::count_all,
+};
+use crate::domain::{Account, Recount, Zone};
 
 /// Reads do not wait for the disk but for the processor: more threads than this do not help.
 const THREADS: usize = 4;
@@ -22,13 +25,12 @@ pub(crate) struct Readers {
 }
 
 enum Job {
-    View {
-        account: Account,
-        entries: Entries,
-        answer: oneshot::Sender<Result<View, LedgerError>>,
-    },
+    Read(Read),
     Close,
 }
+
+/// Reads, and answers whoever asked.
+type Read = Box<dyn FnOnce(&mut dyn LedgerReader) + Send>;
 
 impl Readers {
     /// Starts the threads; they end when the last clone is dropped.
@@ -64,31 +66,62 @@ impl Readers {
         account: &Account,
         entries: Entries,
     ) -> Result<View, Unavailable> {
-        let (answer, view) = oneshot::channel();
         let account = account.clone();
-        let job = Job::View {
-            account,
-            entries,
-            answer,
-        };
+        self.read(move |reader| reader.view(&account, entries))
+            .await
+    }
+
+    /// An account's state and some of its days that are over. Cancel-safe.
+    pub(crate) async fn days(
+        &self,
+        account: &Account,
+        days: Days,
+    ) -> Result<DaysView, Unavailable> {
+        let account = account.clone();
+        self.read(move |reader| reader.days(&account, days)).await
+    }
+
+    /// Counts an account's days anew in `zone`, as far as its entries are recorded by now. It holds one
+    /// of the threads for about two seconds per million entries. Cancel-safe.
+    pub(crate) async fn recount(
+        &self,
+        account: &Account,
+        zone: Zone,
+    ) -> Result<Recount, Unavailable> {
+        let account = account.clone();
+        self.read(move |reader| {
+            let state = reader.view(&account, Entries::None)?.state;
+            let mut recount = Recount::new(zone, state.generation);
+            count_all(&mut recount, |offset, count| {
+                reader.happened_after(&account, offset, count)
+            })?;
+            Ok(recount)
+        })
+        .await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut dyn LedgerReader) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, result) = oneshot::channel();
+        let job = Job::Read(Box::new(move |reader| {
+            // Whoever asked may have hung up while this waited.
+            if !answer.is_closed() {
+                drop(answer.send(read(reader)));
+            }
+        }));
         self.jobs.send(job).await.map_err(|_| Unavailable::Closed)?;
-        let view = view.await.map_err(|_| Unavailable::Closed)?;
-        view.inspect_err(|error| tracing::warn!(%error, "the ledger could not be read"))
+        let result = result.await.map_err(|_| Unavailable::Closed)?;
+        result
+            .inspect_err(|error| tracing::warn!(%error, "the ledger could not be read"))
             .map_err(Unavailable::from)
     }
 }
 
 fn work(mut reader: Box<dyn LedgerReader>, queue: &Mutex<mpsc::Receiver<Job>>) {
-    while let Some(job) = next(queue) {
-        match job {
-            Job::View { answer, .. } if answer.is_closed() => {}
-            Job::View {
-                account,
-                entries,
-                answer,
-            } => drop(answer.send(reader.view(&account, entries))),
-            Job::Close => return,
-        }
+    while let Some(Job::Read(read)) = next(queue) {
+        read(&mut *reader);
     }
 }
 

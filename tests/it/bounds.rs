@@ -400,12 +400,12 @@ async fn a_window_has_64_categories_and_the_next_day_begins_anew() {
         "in no current window"
     );
 
-    // The last day of October ends: so do its windows, also for what comes late for them.
+    // The last day of October ends, and is as full as it was.
     desk.wait(SignedDuration::from_hours(24));
-    let late = [
-        ("category", "\"c-64\""),
-        ("time", "\"2026-10-31T12:00:00Z\""),
-    ];
+    let time = ("time", "\"2026-10-31T12:00:00Z\"");
+    let late = [("category", "\"c-64\""), time];
+    assert_eq!(desk.answer_with(&late).await, "too_many_categories");
+    let late = [("category", "\"c-0\""), time];
     assert_eq!(desk.answer_with(&late).await, RECORDED);
     for number in 64..128 {
         assert_eq!(

@@ -1,13 +1,10 @@
 //! A feed whose clock stands still until it is moved, and short ways to ask it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tallycast::{Account, Clock, Event, Feed, Ledger, Memory, Outcome};
+use tallycast::{
+    Account, Clock, ClockHand, Event, Feed, Ledger, Memory, Outcome, Profile, ProfileChange,
+};
 
 use super::world::World;
 
@@ -16,7 +13,7 @@ pub(super) const RECORDED: &str = "recorded";
 /// A ledger whose clock stands still until it is moved.
 pub(super) struct Desk {
     pub(super) feed: Feed,
-    clock: Arc<AtomicI64>,
+    hand: ClockHand,
     next: u32,
 }
 
@@ -29,20 +26,31 @@ impl Desk {
     }
 
     pub(super) fn open_on(ledger: &dyn Ledger) -> Self {
-        let clock = Arc::new(AtomicI64::new(Self::BEGIN.as_millisecond()));
-        let hand = clock.clone();
-        let read = move || Timestamp::from_millisecond(hand.load(Ordering::SeqCst)).unwrap();
-        let feed = Feed::start_at(ledger, Clock::new(read)).unwrap();
+        let (clock, hand) = Clock::by_hand(Self::BEGIN);
+        let feed = Feed::start_at(ledger, clock).unwrap();
         Self {
             feed,
-            clock,
+            hand,
             next: 0,
         }
     }
 
     pub(super) fn wait(&self, time: SignedDuration) {
-        let millis = i64::try_from(time.as_millis()).unwrap();
-        self.clock.fetch_add(millis, Ordering::SeqCst);
+        self.hand.advance(time);
+    }
+
+    pub(super) fn set_clock(&self, now: &str) {
+        self.hand.set(now.parse().unwrap());
+    }
+
+    /// Edits alice's profile.
+    pub(super) async fn edit(&self, change: ProfileChange) -> Profile {
+        let alice = Account::parse("alice").unwrap();
+        self.feed
+            .set_profile(&alice, change)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// The code that an event in JSON gets.

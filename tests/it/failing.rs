@@ -10,17 +10,15 @@ use std::{
 };
 
 use axum::{body::Body, http::Request};
-use jiff::Timestamp;
 use serde_json::json;
-use tallycast::{
-    Account, AccountState, Authorize, Authorizing, Commit, CommitError, Epoch, EventKey,
-    HappenedEntry, Hub, Ledger, LedgerError, LedgerReader, LedgerWriter, Memory, RecordedEvent,
-    Unavailable,
-};
+use tallycast::{Authorize, Authorizing, CommitError, Hub, Memory, Unavailable};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use super::server::{Server, answer, event};
+use super::{
+    hooked::Hooked,
+    server::{Server, answer, event},
+};
 
 const WELL: u8 = 0;
 const FULL: u8 = 1;
@@ -28,18 +26,22 @@ const BUSY: u8 = 2;
 const UNKNOWN: u8 = 3;
 
 /// A ledger whose commits fail as told.
-#[derive(Clone)]
 struct Failing {
-    memory: Memory,
+    ledger: Hooked,
     how: Arc<AtomicU8>,
 }
 
 impl Failing {
     fn new() -> Self {
-        Self {
-            memory: Memory::new(),
-            how: Arc::default(),
-        }
+        let how = Arc::<AtomicU8>::default();
+        let told = how.clone();
+        let ledger = Hooked::new(Arc::new(move || match told.load(Ordering::SeqCst) {
+            FULL => Err(CommitError::RolledBack(Unavailable::DiskFull)),
+            BUSY => Err(CommitError::RolledBack(Unavailable::Busy("locked".into()))),
+            UNKNOWN => Err(CommitError::Unknown("input/output error".into())),
+            _ => Ok(()),
+        }));
+        Self { ledger, how }
     }
 
     fn set(&self, how: u8) {
@@ -47,71 +49,10 @@ impl Failing {
     }
 }
 
-impl Ledger for Failing {
-    fn epoch(&self) -> Epoch {
-        self.memory.epoch()
-    }
-
-    fn recorded_until(&self) -> Timestamp {
-        self.memory.recorded_until()
-    }
-
-    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
-        Ok(Box::new(FailingWriter {
-            writer: self.memory.writer()?,
-            how: self.how.clone(),
-        }))
-    }
-
-    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
-        self.memory.reader()
-    }
-}
-
-struct FailingWriter {
-    writer: Box<dyn LedgerWriter>,
-    how: Arc<AtomicU8>,
-}
-
-impl LedgerWriter for FailingWriter {
-    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
-        self.writer.state(account)
-    }
-
-    fn recorded(
-        &mut self,
-        account: &Account,
-        key: &EventKey,
-    ) -> Result<Option<RecordedEvent>, LedgerError> {
-        self.writer.recorded(account, key)
-    }
-
-    fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
-        self.writer.is_reversed(account, offset)
-    }
-
-    fn happened_since(
-        &mut self,
-        account: &Account,
-        since: Timestamp,
-    ) -> Result<Vec<HappenedEntry>, LedgerError> {
-        self.writer.happened_since(account, since)
-    }
-
-    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        match self.how.load(Ordering::SeqCst) {
-            FULL => Err(CommitError::RolledBack(Unavailable::DiskFull)),
-            BUSY => Err(CommitError::RolledBack(Unavailable::Busy("locked".into()))),
-            UNKNOWN => Err(CommitError::Unknown("input/output error".into())),
-            _ => self.writer.commit(commit),
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_and_a_busy_ledger_ask_to_try_again_and_heal() {
     let ledger = Failing::new();
-    let server = Server::on(ledger.clone()).await;
+    let server = Server::on(ledger.ledger.clone()).await;
     for (how, status, code) in [(FULL, 507, "disk_full"), (BUSY, 503, "busy")] {
         ledger.set(how);
         for body in [event("1", "alice"), json!([event("1", "alice")])] {
@@ -130,7 +71,7 @@ async fn a_full_disk_and_a_busy_ledger_ask_to_try_again_and_heal() {
 #[tokio::test]
 async fn after_an_unknown_outcome_nothing_is_recorded_and_the_server_is_not_ready() {
     let ledger = Failing::new();
-    let server = Server::on(ledger.clone()).await;
+    let server = Server::on(ledger.ledger.clone()).await;
     ledger.set(UNKNOWN);
     let unknown = server.record(&event("1", "alice")).await;
     assert_eq!(unknown.refusal(), (503, "ledger_failed"));

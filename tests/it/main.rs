@@ -5,6 +5,7 @@ mod access;
 mod architecture;
 mod bad_input_socketio;
 mod bounds;
+mod budgets;
 #[cfg(feature = "cli")]
 mod cli;
 mod cloudevents;
@@ -19,6 +20,7 @@ mod feeds;
 mod forge;
 mod fuzz;
 mod health;
+mod hooked;
 mod ingest;
 mod ledger_properties;
 mod logs;

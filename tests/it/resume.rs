@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 use tallycast::{
-    Account, Event, Feed, Ledger, Memory, Message, Mode, ProfileChange, Sqlite, SubscribeOptions,
-    Subscription,
+    Account, Days, DaysView, Entries, Event, Feed, HappenedEntry, Ledger, LedgerError,
+    LedgerReader, LedgerWriter, Memory, Message, Mode, ProfileChange, Sqlite, SubscribeOptions,
+    Subscription, View,
 };
 
 use super::desk::Desk;
@@ -412,7 +413,7 @@ async fn a_slow_reader_of_totals_ends_in_the_same_state() {
     assert_eq!(update["entries"].as_array().unwrap().len(), 1);
 }
 
-/// A ledger whose readers see nothing: a history that was cut to its beginning.
+/// A ledger whose readers see the first entry alone: a history that was cut.
 struct Shorter(Memory);
 
 impl Ledger for Shorter {
@@ -424,11 +425,35 @@ impl Ledger for Shorter {
         self.0.recorded_until()
     }
 
-    fn writer(&self) -> Result<Box<dyn tallycast::LedgerWriter>, tallycast::LedgerError> {
+    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
         self.0.writer()
     }
 
-    fn reader(&self) -> Result<Box<dyn tallycast::LedgerReader>, tallycast::LedgerError> {
-        Memory::new().reader()
+    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
+        Ok(Box::new(ShorterReader(self.0.reader()?)))
+    }
+}
+
+struct ShorterReader(Box<dyn LedgerReader>);
+
+impl LedgerReader for ShorterReader {
+    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
+        let mut view = self.0.view(account, entries)?;
+        view.state.offset = 1;
+        view.entries.retain(|entry| entry.offset == 1);
+        Ok(view)
+    }
+
+    fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError> {
+        self.0.days(account, days)
+    }
+
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        self.0.happened_after(account, offset, count)
     }
 }

@@ -9,15 +9,14 @@ use std::{
 };
 
 use futures_util::{future::join_all, poll};
-use jiff::Timestamp;
 use rusqlite::Connection;
 use tallycast::{
-    Account, AccountState, Commit, CommitError, Entries, Epoch, Event, EventKey, Feed,
-    HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter, Memory, Outcome, ProfileChange,
-    RecordedEvent, Sqlite, Unavailable,
+    Account, Entries, Epoch, Event, Feed, Ledger, Outcome, ProfileChange, Sqlite, Unavailable,
 };
 use tempfile::TempDir;
 use tokio::task::unconstrained;
+
+use super::hooked::Hooked;
 
 fn purchase(id: usize) -> Event {
     Event::consumption(format!("p-{id}"), "alice", "1.50", "CNY").with_category("food")
@@ -384,9 +383,8 @@ async fn the_log_stays_bounded_under_load_with_readers() {
 }
 
 /// A ledger whose commits wait for a sign.
-#[derive(Clone)]
 struct Gated {
-    memory: Memory,
+    ledger: Hooked,
     gate: Arc<Gate>,
 }
 
@@ -405,10 +403,13 @@ struct GateState {
 
 impl Gated {
     fn new() -> Self {
-        Self {
-            memory: Memory::new(),
-            gate: Arc::default(),
-        }
+        let gate = Arc::<Gate>::default();
+        let passed = gate.clone();
+        let ledger = Hooked::new(Arc::new(move || {
+            passed.pass();
+            Ok(())
+        }));
+        Self { ledger, gate }
     }
 
     fn open(&self) {
@@ -435,75 +436,25 @@ impl Gated {
     }
 }
 
-impl Ledger for Gated {
-    fn epoch(&self) -> Epoch {
-        self.memory.epoch()
-    }
-
-    fn recorded_until(&self) -> Timestamp {
-        self.memory.recorded_until()
-    }
-
-    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
-        let (writer, gate) = (self.memory.writer()?, self.gate.clone());
-        Ok(Box::new(GatedWriter { writer, gate }))
-    }
-
-    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
-        self.memory.reader()
-    }
-}
-
-struct GatedWriter {
-    writer: Box<dyn LedgerWriter>,
-    gate: Arc<Gate>,
-}
-
-impl LedgerWriter for GatedWriter {
-    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
-        self.writer.state(account)
-    }
-
-    fn recorded(
-        &mut self,
-        account: &Account,
-        key: &EventKey,
-    ) -> Result<Option<RecordedEvent>, LedgerError> {
-        self.writer.recorded(account, key)
-    }
-
-    fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
-        self.writer.is_reversed(account, offset)
-    }
-
-    fn happened_since(
-        &mut self,
-        account: &Account,
-        since: Timestamp,
-    ) -> Result<Vec<HappenedEntry>, LedgerError> {
-        self.writer.happened_since(account, since)
-    }
-
-    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        let mut state = self.gate.state.lock().unwrap();
+impl Gate {
+    /// Waits for the sign.
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
         state.waiting += 1;
         state.commits += 1;
-        self.gate.moved.notify_all();
+        self.moved.notify_all();
         let mut state = self
-            .gate
             .moved
             .wait_while(state, |state| !state.is_open)
             .unwrap();
         state.waiting -= 1;
-        drop(state);
-        self.writer.commit(commit)
     }
 }
 
 #[tokio::test]
 async fn appends_that_wait_share_a_commit() {
     let ledger = Gated::new();
-    let feed = Feed::start(&ledger).unwrap();
+    let feed = Feed::start(&ledger.ledger).unwrap();
     let append = |id: usize| {
         let feed = feed.clone();
         async move { feed.append(purchase(id)).await.unwrap().offset }
@@ -522,7 +473,7 @@ async fn appends_that_wait_share_a_commit() {
 #[tokio::test]
 async fn a_zone_edit_counts_what_its_own_commit_records() {
     let ledger = Gated::new();
-    let feed = Feed::start(&ledger).unwrap();
+    let feed = Feed::start(&ledger.ledger).unwrap();
     let first = tokio::spawn({
         let feed = feed.clone();
         async move { feed.append(purchase(0)).await }
@@ -555,7 +506,7 @@ async fn a_zone_edit_counts_what_its_own_commit_records() {
 #[tokio::test]
 async fn closing_answers_what_was_appended_before() {
     let ledger = Gated::new();
-    let feed = Feed::start(&ledger).unwrap();
+    let feed = Feed::start(&ledger.ledger).unwrap();
     let append = |id: usize| {
         let feed = feed.clone();
         tokio::spawn(async move { feed.append_all(vec![Ok(purchase(id))]).await })
@@ -581,7 +532,7 @@ async fn closing_answers_what_was_appended_before() {
     assert!(!feed.is_available());
     feed.close().await;
     let held = ledger
-        .memory
+        .ledger
         .reader()
         .unwrap()
         .view(&alice(), Entries::None)
@@ -591,38 +542,10 @@ async fn closing_answers_what_was_appended_before() {
     assert_eq!(read, Unavailable::Closed);
 }
 
-/// A ledger whose writer panics in its first commit.
-struct Panicking(Memory);
-
-impl Ledger for Panicking {
-    fn epoch(&self) -> Epoch {
-        self.0.epoch()
-    }
-
-    fn recorded_until(&self) -> Timestamp {
-        self.0.recorded_until()
-    }
-
-    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
-        let (writer, gate) = (self.0.writer()?, Arc::<Gate>::default());
-        // A poisoned lock: the next who takes it panics.
-        let breaker = gate.clone();
-        let broken = std::thread::spawn(move || {
-            let _held = breaker.state.lock().unwrap();
-            panic!("as asked");
-        });
-        assert!(broken.join().is_err());
-        Ok(Box::new(GatedWriter { writer, gate }))
-    }
-
-    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
-        self.0.reader()
-    }
-}
-
 #[tokio::test]
 async fn a_writer_that_panics_poisons() {
-    let feed = Feed::start(&Panicking(Memory::new())).unwrap();
+    let ledger = Hooked::new(Arc::new(|| panic!("as asked")));
+    let feed = Feed::start(&ledger).unwrap();
     let refused = feed.append_all(vec![Ok(purchase(0))]).await.unwrap_err();
     assert_eq!(refused, Unavailable::Poisoned);
     feed.failed().await;

@@ -1,21 +1,14 @@
 //! A ledger beside its model, with a clock that is moved by hand and apps that follow: every answer
 //! and every screen is compared at once.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tallycast::{
-    Account, Clock, Event, Feed, Invalid, Ledger, Memory, Message, Mode, Outcome, ProfileChange,
-    Receipt, Sqlite, SubscribeOptions, Subscription,
+    Account, Clock, ClockHand, Event, Feed, Invalid, Ledger, Memory, Message, Mode, Outcome,
+    ProfileChange, Receipt, Sqlite, SubscribeOptions, Subscription,
 };
 
 use super::model::{Answer, Content, Model, ModelEntry};
@@ -37,7 +30,10 @@ pub(super) struct World {
     folder: tempfile::TempDir,
     memory: Option<Memory>,
     feed: Feed,
-    clock: Arc<AtomicI64>,
+    clock: Clock,
+    hand: ClockHand,
+    /// Where the hand points, in milliseconds.
+    time: i64,
     /// The instant of the last commit, in milliseconds.
     committed: i64,
     models: Vec<Model>,
@@ -55,7 +51,7 @@ impl World {
     pub(super) fn new(backend: Backend) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let memory = matches!(backend, Backend::Memory).then(Memory::new);
-        let clock = Arc::new(AtomicI64::new(Self::BEGIN.as_millisecond()));
+        let (clock, hand) = Clock::by_hand(Self::BEGIN);
         let feed = start(memory.as_ref(), folder.path().join("ledger.db"), &clock);
         let committed = i64::MIN;
         let models = ACCOUNTS.iter().map(|_| Model::new()).collect();
@@ -66,6 +62,8 @@ impl World {
             memory,
             feed,
             clock,
+            hand,
+            time: Self::BEGIN.as_millisecond(),
             committed,
             models,
             moved: vec![Self::BEGIN; ACCOUNTS.len()],
@@ -75,12 +73,13 @@ impl World {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        let now = self.clock.load(Ordering::SeqCst).max(self.committed);
+        let now = self.time.max(self.committed);
         Timestamp::from_millisecond(now).unwrap()
     }
 
-    pub(super) fn wait(&self, seconds: i64) {
-        self.clock.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    pub(super) fn wait(&mut self, seconds: i64) {
+        self.time += seconds * 1_000;
+        self.hand.advance(SignedDuration::from_secs(seconds));
     }
 
     pub(super) async fn append(&mut self, items: Vec<Item>) {
@@ -267,16 +266,14 @@ impl World {
     }
 }
 
-fn start(memory: Option<&Memory>, path: PathBuf, clock: &Arc<AtomicI64>) -> Feed {
+fn start(memory: Option<&Memory>, path: PathBuf, clock: &Clock) -> Feed {
     let sqlite = memory.is_none().then(|| Sqlite::open(path).unwrap());
     let ledger: &dyn Ledger = match (memory, &sqlite) {
         (Some(memory), _) => memory,
         (None, Some(sqlite)) => sqlite,
         (None, None) => unreachable!("one of the two"),
     };
-    let clock = clock.clone();
-    let read = move || Timestamp::from_millisecond(clock.load(Ordering::SeqCst)).unwrap();
-    Feed::start_at(ledger, Clock::new(read)).unwrap()
+    Feed::start_at(ledger, clock.clone()).unwrap()
 }
 
 fn told(outcome: &Outcome) -> (Answer, Option<&Receipt>) {

@@ -1,5 +1,8 @@
 //! The default ledger: one SQLite file in WAL mode, one writer that owns checkpoints.
 
+mod days;
+mod erase;
+mod failure;
 mod marker;
 mod read;
 mod write;
@@ -24,7 +27,7 @@ use crate::domain::Epoch;
 const LIBRARY_VERSION_MIN: i32 = 3_051_003;
 /// Which program's file this is: `tcst` in ASCII.
 const APPLICATION_ID: i32 = 0x7463_7374;
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 /// How long a statement waits for another process, such as a backup, before it is refused.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// The page caches of the writer's connection and of a reader's, in KiB; behind both is the system's.
@@ -52,10 +55,20 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX entry_key ON entry (account, source, id);
     CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
+    CREATE TABLE day (
+        account INTEGER NOT NULL REFERENCES account, date INTEGER NOT NULL,
+        meter TEXT NOT NULL, unit TEXT NOT NULL, sums TEXT NOT NULL,
+        PRIMARY KEY (account, date, meter, unit)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE erasure (account INTEGER PRIMARY KEY REFERENCES account) STRICT;
     CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
+        WHEN OLD.account NOT IN (SELECT account FROM erasure)
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+    CREATE TRIGGER account_is_never_deleted BEFORE DELETE ON account
+        WHEN OLD.number NOT IN (SELECT account FROM erasure)
+        BEGIN SELECT RAISE(ABORT, 'accounts are only erased as a whole'); END;
 ";
 
 /// A ledger in one SQLite file, durable across crashes and power loss (`synchronous=FULL`).
@@ -181,6 +194,8 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     configure(&connection, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
+    // Not only while an account is erased: what an update frees would lie in the file until then.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     // Checkpoints are the writer's, between commits: never inside one that somebody waits for.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, TransactionBehavior};
 use serde_json::value::RawValue;
 
+use super::days::read_days;
 use crate::{
     domain::{Account, AccountState, StoredEntry},
-    ledger::{Entries, LedgerError, LedgerReader, View},
+    ledger::{Days, DaysView, Entries, HappenedEntry, LedgerError, LedgerReader, View},
 };
 
 pub(super) struct SqliteReader {
@@ -32,6 +34,38 @@ impl LedgerReader for SqliteReader {
         };
         let entries = read_entries(&transaction, number, entries)?;
         Ok(View { state, entries })
+    }
+
+    fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let Some((number, state)) = find_account(&transaction, account)? else {
+            return Ok(DaysView {
+                state: AccountState::default(),
+                days: Vec::new(),
+                next: None,
+            });
+        };
+        let (days, next) = read_days(&transaction, number, days)?;
+        Ok(DaysView { state, days, next })
+    }
+
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        let number = self
+            .connection
+            .prepare_cached("SELECT number FROM account WHERE name = ?1")?
+            .query_row([account.as_str()], |row| row.get(0))
+            .optional()?;
+        match number {
+            Some(number) => read_happened(&self.connection, number, offset, count),
+            None => Ok(Vec::new()),
+        }
     }
 }
 
@@ -101,6 +135,31 @@ fn collect(
             break;
         }
         entries.push(stored_entry(row.get(0)?, json)?);
+    }
+    Ok(entries)
+}
+
+/// At most `count` entries after `offset`, with what windows are counted from.
+pub(super) fn read_happened(
+    connection: &Connection,
+    number: i64,
+    offset: u64,
+    count: usize,
+) -> Result<Vec<HappenedEntry>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT offset, json, count, happened FROM entry
+         WHERE account = ?1 AND offset > ?2 ORDER BY offset LIMIT ?3",
+    )?;
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut rows = statement.query((number, sql_integer(offset), count))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let happened = Timestamp::from_millisecond(row.get(3)?);
+        entries.push(HappenedEntry {
+            entry: stored_entry(row.get(0)?, row.get(1)?)?,
+            count: row.get(2)?,
+            happened: happened.map_err(|error| LedgerError::new(error.to_string()))?,
+        });
     }
     Ok(entries)
 }

@@ -1,19 +1,21 @@
 use std::{num::NonZeroUsize, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use lru::LruCache;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::{
     BUSY_TIMEOUT,
+    days::{find_day, forget_days, write_day},
+    erase::{Traces, erase},
+    failure::LedgerFailure,
     marker::Marker,
-    read::{find_account, sql_integer, stored_entry},
+    read::{find_account, read_happened, sql_integer, stored_entry},
 };
 use crate::{
-    domain::{Account, AccountState, Epoch, EventKey, Stamp},
+    domain::{Account, AccountState, DayTotals, Epoch, EventKey, Stamp},
     ledger::{
         Commit, CommitError, HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
-        Unavailable,
     },
 };
 
@@ -37,6 +39,8 @@ pub(super) struct SqliteWriter {
     has_failed: bool,
     /// A restart that a reader from outside prevented is tried again when the log has doubled.
     restart_pages: i64,
+    /// What the log may still hold of erased accounts.
+    traces: Traces,
 }
 
 impl SqliteWriter {
@@ -55,6 +59,8 @@ impl SqliteWriter {
             checkpoint_is_due: true,
             has_failed: false,
             restart_pages: RESTART_PAGES,
+            // The last server may have been killed before it could remove them.
+            traces: Traces::Found,
         })
     }
 
@@ -78,15 +84,32 @@ impl SqliteWriter {
             self.write_state(account, state)?;
         }
         for new in commit.entries {
-            let number = *self.numbers.peek(&new.account).ok_or(LedgerFailure::Bug)?;
-            self.write_entry(number, new)?;
+            self.write_entry(self.known_number(&new.account)?, new)?;
         }
+        for account in commit.recounted {
+            forget_days(&self.connection, self.known_number(account)?)?;
+        }
+        for (account, day) in commit.days {
+            write_day(&self.connection, self.known_number(account)?, day)?;
+        }
+        self.count_commit(commit.recorded_at)
+    }
+
+    /// The number of an account whose state is written.
+    fn known_number(&self, account: &Account) -> Result<i64, LedgerFailure> {
+        self.numbers
+            .peek(account)
+            .copied()
+            .ok_or(LedgerFailure::Bug)
+    }
+
+    fn count_commit(&self, at: Timestamp) -> Result<(), LedgerFailure> {
         let counted = self
             .connection
             .prepare_cached(
                 "UPDATE history SET commits = commits + 1, recorded_until = ?1 WHERE commits = ?2",
             )?
-            .execute((commit.recorded_at.as_millisecond(), self.commits))?;
+            .execute((at.as_millisecond(), self.commits))?;
         match counted {
             1 => Ok(()),
             _ => Err(LedgerFailure::Foreign),
@@ -114,7 +137,9 @@ impl SqliteWriter {
     }
 
     fn write_entry(&self, number: i64, new: &NewEntry) -> Result<(), LedgerFailure> {
-        let happened = i64::try_from(new.happened.as_nanosecond()).unwrap_or(i64::MIN);
+        // Rounded down, so that the date is the same in every zone.
+        let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
+        let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
         self.connection
             .prepare_cached(
                 "INSERT INTO entry (account, offset, source, id, fingerprint, day, revision,
@@ -174,11 +199,77 @@ impl SqliteWriter {
         restarted.map(drop)
     }
 
+    /// Starts the log anew as an empty file. False: a reader is inside, and it was not.
+    fn truncate_log(&self) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(RESTART_WAIT)?;
+        let truncated = self
+            .connection
+            .prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")
+            .and_then(|mut statement| statement.query_row((), |row| row.get::<_, i64>(0)));
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        match truncated {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what the log holds of erased accounts, when it is time to try.
+    fn remove_traces(&mut self) -> rusqlite::Result<()> {
+        if self.traces.is_due(self.commits) {
+            let is_removed = self.truncate_log()?;
+            self.traces.tried(is_removed, self.commits);
+        }
+        Ok(())
+    }
+
     /// A checkpoint; tells how many pages the log holds.
     fn checkpoint_in(&self, mode: &str) -> rusqlite::Result<i64> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement.query_row((), |row| row.get(1))
+    }
+
+    /// One transaction of what `write` does.
+    fn transact(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), LedgerFailure>,
+    ) -> Result<(), CommitError> {
+        // Not by turning the reading into writing: that would not wait for another process. Whether
+        // one wrote in between, the number of commits tells.
+        let ended = self.end_reading();
+        let begun = ended.and_then(|()| self.execute("BEGIN IMMEDIATE"));
+        let written = begun
+            .map_err(LedgerFailure::from)
+            .and_then(|()| write(self));
+        if let Err(failure) = written {
+            return Err(self.roll_back(&failure, false));
+        }
+        if let Err(error) = self.execute("COMMIT") {
+            return Err(self.roll_back(&error.into(), true));
+        }
+        self.commits += 1;
+        self.checkpoint_is_due = true;
+        // Only a restored backup would notice a marker that lags; the entries are durable.
+        if let Err(error) = self.marker.write(self.epoch, self.commits) {
+            tracing::warn!(%error, "the marker beside the ledger could not be written");
+        }
+        Ok(())
+    }
+
+    /// What a checkpoint's outcome means: what was said to be durable still is, or nobody knows.
+    fn tidied(&mut self, tidied: rusqlite::Result<()>) -> Result<(), CommitError> {
+        match tidied.map_err(LedgerFailure::from) {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.is_surely_undone() => {
+                tracing::warn!(error = %failure, "no checkpoint of the ledger; the log grows until there is one");
+                Ok(())
+            }
+            Err(failure) => {
+                self.has_failed = true;
+                Err(CommitError::Unknown(format!("a checkpoint: {failure}")))
+            }
+        }
     }
 
     /// After a failure: rolled back where nothing can have reached the disk as committed.
@@ -196,10 +287,10 @@ impl SqliteWriter {
 }
 
 impl LedgerWriter for SqliteWriter {
-    fn state(&mut self, account: &Account) -> Result<AccountState, LedgerError> {
+    fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError> {
         self.begin_reading()?;
         let found = find_account(&self.connection, account)?;
-        Ok(found.map_or_else(AccountState::default, |(number, state)| {
+        Ok(found.map(|(number, state)| {
             self.numbers.put(account.clone(), number);
             state
         }))
@@ -243,54 +334,54 @@ impl LedgerWriter for SqliteWriter {
         Ok(statement.exists((number, sql_integer(offset)))?)
     }
 
-    fn happened_since(
+    fn happened_after(
         &mut self,
         account: &Account,
-        since: Timestamp,
+        offset: u64,
+        count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
         self.begin_reading()?;
-        let Some(number) = self.number(account)? else {
-            return Ok(Vec::new());
-        };
-        let since = i64::try_from(since.as_nanosecond()).unwrap_or(i64::MIN);
-        let mut statement = self.connection.prepare_cached(
-            "SELECT offset, json, count, happened FROM entry
-             WHERE account = ?1 AND happened >= ?2",
-        )?;
-        let mut rows = statement.query((number, since))?;
-        let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
-            let happened = Timestamp::from_nanosecond(row.get::<_, i64>(3)?.into());
-            entries.push(HappenedEntry {
-                entry: stored_entry(row.get(0)?, row.get(1)?)?,
-                count: row.get(2)?,
-                happened: happened.map_err(|error| LedgerError::new(error.to_string()))?,
-            });
+        match self.number(account)? {
+            Some(number) => read_happened(&self.connection, number, offset, count),
+            None => Ok(Vec::new()),
         }
-        Ok(entries)
+    }
+
+    fn past_day(
+        &mut self,
+        account: &Account,
+        date: Date,
+        meter: &str,
+        unit: &str,
+    ) -> Result<Option<DayTotals>, LedgerError> {
+        self.begin_reading()?;
+        match self.number(account)? {
+            Some(number) => find_day(&self.connection, number, date, meter, unit),
+            None => Ok(None),
+        }
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        // Not by turning the reading into writing: that would not wait for another process. Whether
-        // one wrote in between, the number of commits tells.
-        let ended = self.end_reading();
-        let begun = ended.and_then(|()| self.execute("BEGIN IMMEDIATE"));
-        let written = begun
-            .map_err(LedgerFailure::from)
-            .and_then(|()| self.write(commit));
-        if let Err(failure) = written {
-            return Err(self.roll_back(&failure, false));
-        }
-        if let Err(error) = self.execute("COMMIT") {
-            return Err(self.roll_back(&error.into(), true));
-        }
-        self.commits += 1;
-        self.checkpoint_is_due = true;
-        // Only a restored backup would notice a marker that lags; the entries are durable.
-        if let Err(error) = self.marker.write(self.epoch, self.commits) {
-            tracing::warn!(%error, "the marker beside the ledger could not be written");
-        }
-        Ok(())
+        self.transact(|writer| writer.write(commit))
+    }
+
+    fn erase(&mut self, account: &Account, at: Timestamp) -> Result<(), CommitError> {
+        let Some(number) = self.number(account).map_err(|error| {
+            let failure = LedgerFailure::from(error);
+            CommitError::RolledBack(failure.unavailable())
+        })?
+        else {
+            return Ok(());
+        };
+        self.transact(|writer| {
+            erase(&writer.connection, number)?;
+            writer.count_commit(at)
+        })?;
+        self.numbers.pop(account);
+        self.traces = Traces::Found;
+        // Before it is answered, so that whoever looks into the files afterwards finds nothing.
+        let removed = self.remove_traces();
+        self.tidied(removed)
     }
 
     /// Moves the log into the database once it is long. An I/O error in there means that pages which
@@ -300,18 +391,10 @@ impl LedgerWriter for SqliteWriter {
         if ended.is_ok() && !std::mem::take(&mut self.checkpoint_is_due) {
             return Ok(());
         }
-        let tidied = ended.and_then(|()| self.checkpoint());
-        match tidied.map_err(LedgerFailure::from) {
-            Ok(()) => Ok(()),
-            Err(failure) if failure.is_surely_undone() => {
-                tracing::warn!(error = %failure, "no checkpoint of the ledger; the log grows until there is one");
-                Ok(())
-            }
-            Err(failure) => {
-                self.has_failed = true;
-                Err(CommitError::Unknown(format!("a checkpoint: {failure}")))
-            }
-        }
+        let tidied = ended
+            .and_then(|()| self.checkpoint())
+            .and_then(|()| self.remove_traces());
+        self.tidied(tidied)
     }
 }
 
@@ -323,51 +406,6 @@ impl Drop for SqliteWriter {
         }
         if let Err(error) = self.checkpoint_in("TRUNCATE") {
             tracing::warn!(%error, "no last checkpoint of the ledger; the next start reads the log");
-        }
-    }
-}
-
-/// Why a transaction failed.
-#[derive(Debug, thiserror::Error)]
-enum LedgerFailure {
-    #[error("{0}")]
-    Sqlite(#[from] rusqlite::Error),
-    #[error("the commit names an account without a state")]
-    Bug,
-    #[error("another process has written into the ledger: restart")]
-    Foreign,
-}
-
-impl LedgerFailure {
-    fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Bug | Self::Foreign => None,
-        }
-    }
-
-    /// The file is not what this server left: it must be looked at before anything is recorded.
-    fn is_fatal(&self) -> bool {
-        let code = self.code();
-        matches!(self, Self::Foreign)
-            || matches!(
-                code,
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            )
-    }
-
-    /// At COMMIT only these say that the transaction never reached the log.
-    fn is_surely_undone(&self) -> bool {
-        matches!(
-            self.code(),
-            Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-        )
-    }
-
-    fn unavailable(&self) -> Unavailable {
-        match self.code() {
-            Some(ErrorCode::DiskFull) => Unavailable::DiskFull,
-            _ => Unavailable::Busy(self.to_string()),
         }
     }
 }

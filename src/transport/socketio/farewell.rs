@@ -12,6 +12,8 @@ pub(super) enum Farewell {
     Shutdown,
     Limit,
     Unavailable,
+    /// An account that it follows was erased.
+    Erased,
 }
 
 impl Farewell {
@@ -22,6 +24,7 @@ impl Farewell {
             Self::Expired => "expired",
             Self::Shutdown | Self::Unavailable => "shutdown",
             Self::Limit => "limit",
+            Self::Erased => "revoked",
         }
     }
 
@@ -32,13 +35,16 @@ impl Farewell {
             Self::Shutdown => "the server is going away: connect again",
             Self::Limit => "too many requests at once: wait for their acks",
             Self::Unavailable => "the ledger is not available: connect again later",
+            Self::Erased => {
+                "the account was erased: forget what you show of it, then connect again"
+            }
         }
     }
 
     /// How long the client should wait before it connects again.
     pub(super) fn retry(self) -> Duration {
         match self {
-            Self::Slow | Self::Shutdown => Duration::from_secs(1),
+            Self::Slow | Self::Shutdown | Self::Erased => Duration::from_secs(1),
             Self::Expired => Duration::ZERO,
             Self::Limit | Self::Unavailable => Duration::from_secs(5),
         }
@@ -48,7 +54,7 @@ impl Farewell {
     pub(super) fn close_code(self) -> CloseCode {
         match self {
             Self::Slow | Self::Unavailable => CloseCode::TryLater,
-            Self::Expired | Self::Limit => CloseCode::Policy,
+            Self::Expired | Self::Limit | Self::Erased => CloseCode::Policy,
             Self::Shutdown => CloseCode::Restart,
         }
     }

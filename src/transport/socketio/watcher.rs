@@ -26,8 +26,7 @@ use super::{
 use crate::{
     access::Grant,
     domain::{Account, Position},
-    feed::{Message, SubscribeOptions, Subscription},
-    ledger::Unavailable,
+    feed::{Interrupted, Message, SubscribeOptions, Subscription},
 };
 
 /// A connected socket.
@@ -53,7 +52,7 @@ struct Following {
 struct Offer {
     account: Account,
     subscription: Subscription,
-    message: Result<Message, Unavailable>,
+    message: Result<Message, Interrupted>,
 }
 
 /// Why a socket's task ends.
@@ -133,8 +132,10 @@ impl Watcher {
     async fn deliver(&mut self, offer: Option<Box<Offer>>) -> Result<(), Ending> {
         // A subscription that was stopped offers nothing any more.
         let Some(offer) = offer else { return Ok(()) };
-        let Ok(message) = &offer.message else {
-            return Err(Ending::Farewell(Farewell::Unavailable));
+        let message = match &offer.message {
+            Ok(message) => message,
+            Err(Interrupted::Erased) => return Err(Ending::Farewell(Farewell::Erased)),
+            Err(_) => return Err(Ending::Farewell(Farewell::Unavailable)),
         };
         self.outlet.emit(message.name(), message.json()).await?;
         self.delivered(*offer);

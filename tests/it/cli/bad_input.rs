@@ -95,8 +95,8 @@ fn requests(token: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let many_headers = "X: y\r\n".repeat(1_000);
     let long_target = format!("/v1/feeds/alice?after={}", "x".repeat(64 << 10));
     let pieces = chunked(&format!("1000\r\n{}\r\n", " ".repeat(4 << 10)).repeat((4 << 8) + 1));
-    // A profile may have 16 KiB.
-    let byte_by_byte = chunked(&"1\r\n \r\n".repeat((16 << 10) + 1));
+    // A profile may have 64 KiB.
+    let byte_by_byte = chunked(&"1\r\n \r\n".repeat((64 << 10) + 1));
     let byte_by_byte = byte_by_byte.replace("POST /v1/events", "PUT /v1/accounts/alice");
     let texts = [
         ("both framings", head(lengths) + "0\r\n\r\n", &[400][..]),

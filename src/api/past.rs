@@ -1,0 +1,80 @@
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::header::CACHE_CONTROL;
+use jiff::{ToSpan, civil::Date};
+use serde::Deserialize;
+
+use super::{
+    Api, Caller, Problem,
+    caller::Named,
+    query::{self, Asked},
+};
+use crate::{access::Scope, domain::Period};
+
+/// How many periods before `to` are shown where `from` is not given: 31 days, 12 months.
+const DAYS_BEFORE: i32 = 30;
+const MONTHS_BEFORE: i32 = 11;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    by: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// `GET /v1/accounts/{account}/totals`: past days or months, for charts.
+pub(super) async fn totals(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(account): Named,
+    Asked(range): Asked<Range>,
+) -> Result<Response, Problem> {
+    caller.check(Scope::Watch, &account)?;
+    let by = match range.by.as_deref() {
+        None | Some("day") => Period::Day,
+        Some("month") => Period::Month,
+        Some(_) => return Err(query::invalid("by is day or month")),
+    };
+    let to = match range.to {
+        Some(text) => date(&text)?,
+        None => api.feed.today(&account).await?,
+    };
+    let from = match range.from {
+        Some(text) => date(&text)?,
+        None => to.saturating_sub(match by {
+            Period::Month => MONTHS_BEFORE.months(),
+            _ => DAYS_BEFORE.days(),
+        }),
+    };
+    if from > to {
+        return Err(query::invalid("from is a date before to, or the same"));
+    }
+    let totals = api.feed.past_totals(&account, by, from, to).await?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(totals)).into_response())
+}
+
+/// A date such as 2026-11-22, or a month such as 2026-11 for its first day.
+fn date(text: &str) -> Result<Date, Problem> {
+    let is_date = |shape: &str| {
+        text.len() == shape.len()
+            && text
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(byte, shape)| match shape {
+                    b'd' => byte.is_ascii_digit(),
+                    other => byte == other,
+                })
+    };
+    let day = match text {
+        _ if is_date("dddd-dd-dd") => text.parse().ok(),
+        _ if is_date("dddd-dd") => format!("{text}-01").parse().ok(),
+        _ => None,
+    };
+    day.ok_or_else(|| {
+        query::invalid("from and to are dates such as 2026-11-22, or months such as 2026-11")
+    })
+}

@@ -1,0 +1,138 @@
+//! The local dates that somebody follows, and the thread that turns them.
+//!
+//! One entry for each time zone, however many accounts are watched in it: at midnight those of this
+//! zone wake up, and nobody else.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::{Timestamp, civil::Date};
+use tokio::sync::watch;
+
+use super::clock::{Bell, LedgerTime};
+use crate::domain::Zone;
+
+/// The longest sleep before the clock is read again: it may have been set, or the machine may have
+/// been asleep.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// The zones that somebody follows.
+#[derive(Debug)]
+pub(super) struct Calendar {
+    time: Arc<LedgerTime>,
+    bell: Arc<Bell>,
+    zones: Mutex<HashMap<String, Weak<LocalDay>>>,
+    is_closed: AtomicBool,
+}
+
+/// The date in one time zone; whoever follows it is woken when it turns.
+#[derive(Debug)]
+pub(super) struct LocalDay {
+    zone: Zone,
+    date: watch::Sender<Date>,
+    /// The time around now in which the date stays the same.
+    lasts: Mutex<Lasts>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lasts {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Calendar {
+    pub(super) fn new(time: Arc<LedgerTime>, bell: Arc<Bell>) -> Self {
+        Self {
+            time,
+            bell,
+            zones: Mutex::default(),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The date of a zone, from now on.
+    pub(super) fn follow(&self, zone: &Zone) -> Arc<LocalDay> {
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(day) = zones.get(zone.name()).and_then(Weak::upgrade) {
+            return day;
+        }
+        let day = Arc::new(LocalDay::new(zone.clone(), self.time.now()));
+        zones.insert(zone.name().to_owned(), Arc::downgrade(&day));
+        self.bell.ring();
+        day
+    }
+
+    /// Turns dates when their time has come, until `close`.
+    pub(super) fn run(&self) {
+        let mut heard = 0;
+        while !self.is_closed.load(Ordering::SeqCst) {
+            let next = self.turn();
+            let now = self.time.now();
+            let sleep = next.map(|next| {
+                let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+                left.clamp(Duration::from_millis(1), SLEEP_MAX)
+            });
+            heard = self.bell.wait(heard, sleep);
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// Turns what has to be turned now; the instant at which the next date ends, if any is followed.
+    fn turn(&self) -> Option<Timestamp> {
+        let days: Vec<Arc<LocalDay>> = {
+            let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+            zones.retain(|_, day| day.strong_count() > 0);
+            zones.values().filter_map(Weak::upgrade).collect()
+        };
+        let now = self.time.now();
+        days.iter().map(|day| day.turn(now)).min()
+    }
+}
+
+impl LocalDay {
+    fn new(zone: Zone, now: Timestamp) -> Self {
+        let until = zone.date_ends_at(now);
+        Self {
+            date: watch::Sender::new(zone.date_of(now)),
+            zone,
+            lasts: Mutex::new(Lasts { from: now, until }),
+        }
+    }
+
+    pub(super) fn is_of(&self, zone: &Zone) -> bool {
+        self.zone == *zone
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Date> {
+        self.date.subscribe()
+    }
+
+    /// Sets the date of `now`; when it ends.
+    fn turn(&self, now: Timestamp) -> Timestamp {
+        let mut lasts = self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back may be in an earlier date.
+        if now < lasts.from || now >= lasts.until {
+            *lasts = Lasts {
+                from: now,
+                until: self.zone.date_ends_at(now),
+            };
+            let date = self.zone.date_of(now);
+            self.date.send_if_modified(|shown| {
+                let is_other = *shown != date;
+                *shown = date;
+                is_other
+            });
+        }
+        lasts.until
+    }
+}

@@ -1,0 +1,282 @@
+//! What one commit's events and edits become: decided here and in the account's state, in memory.
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, civil::Date};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+
+use super::{
+    HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
+    batch::{Batch, StateCache, Touched},
+    recount::count_all,
+};
+use crate::domain::{
+    Account, AccountState, Alert, Amount, Applied, CheckedEvent, DayTotals, EventKey, Invalid,
+    Original, Pair, Profile, ProfileChange, Recount, Stamp, StoredEntry, Sums,
+};
+
+/// What became of one event.
+#[derive(Debug)]
+pub(crate) enum Appended {
+    Recorded(Placed),
+    Duplicate(Placed),
+    Conflict(Invalid),
+    Rejected(Invalid),
+}
+
+/// Where an entry is.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) account: Account,
+    pub(crate) generation: u64,
+    pub(crate) offset: u64,
+    pub(crate) total: Amount,
+    pub(crate) stamp: Stamp,
+}
+
+/// Folds into a batch, at one instant.
+pub(super) struct Fold<'a> {
+    pub(super) storage: &'a mut dyn LedgerWriter,
+    pub(super) states: &'a mut StateCache,
+    pub(super) batch: &'a mut Batch,
+    pub(super) now: Timestamp,
+}
+
+impl Fold<'_> {
+    /// Appends an event, or finds that it was recorded before, or is refused.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub(super) fn event(&mut self, event: CheckedEvent) -> Result<Appended, LedgerError> {
+        let (account, key) = (event.account.clone(), event.key.clone());
+        let fingerprint = event.fingerprint;
+        // The key comes first: a repeated event gets its first answer, whatever else has changed.
+        if let Some(recorded) = self.recorded(&account, &key)? {
+            let generation = self.state(&account)?.state.generation;
+            return Ok(repeated(recorded, fingerprint, account, generation));
+        }
+        let original = match &event.reverses {
+            Some(reversed) => self.original(&account, reversed)?,
+            None => None,
+        };
+        self.take_ended(&account)?;
+        let state = &self.batch.touched(&account).state;
+        let placement = match state.place(&event, original.as_ref(), self.now) {
+            Ok(placement) => placement,
+            Err(invalid) => return Ok(Appended::Rejected(invalid)),
+        };
+        let past = match placement.past_day() {
+            Some((date, pair)) => Some(self.past_day(&account, date, pair)?),
+            None => None,
+        };
+        let touched = self.batch.touched(&account);
+        let Applied {
+            entry,
+            alerts,
+            past,
+        } = match touched.state.apply(event, placement, past, self.now) {
+            Ok(applied) => applied,
+            Err(invalid) => return Ok(Appended::Rejected(invalid)),
+        };
+        touched.is_changed = true;
+        let placed = Placed {
+            generation: touched.state.generation,
+            offset: entry.offset,
+            total: entry.total,
+            stamp: touched.state.stamp(self.now),
+            account: account.clone(),
+        };
+        self.batch.put_days(&account, past);
+        self.batch.add(NewEntry {
+            account,
+            key,
+            fingerprint,
+            stamp: placed.stamp,
+            happened: entry.happened,
+            count: entry.count,
+            reverses: original.map(|original| original.offset),
+            entry: stored(entry.offset, &entry),
+        });
+        for alert in &alerts {
+            self.batch.add(new_alert(alert, placed.stamp, self.now));
+        }
+        Ok(Appended::Recorded(placed))
+    }
+
+    /// Moves an account's days that are over out of its state.
+    fn take_ended(&mut self, account: &Account) -> Result<(), LedgerError> {
+        let now = self.now;
+        let touched = self.state(account)?;
+        let ended = touched.state.take_ended(now);
+        touched.is_changed |= !ended.is_empty();
+        self.batch.put_days(account, ended);
+        Ok(())
+    }
+
+    fn past_day(
+        &mut self,
+        account: &Account,
+        date: Date,
+        pair: &Pair,
+    ) -> Result<DayTotals, LedgerError> {
+        let (day, is_all) = self.batch.day(account, date, pair);
+        let day = match is_all {
+            true => day.cloned(),
+            false => self
+                .storage
+                .past_day(account, date, &pair.meter, &pair.unit)?,
+        };
+        Ok(day.unwrap_or_else(|| DayTotals::new(date, pair.clone(), Sums::default())))
+    }
+
+    /// Edits a profile; `counted` are its days in the new zone, as far as they were counted before.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub(super) fn profile(
+        &mut self,
+        account: &Account,
+        change: &ProfileChange,
+        counted: Option<Recount>,
+    ) -> Result<Result<Profile, Invalid>, LedgerError> {
+        self.take_ended(account)?;
+        let state = &self.batch.touched(account).state;
+        let generation = state.generation;
+        let profile = match change.apply(&state.profile) {
+            Ok(profile) => profile,
+            Err(invalid) => return Ok(Err(invalid)),
+        };
+        let recount = if profile.time_zone == state.profile.time_zone {
+            None
+        } else {
+            let zone = &profile.time_zone;
+            let counted = counted.filter(|counted| counted.is_of(generation, zone));
+            let counted = counted.unwrap_or_else(|| Recount::new(zone.clone(), generation));
+            Some(self.count_on(account, counted)?)
+        };
+        let touched = self.batch.touched(account);
+        let over = match touched
+            .state
+            .set_profile(profile.clone(), recount, self.now)
+        {
+            Ok(over) => over,
+            Err(invalid) => return Ok(Err(invalid)),
+        };
+        touched.is_changed = true;
+        if let Some(over) = over {
+            self.batch.recount(account, over);
+        }
+        Ok(Ok(profile))
+    }
+
+    /// Adds what a count of an account's days lacks.
+    fn count_on(
+        &mut self,
+        account: &Account,
+        mut recount: Recount,
+    ) -> Result<Recount, LedgerError> {
+        count_all(&mut recount, |offset, count| {
+            self.storage.happened_after(account, offset, count)
+        })?;
+        let staged = self
+            .batch
+            .entries
+            .iter()
+            .filter(|new| new.account == *account);
+        for new in staged {
+            recount.add(HappenedEntry::from(new).read());
+        }
+        Ok(recount)
+    }
+
+    fn recorded(
+        &mut self,
+        account: &Account,
+        key: &EventKey,
+    ) -> Result<Option<RecordedEvent>, LedgerError> {
+        match self.batch.find(account, key) {
+            Some(new) => Ok(Some(RecordedEvent {
+                fingerprint: new.fingerprint,
+                stamp: new.stamp,
+                entry: new.entry.clone(),
+            })),
+            None => self.storage.recorded(account, key),
+        }
+    }
+
+    fn original(
+        &mut self,
+        account: &Account,
+        key: &EventKey,
+    ) -> Result<Option<Original>, LedgerError> {
+        let Some(recorded) = self.recorded(account, key)? else {
+            return Ok(None);
+        };
+        let offset = recorded.entry.offset;
+        let is_reversed =
+            self.batch.reverses(account, offset) || self.storage.is_reversed(account, offset)?;
+        Ok(Some(Original::new(&recorded.entry.header(), is_reversed)))
+    }
+
+    fn state(&mut self, account: &Account) -> Result<&mut Touched, LedgerError> {
+        if !self.batch.touches(account) {
+            let state = match self.states.take(account) {
+                Some(state) => state,
+                None => match self.storage.state(account)? {
+                    Some(state) => state,
+                    None => AccountState::new(new_generation()?),
+                },
+            };
+            self.batch.touch(account.clone(), state);
+        }
+        Ok(self.batch.touched(account))
+    }
+}
+
+fn repeated(
+    recorded: RecordedEvent,
+    fingerprint: [u8; 16],
+    account: Account,
+    generation: u64,
+) -> Appended {
+    if recorded.fingerprint != fingerprint {
+        let message = "this source and id were recorded with other content: use another id";
+        return Appended::Conflict(Invalid::new("conflict", message));
+    }
+    Appended::Duplicate(Placed {
+        account,
+        generation,
+        offset: recorded.entry.offset,
+        total: recorded.entry.header().total,
+        stamp: recorded.stamp,
+    })
+}
+
+fn new_alert(alert: &Alert, stamp: Stamp, now: Timestamp) -> NewEntry {
+    NewEntry {
+        account: alert.account.clone(),
+        key: alert.key(),
+        // Nobody else may use its source, so that nothing is ever compared with it.
+        fingerprint: [0; 16],
+        stamp,
+        happened: now,
+        count: 0,
+        reverses: None,
+        entry: stored(alert.offset, alert),
+    }
+}
+
+fn stored(offset: u64, entry: &impl Serialize) -> StoredEntry {
+    let json = to_raw_value(entry).expect("an entry has only strings as keys");
+    StoredEntry {
+        offset,
+        json: Arc::from(json),
+    }
+}
+
+/// Never 0: that is the generation of an account that is not there.
+fn new_generation() -> Result<u64, LedgerError> {
+    let random = getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?;
+    Ok(random.max(1))
+}

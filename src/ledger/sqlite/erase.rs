@@ -1,0 +1,59 @@
+//! Removing an account, and what is left of it in the log.
+
+use rusqlite::Connection;
+
+/// Deletes everything of the account with this number. The triggers let it pass while its row in
+/// `erasure` is there, which no other transaction ever sees.
+pub(super) fn erase(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "INSERT INTO erasure (account) VALUES (?1)",
+        "DELETE FROM entry WHERE account = ?1",
+        "DELETE FROM day WHERE account = ?1",
+        "DELETE FROM account WHERE number = ?1",
+        "DELETE FROM erasure WHERE account = ?1",
+    ] {
+        connection.execute(sql, [number])?;
+    }
+    Ok(())
+}
+
+/// Whether the log may hold older pages with erased content. They are gone once the log was truncated,
+/// which a reader from outside, such as a backup, can prevent for a while.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Traces {
+    /// It holds none.
+    None,
+    /// It does.
+    Found,
+    /// It does, and could not be truncated: try at this commit, then after twice as many.
+    Kept { until: i64, pause: i64 },
+}
+
+impl Traces {
+    /// The longest pause between attempts, in commits: each may hold up the next commit for a moment.
+    const PAUSE_MAX: i64 = 1_024;
+
+    pub(super) fn is_due(self, commits: i64) -> bool {
+        match self {
+            Self::None => false,
+            Self::Found => true,
+            Self::Kept { until, .. } => commits >= until,
+        }
+    }
+
+    pub(super) fn tried(&mut self, is_removed: bool, commits: i64) {
+        if is_removed {
+            *self = Self::None;
+            return;
+        }
+        let pause = match *self {
+            Self::Kept { pause, .. } => (2 * pause).min(Self::PAUSE_MAX),
+            Self::None | Self::Found => {
+                tracing::warn!("a reader from outside keeps erased content in the log for now");
+                1
+            }
+        };
+        let until = commits + pause;
+        *self = Self::Kept { until, pause };
+    }
+}

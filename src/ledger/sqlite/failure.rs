@@ -1,0 +1,48 @@
+use rusqlite::ErrorCode;
+
+use crate::ledger::Unavailable;
+
+/// Why a transaction failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LedgerFailure {
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the commit names an account without a state")]
+    Bug,
+    #[error("another process has written into the ledger: restart")]
+    Foreign,
+}
+
+impl LedgerFailure {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Bug | Self::Foreign => None,
+        }
+    }
+
+    /// The file is not what this server left: it must be looked at before anything is recorded.
+    pub(super) fn is_fatal(&self) -> bool {
+        let code = self.code();
+        matches!(self, Self::Foreign)
+            || matches!(
+                code,
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            )
+    }
+
+    /// At COMMIT only these say that the transaction never reached the log.
+    pub(super) fn is_surely_undone(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
+    pub(super) fn unavailable(&self) -> Unavailable {
+        match self.code() {
+            Some(ErrorCode::DiskFull) => Unavailable::DiskFull,
+            _ => Unavailable::Busy(self.to_string()),
+        }
+    }
+}
