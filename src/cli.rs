@@ -1,10 +1,12 @@
 //! The command line: one file a command, one line for each thing that goes wrong.
 
+mod backoff;
 mod bearer;
 mod check_config;
 mod config;
 mod demo;
 mod log;
+mod remote;
 mod replay;
 mod serve;
 mod settings;
