@@ -65,6 +65,14 @@ impl Remote {
         self.url.clone()
     }
 
+    /// Where `GET /v1/feeds/{account}/entries` is.
+    pub(super) fn entries_url(&self) -> Url {
+        let mut url = self.url();
+        let path = url.path_segments_mut();
+        path.expect("a feed has a path").push("entries");
+        url
+    }
+
     /// A 200 or 204; whatever else is the trouble.
     pub(super) async fn get(&self, url: Url) -> Result<Response, Trouble> {
         let request = self.client.get(url).bearer_auth(&self.token);
