@@ -1,10 +1,13 @@
 //! The command line: one file a command, one line for each thing that goes wrong.
 
+mod backoff;
 mod bearer;
 mod check_config;
 mod config;
 mod demo;
+mod export;
 mod log;
+mod remote;
 mod replay;
 mod serve;
 mod settings;
@@ -31,6 +34,7 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     Token(token::TokenArgs),
     Watch(watch::WatchArgs),
+    Export(export::ExportArgs),
     CheckConfig(check_config::CheckConfigArgs),
 }
 
@@ -75,6 +79,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(*args).await,
         Command::Token(args) => token::run(args),
         Command::Watch(args) => watch::run(args).await,
+        Command::Export(args) => export::run(args).await,
         Command::CheckConfig(args) => check_config::run(args),
     }
 }

@@ -20,10 +20,11 @@ const LIMIT_DEFAULT: usize = 50;
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     before: Option<u64>,
+    after: Option<u64>,
     limit: Option<usize>,
 }
 
-/// `GET /v1/feeds/{account}/entries`: older entries, newest first.
+/// `GET /v1/feeds/{account}/entries`: older entries, newest first; with `after`, oldest first.
 pub(super) async fn entries(
     State(api): State<Api>,
     caller: Caller,
@@ -41,6 +42,16 @@ pub(super) async fn entries(
     {
         return Err(query::invalid("before is an offset: 1 to 2^53 - 1"));
     }
-    let history = api.feed.history(&account, page.before, limit).await?;
+    if page
+        .after
+        .is_some_and(|offset| offset > Position::OFFSET_MAX)
+    {
+        return Err(query::invalid("after is an offset: 0 to 2^53 - 1"));
+    }
+    let history = match (page.before, page.after) {
+        (before, None) => api.feed.history(&account, before, limit).await?,
+        (None, Some(after)) => api.feed.history_after(&account, after, limit).await?,
+        (Some(_), Some(_)) => return Err(query::invalid("before or after: say one of them")),
+    };
     Ok(([(CACHE_CONTROL, "no-store")], Json(history)).into_response())
 }

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{ENTRIES_BYTES_MAX, MESSAGE_BYTES_MAX, tail::Update};
-use crate::domain::{
-    Account, AccountState, Budget, Epoch, Kind, Pair, Position, StoredEntry, Totals,
+use crate::{
+    domain::{Account, AccountState, Budget, Epoch, Kind, Pair, Position, StoredEntry, Totals},
+    ledger::View,
 };
 
 /// One message of a feed: finished JSON, the same bytes on every transport. Cheap to clone.
@@ -86,7 +87,7 @@ impl Message {
     }
 }
 
-/// One page of an account's past, newest first.
+/// One page of an account's past: newest first from `history`, oldest first from `history_after`.
 #[derive(Debug, Clone, Serialize)]
 pub struct History {
     epoch: Epoch,
@@ -95,12 +96,24 @@ pub struct History {
 }
 
 impl History {
-    pub(super) fn new(epoch: Epoch, entries: Vec<StoredEntry>) -> Self {
-        let oldest = entries.last().map(|entry| entry.offset);
+    /// A page on the way to the account's first entry.
+    pub(super) fn back(epoch: Epoch, view: View) -> Self {
+        Self::new(epoch, view.entries, |last| last > 1)
+    }
+
+    /// A page on the way to the account's latest entry.
+    pub(super) fn forth(epoch: Epoch, view: View) -> Self {
+        let head = view.state.offset;
+        Self::new(epoch, view.entries, |last| last < head)
+    }
+
+    /// `goes_on`: whether another page follows one that ends with this offset.
+    fn new(epoch: Epoch, entries: Vec<StoredEntry>, goes_on: impl Fn(u64) -> bool) -> Self {
+        let last = entries.last().map(|entry| entry.offset);
         Self {
             epoch,
             entries: entries.into_iter().map(|entry| entry.json).collect(),
-            next: oldest.filter(|offset| *offset > 1),
+            next: last.filter(|offset| goes_on(*offset)),
         }
     }
 
@@ -116,7 +129,7 @@ impl History {
         &self.entries
     }
 
-    /// The `before` of the page that follows; `None` at the beginning of the account.
+    /// The `before`, or the `after`, of the page that follows; `None` where the account begins, or ends.
     #[must_use]
     pub fn next(&self) -> Option<u64> {
         self.next

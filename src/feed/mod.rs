@@ -203,7 +203,26 @@ impl Feed {
             bytes: ENTRIES_BYTES_MAX,
         };
         let view = self.core.readers.view(account, before).await?;
-        Ok(History::new(self.core.epoch, view.entries))
+        Ok(History::back(self.core.epoch, view))
+    }
+
+    /// Entries after the offset `after`, oldest first, at most `limit` (1 to 200). Cancel-safe.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn history_after(
+        &self,
+        account: &Account,
+        after: u64,
+        limit: usize,
+    ) -> Result<History, Unavailable> {
+        let after = Entries::After {
+            offset: after,
+            count: limit.clamp(1, Self::HISTORY_MAX),
+            bytes: ENTRIES_BYTES_MAX,
+        };
+        let view = self.core.readers.view(account, after).await?;
+        Ok(History::forth(self.core.epoch, view))
     }
 
     /// An account's settings. Cancel-safe.

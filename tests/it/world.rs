@@ -260,9 +260,21 @@ impl World {
                 }
             }
             entries.reverse();
+            assert_eq!(self.forwards(&account).await, entries);
             histories.push(entries);
         }
         histories
+    }
+
+    async fn forwards(&self, account: &Account) -> Vec<String> {
+        let mut entries = Vec::new();
+        let mut after = Some(0);
+        while let Some(offset) = after {
+            let page = self.feed.history_after(account, offset, 5).await.unwrap();
+            entries.extend(page.entries().iter().map(|entry| entry.get().to_owned()));
+            after = page.next();
+        }
+        entries
     }
 }
 

@@ -1,3 +1,5 @@
+//! Pauses between attempts to reach a server.
+
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(500);
@@ -7,25 +9,32 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// not come back together.
 pub(super) struct Backoff {
     next: Duration,
+    failures: u32,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: FIRST }
+        Self {
+            next: FIRST,
+            failures: 0,
+        }
     }
 }
 
 impl Backoff {
     /// An attempt has succeeded.
     pub(super) fn reset(&mut self) {
-        self.next = FIRST;
+        *self = Self::default();
+    }
+
+    /// An attempt has failed; answers which one in a row that is, from 1 on.
+    pub(super) fn failed(&mut self) -> u32 {
+        self.failures = self.failures.saturating_add(1);
+        self.failures
     }
 
     /// Waits before the next attempt: as long as was `asked` for, if anything was.
-    pub(super) async fn wait(&mut self, why: &str, asked: Option<Duration>) {
-        if self.next == FIRST {
-            super::tell_trouble(why);
-        }
+    pub(super) async fn wait(&mut self, asked: Option<Duration>) {
         let pause = asked.unwrap_or(self.next);
         self.next = (self.next * 2).min(LONGEST);
         tokio::time::sleep(pause / 2 + pause.mul_f64(chance() / 2.0)).await;
