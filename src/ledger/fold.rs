@@ -280,3 +280,46 @@ fn new_generation() -> Result<u64, LedgerError> {
     let random = getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?;
     Ok(random.max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::Event,
+        ledger::{Ledger, Memory},
+    };
+
+    #[test]
+    fn a_zone_edit_counts_what_its_own_commit_records() {
+        let mut storage = Memory::new().writer().unwrap();
+        let (mut states, mut batch) = (StateCache::new(), Batch::default());
+        let mut fold = Fold {
+            storage: &mut *storage,
+            states: &mut states,
+            batch: &mut batch,
+            now: "2026-11-22T20:00:00Z".parse().unwrap(),
+        };
+        for (id, time) in [("a", "2026-11-22T15:00:00Z"), ("b", "2026-11-22T17:00:00Z")] {
+            let event = Event::consumption(id, "alice", "1.50", "CNY").with_time(time);
+            let appended = fold.event(event.check().unwrap()).unwrap();
+            assert!(matches!(appended, Appended::Recorded(_)));
+        }
+        let change = ProfileChange {
+            time_zone: Some("Asia/Shanghai".to_owned()),
+            ..ProfileChange::default()
+        };
+        let alice = Account::parse("alice").unwrap();
+        fold.profile(&alice, &change, None).unwrap().unwrap();
+
+        // There, midnight was between the two.
+        let over: Vec<String> = batch
+            .days()
+            .iter()
+            .map(|(_, day)| day.date.to_string())
+            .collect();
+        assert_eq!(over, ["2026-11-22"]);
+        let state = &batch.touched(&alice).state;
+        let open: Vec<String> = state.open_days().map(|day| day.date.to_string()).collect();
+        assert_eq!(open, ["2026-11-23"]);
+    }
+}
