@@ -8,6 +8,7 @@
 //!
 //! - An [`Event`] is what a producer reports about an [`Account`]: an exact [`Amount`] of something.
 //! - A [`Ledger`] keeps it as an entry for ever: [`Sqlite`] on disk, [`Memory`] for trying things out.
+//! - A [`Budget`] in an account's [`Profile`] has thresholds, which become entries when they are reached.
 //! - A [`Feed`] is the waist: append to it, read from it, subscribe to it. It answers a [`Receipt`].
 //! - A [`Subscription`] is one reader with a [`Position`] of its own; it yields [`Message`]s.
 //! - [`Authorize`] says who may do what, as a [`Grant`]; [`Jwt`] reads it from signed tokens.
@@ -30,7 +31,7 @@
 //! # }
 //! ```
 //!
-//! Longer reading: the module `docs`, with the architecture, the protocol and embedding.
+//! Longer reading: the module `docs`, with the concepts, the protocol, embedding and the architecture.
 
 mod access;
 mod api;
@@ -66,6 +67,9 @@ pub use serve::{Tls, TlsError};
 pub mod docs {
     #[doc = include_str!("../docs/architecture.md")]
     pub mod architecture {}
+
+    #[doc = include_str!("../docs/concepts.md")]
+    pub mod concepts {}
 
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
