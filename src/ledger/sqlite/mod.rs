@@ -194,11 +194,11 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     configure(&connection, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    // Not only while an account is erased: what an update frees would lie in the file until then.
-    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     // Checkpoints are the writer's, between commits: never inside one that somebody waits for.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Not only while an account is erased: what an update frees would lie in the file until then.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 
