@@ -33,6 +33,17 @@ struct Entry {
     category: Option<String>,
     description: Option<String>,
     time: String,
+    #[serde(flatten)]
+    alert: Option<Alert>,
+}
+
+/// What only an alert has.
+#[derive(Debug, Deserialize)]
+struct Alert {
+    budget: String,
+    threshold: u16,
+    spent: String,
+    limit: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +73,9 @@ impl Feed {
                 Plain(reason)
             )?;
         }
+        if self.kind == "rollover" {
+            writeln!(out, "a new day")?;
+        }
         for entry in self.recent.iter().chain(&self.entries) {
             writeln!(out, "{entry}")?;
         }
@@ -76,6 +90,10 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, .. } = self;
         write!(f, "#{offset}  {}  {}", Plain(&self.time), Plain(&self.kind))?;
+        if let Some(alert) = &self.alert {
+            let unit = self.unit.as_deref().unwrap_or_default();
+            return write!(f, "  {alert} {}", Plain(unit));
+        }
         let fields = [
             &self.meter,
             &self.amount,
@@ -87,6 +105,13 @@ impl fmt::Display for Entry {
             write!(f, "  {}", Plain(field))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (budget, spent, limit) = (Plain(&self.budget), Plain(&self.spent), Plain(&self.limit));
+        write!(f, "{budget}  {} %: {spent} of {limit}", self.threshold)
     }
 }
 

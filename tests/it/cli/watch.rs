@@ -103,3 +103,28 @@ async fn refused_watch_ends_with_the_reason() {
     assert!(line.contains("--token"), "{line}");
     assert_eq!(code, 2);
 }
+
+#[tokio::test]
+async fn watch_shows_an_alert_with_its_budget() {
+    let place = Place::new();
+    let served = place.serve(&["--ledger", "memory"]).await;
+    let token = place.token(&["--scope", "admin"]).await;
+    let profile = serde_json::json!({ "budgets": [{
+        "id": "month", "unit": "CNY", "window": "month", "limit": "10", "thresholds": [80] }] });
+    let edited = reqwest::Client::new()
+        .put(format!("{}/v1/accounts/alice", served.public))
+        .bearer_auth(token)
+        .json(&profile);
+    assert_eq!(edited.send().await.unwrap().status(), 200);
+    let mut watcher = Watcher::start(&place, &served).await;
+    assert!(watcher.line().await.starts_with("snapshot at 0"));
+
+    served.record(&place, "one", "8.50").await;
+    assert!(watcher.line().await.starts_with("#1 "));
+    let alert = watcher.line().await;
+    assert!(alert.starts_with("#2 "), "{alert}");
+    assert!(
+        alert.ends_with("  alert  month  80 %: 8.50 of 10 CNY"),
+        "{alert}"
+    );
+}
