@@ -148,6 +148,7 @@ impl Subscription {
             if mark.erasures != self.erasures {
                 self.erasures = mark.erasures;
                 self.offered = None;
+                self.doubt();
                 return Err(Interrupted::Erased);
             }
             if let Some(message) = &self.offered {
@@ -159,6 +160,13 @@ impl Subscription {
                 return Ok(message);
             }
             self.changed().await?;
+        }
+    }
+
+    /// The position may be none of this account any more: what comes next is read from the ledger.
+    fn doubt(&mut self) {
+        if let Place::At { is_live, .. } = &mut self.place {
+            *is_live = false;
         }
     }
 
