@@ -11,7 +11,10 @@ use crate::{
     api::{self, Admin, Api},
     feed::{Clock, Feed},
     ledger::{Ledger, LedgerError},
-    transport::socketio::{Options, Timing, Transport},
+    transport::{
+        Timing,
+        socketio::{Options, Transport},
+    },
 };
 
 /// Socket.IO sessions at a time unless said: what a machine with a few GiB holds.

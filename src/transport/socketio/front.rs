@@ -8,6 +8,7 @@ use tower::service_fn;
 
 use super::{
     engine::Engine,
+    handshake::Handshake,
     limits::Timing,
     opening::{Carrier, Opening},
     polling,
@@ -72,7 +73,7 @@ impl Front {
                 polling::poll(&self.engine, &session, sid).await
             }
             (Carrier::WebSocket, known) => {
-                upgrade::check(&parts.headers)?;
+                let handshake = Handshake::check(&parts.headers)?;
                 let purpose = match known {
                     Some((_, session)) => {
                         Purpose::Upgrade(session.begin_probe().ok_or(Refusal::BadRequest)?)
@@ -86,6 +87,7 @@ impl Front {
                 upgrade::accept(
                     &self.engine,
                     self.timing,
+                    handshake,
                     Request::from_parts(parts, body),
                     purpose,
                 )

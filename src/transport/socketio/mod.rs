@@ -11,10 +11,7 @@ mod command;
 mod conn;
 mod drain;
 mod engine;
-mod expiry;
-mod farewell;
 mod flow;
-mod frame;
 mod front;
 mod guarded;
 mod limits;
@@ -29,13 +26,13 @@ mod session;
 mod sessions;
 mod upgrade;
 mod watcher;
-mod wire;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
+use super::{Timing, expiry, farewell, frame, handshake, wire};
 use crate::{access::Authorize, feed::Feed};
 use engine::{Elsewhere, Engine};
 use front::Front;
@@ -43,7 +40,6 @@ use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, POLLING_BODY_BYTES_MAX, READ_BY
 use sessions::Sessions;
 
 pub(crate) use front::OriginCheck;
-pub(crate) use limits::Timing;
 
 /// What a host may choose.
 #[derive(Clone)]

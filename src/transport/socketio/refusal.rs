@@ -3,6 +3,8 @@
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
+use super::handshake::NoWebSocket;
+
 /// Why a request to the engine was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -16,6 +18,15 @@ pub(super) enum Refusal {
     TooLarge,
     TooSlow,
     TooManySessions,
+}
+
+impl From<NoWebSocket> for Refusal {
+    fn from(why: NoWebSocket) -> Self {
+        match why {
+            NoWebSocket::Malformed => Self::BadRequest,
+            NoWebSocket::Version => Self::WebSocketVersion,
+        }
+    }
 }
 
 impl Refusal {

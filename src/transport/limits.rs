@@ -1,0 +1,66 @@
+//! Every bound that several transports share, in one place, each with its reason.
+
+use std::time::Duration;
+
+/// The largest message a client may send, in bytes: over WebSocket, as one frame or in fragments,
+/// and as the body of one polling request. Requests to the feed are a few hundred bytes; this
+/// leaves room for a host's own namespaces.
+pub(super) const MESSAGE_BYTES_MAX: usize = 100_000;
+
+/// What one read takes from a WebSocket at most. Small, because each idle connection keeps a
+/// buffer of this size, and because it bounds the requests that one read can bring.
+pub(super) const READ_BYTES: usize = 512;
+
+/// The longest token that is looked at, in bytes. Common servers cap a whole header there.
+pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// Fragments of one message: nobody needs more, and a million empty ones only cost time.
+pub(super) const FRAGMENTS_MAX: u32 = 128;
+
+/// How long a WebSocket upgrade may take: the switch of protocols, and each step of the probe.
+pub(super) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client has to answer a close frame before its connection is cut.
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// What is read and thrown away after a close frame, so that the client can read that frame
+/// before the kernel resets the connection.
+pub(super) const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a last `closing` message may take to be written before its connection closes anyway.
+pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long finding out who a token belongs to may take.
+pub(super) const AUTHORIZE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A grant that ends later than this is not timed: the connection will not last.
+pub(super) const EXPIRY_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// How long before a grant ends its socket is told, unless the grant is shorter than twice this.
+pub(super) const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
+
+/// The timing that a host may choose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// From one ping to the next.
+    pub(crate) ping_interval: Duration,
+    /// From a ping until a silent client is given up.
+    pub(crate) ping_timeout: Duration,
+    /// From opening a session until it must have joined a namespace.
+    pub(crate) connect_timeout: Duration,
+    /// How long a write may make no progress before its client counts as gone.
+    pub(crate) write_stall: Duration,
+}
+
+impl Default for Timing {
+    /// A client that stops reading is gone within 30 s, also when there is nothing to write:
+    /// ping interval plus ping timeout stay below that, and so does the write stall.
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(12),
+            ping_timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(15),
+        }
+    }
+}
