@@ -123,10 +123,9 @@ async fn appends() {
         .map(|folder| Desk::open(folder.path()))
         .collect();
     for (variant, desk) in VARIANTS.iter().zip(&desks) {
+        // All accounts lie in the same order, so that a commit touches as many pages in each.
         for number in 0..ACCOUNTS {
-            if variant.budgets > 0 {
-                desk.edit(&account(number), budgets(variant.budgets)).await;
-            }
+            desk.edit(&account(number), budgets(variant.budgets)).await;
         }
     }
     let mut cpu = vec![Vec::new(); VARIANTS.len()];
