@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use socketioxide::SocketIo;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    access::{Authorize, Origins},
+    access::{Authorize, Origins, Tickets},
     api::{self, Admin, Api},
     feed::{Clock, Feed},
     ledger::{Ledger, LedgerError},
     transport::{
-        Timing,
+        self, Drain, Timing, Transports,
         socketio::{Options, Transport},
     },
 };
@@ -20,11 +20,15 @@ use crate::{
 /// Socket.IO sessions at a time unless said: what a machine with a few GiB holds.
 const SESSIONS_MAX: usize = 200_000;
 
+/// What a connection needs at the end of a drain to say goodbye.
+const LEAVE_MARGIN: Duration = Duration::from_secs(3);
+
 /// The assembled server. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
     api: Api,
     transport: Transport,
+    transports: Transports,
     closing: CancellationToken,
 }
 
@@ -36,6 +40,7 @@ impl Hub {
             access: None,
             origins: Origins::default(),
             clock: Clock::system(),
+            ticket_secret: None,
             timing: Timing::default(),
             attachments_max: 0,
             sessions_max: SESSIONS_MAX,
@@ -51,7 +56,9 @@ impl Hub {
             Some(cors) => socket_io.layer(cors),
             None => socket_io,
         };
-        api::router(self.api.clone()).merge(socket_io)
+        api::router(self.api.clone())
+            .merge(transport::router(self.transports.clone()))
+            .merge(socket_io)
     }
 
     /// The routes of a second listener that the public does not reach: `/health/live`,
@@ -85,8 +92,13 @@ impl Hub {
     /// Tells all clients to come back later, closes their connections in batches over `period`,
     /// and lets no new one in. Returns when the last is closed, soon after `period` at the latest.
     pub async fn drain(&self, period: Duration) {
+        self.transports
+            .drain
+            .set_spread(period.saturating_sub(LEAVE_MARGIN));
         self.closing.cancel();
-        self.transport.drain(period).await;
+        self.transports.sockets.close();
+        let websockets = tokio::time::timeout(period, self.transports.sockets.wait());
+        let ((), _) = tokio::join!(self.transport.drain(period), websockets);
     }
 
     /// Resolves when the ledger has failed: the outcome of a commit is unknown and nothing more
@@ -102,6 +114,7 @@ pub struct HubBuilder {
     access: Option<Arc<dyn Authorize>>,
     origins: Origins,
     clock: Clock,
+    ticket_secret: Option<Vec<u8>>,
     timing: Timing,
     attachments_max: usize,
     sessions_max: usize,
@@ -127,6 +140,14 @@ impl HubBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// What tickets are signed with; unless said, a random key, which ends with the process. Nodes that
+    /// should take each other's tickets share one.
+    #[must_use]
+    pub fn ticket_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.ticket_secret = Some(secret.as_ref().to_vec());
         self
     }
 
@@ -180,6 +201,10 @@ impl HubBuilder {
         let feed = feed
             .await
             .unwrap_or_else(|_| Err(LedgerError::new("opening it panicked")))?;
+        let tickets = match self.ticket_secret {
+            Some(secret) => Tickets::new(&secret),
+            None => Tickets::of_this_process(),
+        };
         let origins = self.origins.clone();
         let transport = Transport::new(Options {
             timing: self.timing,
@@ -189,10 +214,20 @@ impl HubBuilder {
         });
         transport.open_feed(feed.clone(), access.clone());
         let closing = CancellationToken::new();
-        let api = Api::new(feed, access).with_origins(self.origins);
+        let api = Api::new(feed, access)
+            .with_origins(self.origins)
+            .with_tickets(tickets)
+            .with_closing(closing.clone());
+        let transports = Transports {
+            api: api.clone(),
+            drain: Drain::new(closing.clone()),
+            timing: self.timing,
+            sockets: TaskTracker::new(),
+        };
         Ok(Hub {
-            api: api.with_closing(closing.clone()),
+            api,
             transport,
+            transports,
             closing,
         })
     }

@@ -12,6 +12,7 @@ mod key;
 mod origin;
 mod scope;
 mod signer;
+mod ticket;
 
 pub use authorize::{Authorize, Authorizing, Denied};
 pub use grant::{Accounts, Grant};
@@ -20,3 +21,5 @@ pub use key::KeyError;
 pub use origin::Origins;
 pub use scope::{Scope, Scopes};
 pub use signer::Signer;
+
+pub(crate) use ticket::Tickets;

@@ -92,6 +92,19 @@ impl Origins {
         Err(Denied::origin("an Origin that is not on the list"))
     }
 
+    /// The listed origins, each with a space before it: who may frame a page beside ourselves.
+    pub(crate) fn ancestors(&self) -> String {
+        match &self.0 {
+            Policy::SameOrigin => String::new(),
+            Policy::Any => " *".to_owned(),
+            Policy::Listed(listed) => {
+                let mut listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+                listed.sort_unstable();
+                listed.iter().map(|origin| format!(" {origin}")).collect()
+            }
+        }
+    }
+
     /// The CORS headers and preflight answers that go with this policy, if any. Without credentials:
     /// a token travels in `Authorization` or the handshake, never in a cookie.
     pub(crate) fn cors(&self) -> Option<CorsLayer> {

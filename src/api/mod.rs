@@ -15,6 +15,7 @@ mod history;
 mod past;
 mod problem;
 mod query;
+mod tickets;
 
 use std::sync::Arc;
 
@@ -27,12 +28,13 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, Named};
 pub(crate) use health::{Admin, admin_router};
 pub(crate) use problem::Problem;
+pub(crate) use query::Asked;
 
 use crate::{
-    access::{Authorize, Origins},
+    access::{Authorize, Origins, Tickets},
     feed::Feed,
 };
 
@@ -41,6 +43,7 @@ use crate::{
 pub(crate) struct Api {
     pub(crate) feed: Feed,
     pub(crate) access: Arc<dyn Authorize>,
+    pub(crate) tickets: Arc<Tickets>,
     pub(crate) origins: Origins,
     pub(crate) closing: CancellationToken,
 }
@@ -51,9 +54,17 @@ impl Api {
         Self {
             feed,
             access,
+            tickets: Arc::new(Tickets::of_this_process()),
             origins: Origins::default(),
             closing: CancellationToken::new(),
         }
+    }
+
+    /// Mints and reads these tickets.
+    #[must_use]
+    pub(crate) fn with_tickets(mut self, tickets: Tickets) -> Self {
+        self.tickets = Arc::new(tickets);
+        self
     }
 
     /// Lets pages of other origins call.
@@ -77,6 +88,7 @@ pub(crate) fn router(api: Api) -> Router {
     let cors = api.origins.cors();
     let routes = Router::new()
         .route("/v1/events", post(events::record))
+        .route("/v1/tickets", post(tickets::mint))
         .route("/v1/feeds/{account}", get(feeds::poll))
         .route("/v1/feeds/{account}/entries", get(history::entries))
         .route(
@@ -96,7 +108,8 @@ pub(crate) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-async fn check_origin(
+/// Refuses pages of origins that are not on the list.
+pub(crate) async fn check_origin(
     State(api): State<Api>,
     request: Request,
     next: Next,

@@ -3,7 +3,9 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{
+        CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+    },
 };
 use serde::Serialize;
 
@@ -24,8 +26,17 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// A request that is itself wrong: its syntax, its query, its path.
-    pub(super) fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// A WebSocket of a version that nobody speaks any more.
+    pub(crate) fn websocket_version() -> Self {
+        Self::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "websocket_version",
+            "this server speaks version 13 of the WebSocket protocol",
+        )
     }
 
     /// More than we take.
@@ -49,7 +60,7 @@ impl Problem {
     }
 
     /// A method that the path does not have.
-    pub(super) fn method_not_allowed() -> Self {
+    pub(crate) fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
@@ -79,7 +90,7 @@ impl Problem {
     }
 
     /// The hub is closing.
-    pub(super) fn closing() -> Self {
+    pub(crate) fn closing() -> Self {
         Self::from(Unavailable::Closed)
     }
 
@@ -197,6 +208,10 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.retry {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -6,7 +6,7 @@ use super::{Api, Problem};
 
 /// The query string as a `T`, which denies unknown fields: a misspelt `limit` is told, not ignored. A
 /// key given twice is refused as well.
-pub(super) struct Asked<T>(pub(super) T);
+pub(crate) struct Asked<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
     type Rejection = Problem;

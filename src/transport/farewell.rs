@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::frame::CloseCode;
+use crate::domain::Position;
 
 /// A reason for the server to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,20 @@ impl Farewell {
             Self::Expired => Duration::ZERO,
             Self::Limit | Self::Unavailable => Duration::from_secs(5),
         }
+    }
+
+    /// The whole `closing` message, to a client that is at `position`.
+    pub(super) fn message_at(self, position: Option<&Position>) -> String {
+        let mut closing = json!({
+            "type": "closing",
+            "code": self.code(),
+            "message": self.message(),
+            "retry_ms": self.retry().as_millis(),
+        });
+        if let Some(position) = position {
+            closing["position"] = json!(position.to_string());
+        }
+        closing.to_string()
     }
 
     /// The WebSocket close code.

@@ -25,6 +25,7 @@ const START_BYTES: usize = 8;
 pub(super) enum CloseCode {
     GoingAway = 1001,
     Protocol = 1002,
+    Unsupported = 1003,
     NotUnderstood = 1007,
     Policy = 1008,
     TooLarge = 1009,

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
 };
 
+use super::limits::LINGER_BYTES_MAX;
 use crate::serve::{Connection, Slot};
 
 /// A plain TCP stream where that is what HTTP ran on, else whatever it was.
@@ -115,4 +116,20 @@ impl AsyncWrite for Wire {
             Self::Other(io) => Pin::new(io).poll_shutdown(cx),
         }
     }
+}
+
+/// Reads on for a moment after a close frame. Closing a socket with unread bytes in it makes the
+/// kernel send a reset, which may overtake the frame that says why.
+pub(super) async fn linger(mut wire: Wire) -> io::Result<()> {
+    wire.shutdown().await?;
+    let mut scratch = [0; 1024];
+    let mut left = LINGER_BYTES_MAX;
+    while left > 0 {
+        let read = wire.read(&mut scratch).await?;
+        if read == 0 {
+            break;
+        }
+        left = left.saturating_sub(read);
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod budgets;
 #[cfg(feature = "cli")]
 mod cli;
 mod cloudevents;
+mod contract;
 mod desk;
 mod disk;
 mod documented;

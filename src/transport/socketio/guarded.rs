@@ -8,18 +8,12 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     runtime::Handle,
     time::{Sleep, sleep, timeout},
 };
 
-use super::{
-    conn::Conn,
-    farewell::Farewell,
-    limits::{CLOSE_GRACE, LINGER_BYTES_MAX},
-    session::Session,
-    wire::Wire,
-};
+use super::{conn::Conn, farewell::Farewell, limits::CLOSE_GRACE, session::Session, wire::linger};
 
 /// A WebSocket's bytes, guarded: a write that makes no progress for the stall time is an error,
 /// and so is a client that does not answer a close frame. Dropping it frees the descriptor.
@@ -139,20 +133,4 @@ impl Drop for Guarded {
             runtime.spawn(timeout(CLOSE_GRACE, linger(wire)));
         }
     }
-}
-
-/// Reads on for a moment after a close frame. Closing a socket with unread bytes in it makes the
-/// kernel send a reset, which may overtake the frame that says why.
-async fn linger(mut wire: Wire) -> io::Result<()> {
-    wire.shutdown().await?;
-    let mut scratch = [0; 1024];
-    let mut left = LINGER_BYTES_MAX;
-    while left > 0 {
-        let read = wire.read(&mut scratch).await?;
-        if read == 0 {
-            break;
-        }
-        left = left.saturating_sub(read);
-    }
-    Ok(())
 }

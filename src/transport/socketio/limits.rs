@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 pub(super) use crate::transport::limits::{
-    AUTHORIZE_TIMEOUT, CLOSE_GRACE, FAREWELL_TIMEOUT, LINGER_BYTES_MAX, MESSAGE_BYTES_MAX,
-    READ_BYTES, TOKEN_BYTES_MAX, Timing, UPGRADE_TIMEOUT,
+    AUTHORIZE_TIMEOUT, CLOSE_GRACE, FAREWELL_TIMEOUT, MESSAGE_BYTES_MAX, READ_BYTES,
+    TOKEN_BYTES_MAX, Timing, UPGRADE_TIMEOUT,
 };
 
 /// The largest polling body that the engine puts together: more than all packets that can wait. What

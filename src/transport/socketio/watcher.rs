@@ -7,7 +7,7 @@
 use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -287,25 +287,15 @@ impl Watcher {
 
     /// Says why, gives that a moment to arrive, and closes.
     async fn say(self, farewell: Farewell) {
-        let mut closing = json!({
-            "type": "closing",
-            "code": farewell.code(),
-            "message": farewell.message(),
-            "retry_ms": farewell.retry().as_millis(),
-        });
         // With several accounts it would have to say whose; the client has kept them all anyway.
         let mut following = self.following.values();
-        if let (
-            Some(Following {
-                position: Some(position),
-                ..
-            }),
-            None,
-        ) = (following.next(), following.next())
-        {
-            closing["position"] = json!(position.to_string());
-        }
-        self.outlet.emit_now("closing", &answer::encode(&closing));
+        let position = match (following.next(), following.next()) {
+            (Some(sole), None) => sole.position.as_ref(),
+            _ => None,
+        };
+        let closing = RawValue::from_string(farewell.message_at(position));
+        let closing = closing.expect("a message is JSON");
+        self.outlet.emit_now("closing", &closing);
         let flushed = self.session().flow.flushed();
         if tokio::time::timeout(FAREWELL_TIMEOUT, flushed)
             .await

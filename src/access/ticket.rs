@@ -1,0 +1,150 @@
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Accounts, Denied, Grant, Scope, key};
+use crate::domain::Account;
+
+/// Makes and reads tickets: for one account, to watch, in a URL, where a browser sends no header.
+///
+/// A ticket is signed with a key of its own, so that it is a token nowhere else, and cannot mint another.
+pub(crate) struct Tickets {
+    signing: EncodingKey,
+    reading: DecodingKey,
+}
+
+/// What a URL may carry.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) text: String,
+    /// Until when it opens connections.
+    pub(crate) expires_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    account: String,
+    /// Until when it opens, in seconds since 1970.
+    exp: i64,
+    /// Until when a connection that it opened lasts; absent where that has no end.
+    until: Option<i64>,
+}
+
+impl Tickets {
+    /// How long a ticket opens connections: a page uses it at once, and perhaps once more after a cut.
+    pub(crate) const LIFE: Duration = Duration::from_secs(5 * 60);
+    /// What tells a ticket from a token, in its text.
+    const PREFIX: &str = "ticket.";
+
+    /// Tickets that whoever has the same secret reads as well. The key is made of the secret and is
+    /// another one.
+    pub(crate) fn new(secret: &[u8]) -> Self {
+        key::choose_crypto();
+        let key = Sha256::new()
+            .chain_update(b"tallycast tickets")
+            .chain_update(secret)
+            .finalize();
+        Self {
+            signing: EncodingKey::from_secret(&key),
+            reading: DecodingKey::from_secret(&key),
+        }
+    }
+
+    /// Tickets that only this process reads.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers.
+    pub(crate) fn of_this_process() -> Self {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("the operating system gives random numbers");
+        Self::new(&secret)
+    }
+
+    /// Whether a text is meant to be a ticket.
+    pub(crate) fn is_ticket(text: &str) -> bool {
+        text.starts_with(Self::PREFIX)
+    }
+
+    /// A ticket to watch `account` in the name of `grant`, which allows that.
+    pub(crate) fn mint(&self, grant: &Grant, account: &Account, now: Timestamp) -> Ticket {
+        let end = now.saturating_add(Self::LIFE).unwrap_or(Timestamp::MAX);
+        let end = grant.expires_at().map_or(end, |until| until.min(end));
+        let claims = Claims {
+            sub: grant.subject().to_owned(),
+            account: account.as_str().to_owned(),
+            exp: end.as_second(),
+            until: grant.expires_at().map(Timestamp::as_second),
+        };
+        let signed = encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .expect("a secret signs by HS256, and strings and numbers are JSON");
+        Ticket {
+            text: format!("{}{signed}", Self::PREFIX),
+            expires_at: Timestamp::from_second(claims.exp).unwrap_or(end),
+        }
+    }
+
+    /// What a ticket grants: to watch its account, for as long as the token that it was minted with.
+    ///
+    /// # Errors
+    /// When it is none of ours, or opens nothing any more.
+    pub(crate) fn redeem(&self, text: &str, now: Timestamp) -> Result<Grant, Denied> {
+        let signed = text
+            .strip_prefix(Self::PREFIX)
+            .ok_or(Denied::new("no ticket"))?;
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.validate_exp = false;
+        let claims = decode::<Claims>(signed, &self.reading, &validation)
+            .map_err(|error| Denied::new(format!("a ticket: {error}")))?
+            .claims;
+        if claims.exp <= now.as_second() {
+            return Err(Denied::new("a ticket that opens nothing any more"));
+        }
+        let account = Account::parse(&claims.account);
+        let account = account.map_err(|_| Denied::new("a ticket for no account"))?;
+        let grant = Grant::new(claims.sub, Scope::Watch, Accounts::only(account));
+        let until = claims.until.map(Timestamp::from_second).transpose();
+        let until = until.map_err(|_| Denied::new("a ticket without a sound end"))?;
+        Ok(match until {
+            Some(until) => grant.expiring_at(until),
+            None => grant,
+        })
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tickets").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_opens_for_minutes_and_lasts_as_long_as_its_token() {
+        let tickets = Tickets::of_this_process();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let (alice, hour) = (Account::parse("alice").unwrap(), Duration::from_secs(3_600));
+        let grant = Grant::new("a person", Scope::Watch, Accounts::all()).expiring_at(now + hour);
+        let ticket = tickets.mint(&grant, &alice, now);
+        assert_eq!(ticket.expires_at, now + Tickets::LIFE);
+        let redeemed = tickets.redeem(&ticket.text, now).unwrap();
+        assert_eq!(redeemed.sole_account(), Some(alice.clone()));
+        assert_eq!(redeemed.expires_at(), Some(now + hour));
+        assert!(tickets.redeem(&ticket.text, ticket.expires_at).is_err());
+        assert!(
+            Tickets::of_this_process()
+                .redeem(&ticket.text, now)
+                .is_err()
+        );
+
+        let brief = grant.expiring_at(now + Duration::from_secs(60));
+        let ticket = tickets.mint(&brief, &alice, now);
+        assert_eq!(ticket.expires_at, now + Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,123 @@
+//! Iframe streaming: a page without end, in which each message is a script that calls the page around.
+
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+
+use super::{
+    Transports,
+    opening::{Opening, invalid},
+    streamed::{self, Writes},
+};
+use crate::api::Problem;
+
+/// Browsers show, and run, nothing of a page before they have seen about a kilobyte of it.
+const PADDING_BYTES: usize = 2_048;
+/// The longest name of a callback.
+const CALLBACK_BYTES_MAX: usize = 64;
+
+/// `GET /v1/feeds/{account}/iframe?callback=f`: calls `parent.f(message)` for each message.
+pub(super) async fn follow(
+    State(transports): State<Transports>,
+    mut opening: Opening,
+) -> Result<Response, Problem> {
+    let callback = opening.callback.take().filter(|name| is_name(name));
+    let callback = callback.ok_or_else(|| {
+        invalid("callback is the name of a function of the page around: letters, digits, _ and $")
+    })?;
+    let origins = transports.api.origins.ancestors();
+    let writes = Iframe { callback };
+    let mut response = streamed::respond(opening.follow(&transports), writes);
+    let policy =
+        format!("default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'{origins}");
+    let policy = HeaderValue::try_from(policy).expect("origins are ASCII");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    Ok(response)
+}
+
+/// A JavaScript identifier in ASCII, and nothing that could end the script or call something else.
+fn is_name(name: &str) -> bool {
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '$';
+    name.len() <= CALLBACK_BYTES_MAX
+        && name.starts_with(is_first)
+        && name.chars().all(|c| is_first(c) || c.is_ascii_digit())
+}
+
+struct Iframe {
+    callback: String,
+}
+
+impl Writes for Iframe {
+    const CONTENT_TYPE: &str = "text/html; charset=utf-8";
+
+    fn prelude(&self) -> Bytes {
+        let padding = " ".repeat(PADDING_BYTES);
+        format!("<!doctype html><meta charset=\"utf-8\"><title>feed</title>{padding}\n").into()
+    }
+
+    fn message(&self, _: &str, json: &str, _: Option<&str>) -> Bytes {
+        let callback = &self.callback;
+        let json = in_script(json);
+        format!("<script>parent.{callback}({json})</script>\n").into()
+    }
+
+    fn keep_alive(&self) -> Bytes {
+        Bytes::from_static(b" \n")
+    }
+}
+
+/// JSON that cannot end its script, begin a comment, or break a line in an old browser's eyes. It is the
+/// same value, and the same bytes but for those: they only stand inside of strings.
+fn in_script(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '<' => escaped.push_str("\\u003c"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_not_ended_from_within_and_says_the_same() {
+        let json =
+            r#"{"description":"</script><!--<b>&amp;\u2028"}"#.replace("\\u2028", "\u{2028}");
+        let escaped = in_script(&json);
+        assert!(!escaped.contains(['<', '\u{2028}']), "{escaped}");
+        let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert_eq!(read(&escaped), read(&json));
+    }
+
+    #[test]
+    fn a_callback_is_one_name() {
+        for name in ["f", "_on", "$", "update2"] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "f".repeat(65);
+        for name in [
+            "",
+            "2f",
+            "a.b",
+            "alert(1)",
+            "f;",
+            "é",
+            "a b",
+            "</script>",
+            long.as_str(),
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! One response, a message a line.
+
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
+
+use super::{
+    Transports,
+    opening::Opening,
+    streamed::{self, Writes},
+};
+use crate::api::Problem;
+
+/// `GET /v1/feeds/{account}/stream`.
+pub(super) async fn follow(
+    State(transports): State<Transports>,
+    opening: Opening,
+) -> Result<Response, Problem> {
+    let opening = opening.without_callback()?;
+    Ok(streamed::respond(opening.follow(&transports), Ndjson))
+}
+
+struct Ndjson;
+
+impl Writes for Ndjson {
+    const CONTENT_TYPE: &str = "application/x-ndjson";
+
+    fn message(&self, _: &str, json: &str, _: Option<&str>) -> Bytes {
+        format!("{json}\n").into()
+    }
+
+    /// An empty line, which readers of this format skip.
+    fn keep_alive(&self) -> Bytes {
+        Bytes::from_static(b"\n")
+    }
+}

@@ -1,0 +1,279 @@
+//! One WebSocket, and the one task that serves it: messages, answers and pings leave one after the other.
+
+use std::io::{self, IoSlice};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message as Frame,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+
+use super::{
+    guarded::Guarded,
+    heartbeat::{Beat, Heartbeat},
+    request::{self, REQUEST_BYTES_MAX, Request},
+};
+use crate::{
+    access::{Grant, Scope, Tickets},
+    transport::{
+        Transports,
+        farewell::Farewell,
+        follower::{Follower, Told},
+        frame::CloseCode,
+        limits::{AUTHORIZE_TIMEOUT, CLOSE_GRACE, READ_BYTES, TOKEN_BYTES_MAX},
+        opening::Opening,
+        wire::linger,
+    },
+};
+
+/// An open WebSocket that follows an account.
+pub(super) struct Socket {
+    transports: Transports,
+    stream: WebSocketStream<Guarded>,
+    follower: Follower,
+    grant: Grant,
+    heartbeat: Heartbeat,
+}
+
+/// Why a socket's task ends.
+#[derive(Debug)]
+enum Ending {
+    /// The client closed, or the connection is lost.
+    Gone,
+    /// The client broke the protocol.
+    Fault(CloseCode),
+    Farewell(Farewell),
+}
+
+impl Socket {
+    pub(super) async fn new(transports: Transports, opening: Opening, guarded: Guarded) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(REQUEST_BYTES_MAX))
+            .max_frame_size(Some(REQUEST_BYTES_MAX));
+        let stream = WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await;
+        let grant = opening.grant.clone();
+        Self {
+            follower: opening.follow(&transports).with_notice(),
+            heartbeat: Heartbeat::new(transports.timing),
+            transports,
+            stream,
+            grant,
+        }
+    }
+
+    /// Serves the client until it is gone or has to go.
+    pub(super) async fn serve(mut self) {
+        let ending = loop {
+            if let Err(ending) = self.step().await {
+                break ending;
+            }
+        };
+        match ending {
+            Ending::Gone => {}
+            Ending::Fault(code) => self.close(code, "").await,
+            Ending::Farewell(farewell) => self.say(farewell).await,
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), Ending> {
+        tokio::select! {
+            told = self.follower.next() => self.tell(told).await,
+            frame = self.stream.next() => {
+                self.heartbeat.heard();
+                match frame {
+                    Some(Ok(frame)) => self.take(frame).await,
+                    Some(Err(error)) => Err(self.fault(&error)),
+                    None => Err(Ending::Gone),
+                }
+            }
+            beat = self.heartbeat.due() => match beat {
+                Beat::Ping => {
+                    let ping = self.stream.send(Frame::Ping(Vec::new().into())).await;
+                    ping.map_err(|error| self.fault(&error))
+                }
+                Beat::Lost => Err(Ending::Gone),
+            },
+        }
+    }
+
+    async fn tell(&mut self, told: Told) -> Result<(), Ending> {
+        match told {
+            Told::Message(message) => {
+                self.write(message.json().get()).await?;
+                self.follower.applied(&message);
+                Ok(())
+            }
+            Told::Expiring(expiry) => {
+                let notice = json!({ "type": "auth_expiring", "expires_at": expiry.expires_at });
+                self.write(&notice.to_string()).await
+            }
+            Told::Farewell(farewell) => Err(Ending::Farewell(farewell)),
+        }
+    }
+
+    async fn take(&mut self, frame: Frame) -> Result<(), Ending> {
+        match frame {
+            Frame::Text(text) => {
+                let answer = self.answer(&text).await;
+                self.write(&answer).await
+            }
+            Frame::Binary(_) => Err(Ending::Fault(CloseCode::Unsupported)),
+            // The library has answered a ping, and a close.
+            Frame::Close(_) => Err(Ending::Gone),
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(()),
+        }
+    }
+
+    async fn answer(&mut self, text: &str) -> String {
+        match Request::parse(text) {
+            Ok(Request::Ping { id }) => request::done("pong", id, json!({})),
+            Ok(Request::History { before, limit, id }) => {
+                let limit = Request::history_limit(limit);
+                let feed = &self.transports.api.feed;
+                let account = self.follower.account();
+                match feed.history(account, before, limit).await {
+                    Ok(history) => request::done("history", id, history),
+                    Err(error) => {
+                        request::refused("history", id, "unavailable", &error.to_string())
+                    }
+                }
+            }
+            Ok(Request::Authenticate { token, id }) => self.authenticate(&token, id).await,
+            Err(invalid) => request::refused("error", None, invalid.code(), invalid.message()),
+        }
+    }
+
+    /// Goes on with a new grant of the same subject, before the old one ends.
+    async fn authenticate(&mut self, token: &str, id: Option<Value>) -> String {
+        const OF: &str = "authenticate";
+        let refused = |code, message| request::refused(OF, id.clone(), code, message);
+        if token.len() > TOKEN_BYTES_MAX || Tickets::is_ticket(token) {
+            return refused("unauthorized", "show a token: fetch a new one");
+        }
+        let asked = self.transports.api.access.authorize(token);
+        let grant = match tokio::time::timeout(AUTHORIZE_TIMEOUT, asked).await {
+            Ok(Ok(grant)) => grant,
+            Ok(Err(_)) => {
+                return refused("unauthorized", "the token was refused: fetch a new one");
+            }
+            Err(_) => return refused("unavailable", "the token could not be checked: try again"),
+        };
+        if grant.subject() != self.grant.subject() {
+            return refused("wrong_subject", "connect anew to be somebody else");
+        }
+        if !grant.allows(Scope::Watch) || !grant.permits(self.follower.account()) {
+            return refused("not_found", "the new token is not for this account");
+        }
+        self.follower.renew(&grant);
+        self.grant = grant;
+        request::done(OF, id, json!({ "expires_at": self.grant.expires_at() }))
+    }
+
+    /// Writes a text frame around the message's own bytes, which all its readers share.
+    async fn write(&mut self, text: &str) -> Result<(), Ending> {
+        // What the library has begun, a pong perhaps, comes first and whole.
+        self.stream
+            .flush()
+            .await
+            .map_err(|error| self.fault(&error))?;
+        let (header, length) = text_header(text.len());
+        let wire = self.stream.get_mut();
+        write_both(wire, &header[..length], text.as_bytes())
+            .await
+            .map_err(|error| self.fault(&Error::Io(error)))
+    }
+
+    /// What an error of the stream means for the client.
+    fn fault(&self, error: &Error) -> Ending {
+        if let Some(code) = self.stream.get_ref().fault() {
+            return Ending::Fault(code);
+        }
+        match error {
+            Error::Utf8(_) => Ending::Fault(CloseCode::NotUnderstood),
+            Error::Capacity(_) => Ending::Fault(CloseCode::TooLarge),
+            Error::Protocol(_) => Ending::Fault(CloseCode::Protocol),
+            Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                count(Farewell::Slow);
+                Ending::Gone
+            }
+            _ => Ending::Gone,
+        }
+    }
+
+    async fn say(mut self, farewell: Farewell) {
+        count(farewell);
+        let closing = farewell.message_at(self.follower.position());
+        if self.write(&closing).await.is_ok() {
+            self.close(farewell.close_code(), farewell.code()).await;
+        }
+    }
+
+    /// Closes with a code, and gives the client a moment to answer.
+    async fn close(mut self, code: CloseCode, reason: &'static str) {
+        let frame = CloseFrame {
+            code: (code as u16).into(),
+            reason: reason.into(),
+        };
+        let closed = async {
+            self.stream.send(Frame::Close(Some(frame))).await?;
+            while self.stream.next().await.transpose()?.is_some() {}
+            Ok::<_, Error>(())
+        };
+        if !matches!(tokio::time::timeout(CLOSE_GRACE, closed).await, Ok(Ok(()))) {
+            // It may still be sending: closing with unread bytes would reset what it has to read.
+            let wire = self.stream.into_inner().into_wire();
+            let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, linger(wire)).await;
+        }
+    }
+}
+
+/// The header of an unmasked text frame.
+fn text_header(payload: usize) -> ([u8; 10], usize) {
+    const FIN_TEXT: u8 = 0x81;
+    let mut header = [0; 10];
+    header[0] = FIN_TEXT;
+    let length = match payload {
+        0..=125 => {
+            header[1] = u8::try_from(payload).expect("at most 125");
+            2
+        }
+        126..=0xffff => {
+            header[1] = 126;
+            let short = u16::try_from(payload).expect("at most 2^16 - 1");
+            header[2..4].copy_from_slice(&short.to_be_bytes());
+            4
+        }
+        _ => {
+            header[1] = 127;
+            header[2..10].copy_from_slice(&(payload as u64).to_be_bytes());
+            10
+        }
+    };
+    (header, length)
+}
+
+async fn write_both(wire: &mut Guarded, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
+    while !head.is_empty() {
+        let slices = [IoSlice::new(head), IoSlice::new(body)];
+        let written = wire.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let of_head = written.min(head.len());
+        head = &head[of_head..];
+        body = &body[written - of_head..];
+    }
+    wire.write_all(body).await?;
+    wire.flush().await
+}
+
+fn count(farewell: Farewell) {
+    metrics::counter!("tallycast_websockets_closed_total", "code" => farewell.code()).increment(1);
+}

@@ -1,0 +1,75 @@
+//! One contract, whatever the transport: each fact holds of every way to follow a feed.
+
+mod client;
+mod facts;
+mod screen;
+
+use client::Way;
+
+/// A test of each fact for each of these ways.
+macro_rules! facts {
+    ($($way:ident: $kind:ident { $($fact:ident)+ })+) => {
+        $(mod $way {
+            use super::{facts, Way};
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() {
+                facts::$fact(Way::$kind).await;
+            })+
+        })+
+    };
+}
+
+/// Facts of all ways, and those of connections that stay open.
+macro_rules! open_ways {
+    ($($way:ident: $kind:ident)+) => {
+        facts! { $($way: $kind {
+            replays_then_follows
+            resumes_where_it_left
+            moves_to_another_way_in_the_middle
+            a_slow_reader_loses_nothing
+            another_account_is_invisible
+            a_restart_keeps_order
+            every_position_gets_what_it_should
+            says_the_same_bytes_as_the_others
+            an_erased_account_is_let_go
+            midnight_comes_by_itself
+            a_conflated_reader_ends_in_the_same_state
+            an_expired_grant_closes
+            a_drain_says_goodbye
+        })+ }
+    };
+}
+
+open_ways! {
+    socketio_websocket: SocketIo
+    socketio_polling: SocketIoPolling
+    websocket: WebSocket
+    sse: Sse
+    stream: Stream
+    iframe: Iframe
+}
+
+facts! {
+    long_poll: LongPoll {
+        replays_then_follows
+        resumes_where_it_left
+        moves_to_another_way_in_the_middle
+        a_slow_reader_loses_nothing
+        another_account_is_invisible
+        a_restart_keeps_order
+        every_position_gets_what_it_should
+        says_the_same_bytes_as_the_others
+        midnight_comes_by_itself
+    }
+    short_poll: ShortPoll {
+        replays_then_follows
+        resumes_where_it_left
+        moves_to_another_way_in_the_middle
+        a_slow_reader_loses_nothing
+        another_account_is_invisible
+        a_restart_keeps_order
+        every_position_gets_what_it_should
+        says_the_same_bytes_as_the_others
+        midnight_comes_by_itself
+    }
+}
