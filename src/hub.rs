@@ -9,10 +9,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     access::{Authorize, Origins, Tickets},
     api::{self, Admin, Api},
+    domain::Invalid,
     feed::{Clock, Feed},
     ledger::{Ledger, LedgerError},
     transport::{
-        self, Drain, Timing, Transports,
+        self, Drain, Push, Pushed, Timing, Transports,
         socketio::{Options, Transport},
     },
 };
@@ -82,6 +83,14 @@ impl Hub {
     /// accepts everyone and does nothing until a host replaces it.
     pub fn socket_io(&self) -> &SocketIo {
         self.transport.socket_io()
+    }
+
+    /// Pushes an ephemeral event to connected Socket.IO clients, outside the ledger: at most once.
+    ///
+    /// # Errors
+    /// `reserved_event` for the feed's own events and the clients', `unknown_namespace`, `invalid_push`.
+    pub async fn push(&self, push: Push) -> Result<Pushed, Invalid> {
+        transport::push(self.socket_io(), push).await
     }
 
     /// How many Socket.IO sessions are open now.
@@ -212,16 +221,17 @@ impl HubBuilder {
             sessions_max: self.sessions_max,
             origins: Arc::new(move |headers| origins.check(headers).is_ok()),
         });
-        transport.open_feed(feed.clone(), access.clone());
         let closing = CancellationToken::new();
         let api = Api::new(feed, access)
             .with_origins(self.origins)
             .with_tickets(tickets)
             .with_closing(closing.clone());
+        transport.open_feed(&api);
         let transports = Transports {
             api: api.clone(),
             drain: Drain::new(closing.clone()),
             timing: self.timing,
+            io: transport.socket_io().clone(),
             sockets: TaskTracker::new(),
         };
         Ok(Hub {

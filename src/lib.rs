@@ -61,6 +61,7 @@ pub use ledger::{
 pub use serve::{Connection, Limits, Serve, Slot, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
+pub use transport::{Push, PushTo, Pushed};
 
 /// Long explanations, whose examples are tested.
 #[cfg(any(doc, doctest))]

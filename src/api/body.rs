@@ -64,7 +64,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Reported, Pr
 }
 
 /// Reads a body that is one JSON document of at most `bytes_max`, and not compressed.
-pub(super) async fn read_json(
+pub(crate) async fn read_json(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRef, FromRequestParts, Path};
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use tokio::time::timeout;
 
@@ -32,10 +32,15 @@ impl Caller {
     }
 }
 
-impl FromRequestParts<Api> for Caller {
+impl<S> FromRequestParts<S> for Caller
+where
+    Api: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let api = Api::from_ref(state);
         let token = bearer(&parts.headers)?;
         let asked = timeout(AUTHORIZE_MAX, api.access.authorize(token)).await;
         Ok(Self(asked.map_err(|_| Problem::access_unavailable())??))
@@ -59,11 +64,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
 /// The account that the path names.
 pub(crate) struct Named(pub(crate) Account);
 
-impl FromRequestParts<Api> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Ok(Path(name)) = Path::<String>::from_request_parts(parts, api).await else {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(Path(name)) = Path::<String>::from_request_parts(parts, state).await else {
             return Err(Problem::bad_request(
                 "invalid_account",
                 "the account in the path is not UTF-8 once its percent signs are decoded",

@@ -28,6 +28,7 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use body::read_json;
 pub(crate) use caller::{Caller, Named};
 pub(crate) use health::{Admin, admin_router};
 pub(crate) use problem::Problem;

@@ -50,7 +50,7 @@ impl Problem {
     }
 
     /// An account that is not the caller's to use. It says the same whether anything is there or not.
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         let absent = not_found();
         Self::new(
             StatusCode::NOT_FOUND,
@@ -116,9 +116,9 @@ impl From<Invalid> for Problem {
     /// What was understood and cannot be taken.
     fn from(invalid: Invalid) -> Self {
         let status = match invalid.code() {
-            "malformed_json" | "invalid_budget" | "too_many_budgets" | "name_too_long"
-            | "unknown_time_zone" => StatusCode::BAD_REQUEST,
-            "not_found" => StatusCode::NOT_FOUND,
+            "malformed_json" | "invalid_push" | "reserved_event" | "invalid_budget"
+            | "too_many_budgets" | "name_too_long" | "unknown_time_zone" => StatusCode::BAD_REQUEST,
+            "not_found" | "unknown_namespace" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "revision_mismatch" => StatusCode::PRECONDITION_FAILED,
             "event_too_large" => StatusCode::PAYLOAD_TOO_LARGE,

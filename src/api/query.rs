@@ -2,16 +2,16 @@ use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Api, Problem};
+use super::Problem;
 
 /// The query string as a `T`, which denies unknown fields: a misspelt `limit` is told, not ignored. A
 /// key given twice is refused as well.
 pub(crate) struct Asked<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(asked)) => Ok(Self(asked)),
             Err(rejection) => Err(invalid(rejection.body_text())),

@@ -136,6 +136,10 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let admin = bind("admin_listen", &config.admin_listen).await?;
     let metrics = metrics::install()?;
     let hub = builder(ledger)?.access(access).allowed_origins(origins);
+    let hub = match settings::ticket_secret(&config)? {
+        Some(secret) => hub.ticket_secret(secret),
+        None => hub,
+    };
     let hub = hub.build().await.map_err(Failure::failed)?;
     announce(&public, tls.is_some())?;
     announce(&admin, false)?;

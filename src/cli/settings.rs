@@ -78,6 +78,15 @@ pub(super) fn signer(config: &Config) -> Result<Signer, Failure> {
     Ok(signer)
 }
 
+/// What tickets are signed with: the tokens' secret, so that a restarted server and its neighbours take
+/// the same ones. With a public key there is none, and each server takes its own.
+pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, Failure> {
+    if config.jwt_secret.is_none() && config.jwt_secret_file.is_none() {
+        return Ok(None);
+    }
+    secret(config).map(|found| Some(found.bytes))
+}
+
 pub(super) fn origins(config: &Config) -> Result<Origins, Failure> {
     Origins::allow(&config.allowed_origins).map_err(Failure::usage)
 }

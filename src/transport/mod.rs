@@ -2,7 +2,7 @@
 //!
 //! `socketio` and `ws` hold a connection that goes both ways; `sse`, `ndjson` and `iframe` write a
 //! response that goes on. All of them read through a [`follower`] or a subscription of their own, at the
-//! pace of their client. Long and short polling are plain requests, and live in `api`.
+//! pace of their client. `push` is for what is not in a feed. Long and short polling are plain requests, and live in `api`.
 
 mod drain;
 mod expiry;
@@ -14,17 +14,27 @@ mod iframe;
 mod limits;
 mod ndjson;
 mod opening;
+mod push;
+mod pushing;
 pub(crate) mod socketio;
 mod sse;
 mod streamed;
 mod wire;
 mod ws;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router,
+    extract::FromRef,
+    middleware,
+    routing::{get, post},
+};
+use socketioxide::SocketIo;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use drain::Drain;
 pub(crate) use limits::Timing;
+pub(crate) use push::push;
+pub use push::{Push, PushTo, Pushed};
 
 use crate::api::{self, Api, Problem};
 
@@ -34,11 +44,18 @@ pub(crate) struct Transports {
     pub(crate) api: Api,
     pub(crate) drain: Drain,
     pub(crate) timing: Timing,
+    pub(crate) io: SocketIo,
     /// The tasks of open `WebSocket`s.
     pub(crate) sockets: TaskTracker,
 }
 
-/// The routes of connections that stay open, to be merged with those of the API.
+impl FromRef<Transports> for Api {
+    fn from_ref(transports: &Transports) -> Self {
+        transports.api.clone()
+    }
+}
+
+/// The routes of connections that stay open, and of pushes, to be merged with those of the API.
 pub(crate) fn router(transports: Transports) -> Router {
     let api = transports.api.clone();
     let cors = api.origins.cors();
@@ -47,6 +64,7 @@ pub(crate) fn router(transports: Transports) -> Router {
         .route("/v1/feeds/{account}/sse", get(sse::follow))
         .route("/v1/feeds/{account}/stream", get(ndjson::follow))
         .route("/v1/feeds/{account}/iframe", get(iframe::follow))
+        .route("/v1/push", post(pushing::post))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
     let routes = match cors {
         Some(cors) => routes.layer(cors),

@@ -61,7 +61,7 @@ impl FromRequestParts<Transports> for Opening {
         if transports.drain.has_begun() {
             return Err(Problem::closing());
         }
-        let Asked(query) = Asked::<Query>::from_request_parts(parts, api).await?;
+        let Asked(query) = Asked::<Query>::from_request_parts(parts, transports).await?;
         let Query {
             after,
             mode,
@@ -74,9 +74,9 @@ impl FromRequestParts<Transports> for Opening {
             Some(ticket) if !parts.headers.contains_key(AUTHORIZATION) => {
                 Caller(api.tickets.redeem(&ticket, Timestamp::now())?)
             }
-            _ => Caller::from_request_parts(parts, api).await?,
+            _ => Caller::from_request_parts(parts, transports).await?,
         };
-        let Named(account) = Named::from_request_parts(parts, api).await?;
+        let Named(account) = Named::from_request_parts(parts, transports).await?;
         caller.check(Scope::Watch, &account)?;
         let options = SubscribeOptions {
             after: after.filter(|after| !after.is_empty()),

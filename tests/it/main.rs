@@ -29,6 +29,7 @@ mod messages;
 mod model;
 mod origins;
 mod profiles;
+mod pushes;
 mod resume;
 mod serve;
 mod server;
@@ -38,6 +39,7 @@ mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
 mod sqlite;
+mod tickets;
 mod watching;
 mod world;
 

@@ -33,7 +33,7 @@ use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
 use super::{Timing, expiry, farewell, frame, handshake, wire};
-use crate::{access::Authorize, feed::Feed};
+use crate::api::Api;
 use engine::{Elsewhere, Engine};
 use front::Front;
 use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, POLLING_BODY_BYTES_MAX, READ_BYTES};
@@ -100,8 +100,19 @@ impl Transport {
     }
 
     /// Opens the namespace `/feed`.
-    pub(crate) fn open_feed(&self, feed: Feed, access: Arc<dyn Authorize>) {
-        namespace::open(&self.io, namespace::Room { feed, access });
+    pub(crate) fn open_feed(&self, api: &Api) {
+        let Api {
+            feed,
+            access,
+            tickets,
+            ..
+        } = api.clone();
+        let room = namespace::Room {
+            feed,
+            access,
+            tickets,
+        };
+        namespace::open(&self.io, room);
     }
 
     /// `/socket.io` and `/socket.io/`, to be merged or nested.

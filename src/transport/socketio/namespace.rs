@@ -3,6 +3,7 @@
 use std::{convert::Infallible, fmt, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
@@ -21,7 +22,7 @@ use super::{
     watcher::Watcher,
 };
 use crate::{
-    access::{Authorize, Grant, Scope},
+    access::{Authorize, Grant, Scope, Tickets},
     domain::Account,
     feed::{Feed, SubscribeOptions},
 };
@@ -34,6 +35,18 @@ const PATH: &str = "/feed";
 pub(super) struct Room {
     pub(super) feed: Feed,
     pub(super) access: Arc<dyn Authorize>,
+    pub(super) tickets: Arc<Tickets>,
+}
+
+impl Room {
+    /// The grant of a token, or of a ticket from the address, or the code of its refusal.
+    async fn admit(&self, token: &str) -> Result<Grant, &'static str> {
+        if Tickets::is_ticket(token) {
+            let redeemed = self.tickets.redeem(token, Timestamp::now());
+            return redeemed.map_err(|denied| denied.code());
+        }
+        authorize(&*self.access, token).await
+    }
 }
 
 /// A socket that was let in and whose CONNECT is about to be answered.
@@ -92,7 +105,7 @@ async fn check(room: &Room, peer: &Peer, session: &Session) -> Result<Admitted, 
         .as_ref()
         .or(session.bearer.as_ref())
         .ok_or(Refused("unauthorized"))?;
-    let grant = authorize(&*room.access, token).await.map_err(Refused)?;
+    let grant = room.admit(token).await.map_err(Refused)?;
     let wants_subscription = handshake.wants_subscription();
     // An account that cannot be is one that is not there.
     let (account, options) = handshake.into_subscribe().map_err(|e| match e.code() {

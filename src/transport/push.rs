@@ -1,0 +1,199 @@
+//! Pushes: ephemeral events to Socket.IO rooms, at most once, outside the ledger.
+
+use std::{future::ready, time::Duration};
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use socketioxide::SocketIo;
+
+use crate::domain::{Account, Invalid};
+
+/// The namespace of the feed, where a push goes unless said.
+const FEED: &str = "/feed";
+/// What only the feed itself says there: an app must be able to believe it.
+const FEED_EVENTS: &[&str] = &[
+    "snapshot",
+    "update",
+    "live",
+    "rollover",
+    "closing",
+    "auth_expiring",
+];
+/// What clients keep for themselves, in every namespace (Socket.IO protocol, "reserved events").
+const CLIENT_EVENTS: &[&str] = &[
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+/// An ephemeral event for connected Socket.IO clients. Who is not connected, or slow, misses it.
+///
+/// ```
+/// # use tallycast::{Account, Push, PushTo};
+/// let alice = Account::parse("alice")?;
+/// let coupon = Push::new(PushTo::Account(alice), "coupon", &"BREAKFAST")?;
+/// # Ok::<(), tallycast::Invalid>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Push {
+    pub(super) to: PushTo,
+    namespace: String,
+    event: String,
+    data: Box<RawValue>,
+    is_volatile: bool,
+    ack_timeout: Option<Duration>,
+}
+
+/// Whom a push is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushTo {
+    /// Every socket that follows this account.
+    Account(Account),
+    /// Every socket of this person or service.
+    Subject(String),
+    /// Every socket in this room of a host's own.
+    Room(String),
+    /// Every socket of the namespace.
+    All,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Pushed {
+    /// The sockets that it went to.
+    pub sockets: usize,
+    /// Those that acknowledged in time, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<usize>,
+}
+
+impl Push {
+    /// The most characters of an event's name.
+    pub const EVENT_CHARS_MAX: usize = 128;
+    /// The most bytes of the data, as JSON.
+    pub const DATA_BYTES_MAX: usize = 64 * 1024;
+    /// The longest that acknowledgements are waited for.
+    pub const ACK_TIMEOUT_MAX: Duration = Duration::from_secs(30);
+
+    /// An event of this name with this data, in the namespace `/feed`.
+    ///
+    /// # Errors
+    /// `invalid_push` when the name is empty or long, or the data is no JSON or long.
+    pub fn new(
+        to: PushTo,
+        event: impl Into<String>,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<Self, Invalid> {
+        let event = event.into();
+        let chars = event.chars().count();
+        if !(1..=Self::EVENT_CHARS_MAX).contains(&chars) || event.chars().any(char::is_control) {
+            return Err(invalid("an event's name has 1 to 128 characters"));
+        }
+        let data = to_raw_value(data).map_err(|_| invalid("the data is no JSON"))?;
+        if data.get().len() > Self::DATA_BYTES_MAX {
+            return Err(invalid("the data has at most 64 KiB as JSON"));
+        }
+        Ok(Self {
+            to,
+            namespace: FEED.to_owned(),
+            event,
+            data,
+            is_volatile: false,
+            ack_timeout: None,
+        })
+    }
+
+    /// The same in another namespace, which somebody has registered.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The same, left out for sockets that are busy with something else.
+    #[must_use]
+    pub fn volatile(mut self) -> Self {
+        self.is_volatile = true;
+        self
+    }
+
+    /// The same, with acknowledgements counted for so long, at most 30 seconds.
+    #[must_use]
+    pub fn acknowledged_within(mut self, timeout: Duration) -> Self {
+        self.ack_timeout = Some(timeout.min(Self::ACK_TIMEOUT_MAX));
+        self
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let event = self.event.as_str();
+        let is_reserved = CLIENT_EVENTS.contains(&event)
+            || (self.namespace == FEED && FEED_EVENTS.contains(&event));
+        if is_reserved {
+            let message = "this event is the feed's or the client's own: choose another name";
+            return Err(Invalid::new("reserved_event", message));
+        }
+        if self.is_volatile && self.ack_timeout.is_some() {
+            return Err(invalid(
+                "what may be left out is not acknowledged: choose one",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Sends it. Cancel-safe in that it is sent, or it is not; acknowledgements are then not counted.
+///
+/// # Errors
+/// `reserved_event`, `unknown_namespace`, `invalid_push`.
+pub(crate) async fn push(io: &SocketIo, push: Push) -> Result<Pushed, Invalid> {
+    push.check()?;
+    let Some(mut sockets) = io.of(&push.namespace) else {
+        let message = "nobody has registered this namespace; the feed's is /feed";
+        return Err(Invalid::new("unknown_namespace", message));
+    };
+    sockets = match &push.to {
+        PushTo::Account(account) => sockets.to(format!("account:{account}")),
+        PushTo::Subject(subject) => sockets.to(format!("subject:{subject}")),
+        PushTo::Room(room) => sockets.to(room.clone()),
+        PushTo::All => sockets,
+    };
+    let count = sockets.clone().sockets().len();
+    if push.is_volatile {
+        sockets = sockets.volatile();
+    }
+    let (event, data) = (&push.event, &*push.data);
+    let acknowledged = match push.ack_timeout {
+        None => {
+            // A socket whose queue is full misses it: a push is at most once.
+            if let Err(error) = sockets.emit(event, data).await {
+                tracing::debug!(%error, "a push missed some sockets");
+            }
+            None
+        }
+        Some(timeout) => match sockets
+            .timeout(timeout)
+            .emit_with_ack::<_, serde_json::Value>(event, data)
+            .await
+        {
+            Ok(acks) => Some(acks.filter(|(_, ack)| ready(ack.is_ok())).count().await),
+            Err(error) => {
+                tracing::debug!(%error, "a push missed some sockets");
+                Some(0)
+            }
+        },
+    };
+    Ok(Pushed {
+        sockets: count,
+        acknowledged,
+    })
+}
+
+fn invalid(message: &str) -> Invalid {
+    Invalid::new("invalid_push", message)
+}

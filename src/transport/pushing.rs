@@ -1,0 +1,120 @@
+//! `POST /v1/push`.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use http::header::CACHE_CONTROL;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Transports,
+    push::{Push, PushTo, push},
+};
+use crate::{
+    access::{Grant, Scope},
+    api::{Caller, Problem, read_json},
+    domain::{Account, Invalid, from_object},
+};
+
+/// The most bytes of a request: its data, and room for names.
+const REQUEST_BYTES_MAX: usize = Push::DATA_BYTES_MAX + 4 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    to: Target,
+    namespace: Option<String>,
+    event: String,
+    data: Option<Box<RawValue>>,
+    #[serde(default)]
+    volatile: bool,
+    ack_timeout_ms: Option<u64>,
+}
+
+/// One of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    account: Option<String>,
+    subject: Option<String>,
+    room: Option<String>,
+    #[serde(default)]
+    all: bool,
+}
+
+/// Pushes to the sockets that the body names, as far as the token may.
+pub(super) async fn post(
+    State(transports): State<Transports>,
+    headers: HeaderMap,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, Problem> {
+    if !caller.0.allows(Scope::Push) {
+        return Err(Problem::not_found());
+    }
+    let json = read_json(&headers, body, REQUEST_BYTES_MAX).await?;
+    let asked: Asked = from_object(&json).map_err(|error| {
+        Problem::bad_request("invalid_push", format!("the body is no push: {error}"))
+    })?;
+    let asked = asked.check().map_err(Problem::from)?;
+    if !may_reach(&caller.0, &asked.to) {
+        return Err(Problem::not_found());
+    }
+    let pushed = push(&transports.io, asked).await?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(pushed)).into_response())
+}
+
+impl Asked {
+    fn check(self) -> Result<Push, Invalid> {
+        let to = self.to.check()?;
+        let null = RawValue::NULL.to_owned();
+        let mut push = Push::new(to, self.event, &*self.data.unwrap_or(null))?;
+        if let Some(namespace) = self.namespace {
+            push = push.with_namespace(namespace);
+        }
+        if self.volatile {
+            push = push.volatile();
+        }
+        let Some(millis) = self.ack_timeout_ms else {
+            return Ok(push);
+        };
+        let timeout = Duration::from_millis(millis);
+        if timeout.is_zero() || timeout > Push::ACK_TIMEOUT_MAX {
+            return Err(invalid("ack_timeout_ms is 1 to 30000"));
+        }
+        Ok(push.acknowledged_within(timeout))
+    }
+}
+
+impl Target {
+    fn check(self) -> Result<PushTo, Invalid> {
+        match (self.account, self.subject, self.room, self.all) {
+            (Some(account), None, None, false) => Account::parse(&account).map(PushTo::Account),
+            (None, Some(subject), None, false) => Ok(PushTo::Subject(subject)),
+            (None, None, Some(room), false) => Ok(PushTo::Room(room)),
+            (None, None, None, true) => Ok(PushTo::All),
+            _ => Err(invalid(
+                "to has one of account, subject, room, and all: true",
+            )),
+        }
+    }
+}
+
+/// An account's devices are its own; a person's, a room's and everybody's may follow any account.
+fn may_reach(grant: &Grant, to: &PushTo) -> bool {
+    match to {
+        PushTo::Account(account) => grant.permits(account),
+        _ => grant.accounts().is_all(),
+    }
+}
+
+fn invalid(message: &str) -> Invalid {
+    Invalid::new("invalid_push", message)
+}

@@ -1,0 +1,203 @@
+//! Pushes to Socket.IO rooms, and what they may not say.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tallycast::{Hub, Jwt, Memory, Push, PushTo};
+
+use super::{
+    engine::{Host, Ws},
+    forge::SECRET,
+    server::{Answer, answer, bearer},
+    watching::account,
+};
+
+async fn host() -> Host {
+    let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+    Host::start(hub.build().await.unwrap()).await
+}
+
+fn pusher() -> String {
+    bearer(json!({ "sub": "shop", "scope": "push", "accounts": "*" }))
+}
+
+async fn push(host: &Host, token: &str, body: &Value) -> Answer {
+    answer(request(host).bearer_auth(token).json(body)).await
+}
+
+fn request(host: &Host) -> RequestBuilder {
+    let url = format!("http://{}/v1/push", host.address);
+    reqwest::Client::new().request(Method::POST, url)
+}
+
+/// A socket that is in the feed's namespace and follows its account, past `live`.
+async fn phone(host: &Host, subject: &str, accounts: &[&str]) -> Ws {
+    let token = bearer(json!({ "sub": subject, "accounts": accounts }));
+    let mut ws = host.ws().await;
+    let auth = json!({ "token": token, "account": accounts[0] });
+    assert!(
+        ws.join(&format!("40/feed,{auth}"))
+            .await
+            .starts_with("40/feed,")
+    );
+    while !ws.packet().await.starts_with(r#"42/feed,["live""#) {}
+    ws
+}
+
+#[tokio::test]
+async fn a_push_reaches_the_devices_of_an_account_and_nobody_else() {
+    let host = host().await;
+    let mut phones = [
+        phone(&host, "alice", &["alice"]).await,
+        phone(&host, "her-tablet", &["alice"]).await,
+    ];
+    let mut bob = phone(&host, "bob", &["bob"]).await;
+    let data = json!({ "text": "1 < 2 & \"so\" 电", "list": [1, 2] });
+    let sent = json!({ "to": { "account": "alice" }, "event": "coupon", "data": data });
+    let pushed = push(&host, &pusher(), &sent).await;
+    assert_eq!(
+        (pushed.status.as_u16(), &pushed.body),
+        (200, &json!({ "sockets": 2 }))
+    );
+    for phone in &mut phones {
+        let packet = phone.packet().await;
+        let event: Value = serde_json::from_str(packet.strip_prefix("42/feed,").unwrap()).unwrap();
+        assert_eq!(event, json!(["coupon", data]));
+    }
+
+    for (to, sockets) in [
+        (json!({ "subject": "bob" }), 1),
+        (json!({ "all": true }), 3),
+        (json!({ "room": "account:bob" }), 1),
+        (json!({ "room": "nobody's" }), 0),
+    ] {
+        let sent = json!({ "to": to, "event": "note", "data": [1, 2] });
+        let pushed = push(&host, &pusher(), &sent).await;
+        assert_eq!(pushed.body, json!({ "sockets": sockets }), "{to}");
+    }
+    for _ in 0..3 {
+        assert_eq!(bob.packet().await, r#"42/feed,["note",[1,2]]"#);
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_are_counted_in_their_time() {
+    let host = host().await;
+    let mut eager = phone(&host, "alice", &["alice"]).await;
+    let _silent = phone(&host, "her-tablet", &["alice"]).await;
+    let sent = json!({ "to": { "account": "alice" }, "event": "ring", "ack_timeout_ms": 500 });
+    let token = pusher();
+    let pushing = push(&host, &token, &sent);
+    let answering = async {
+        let packet = eager.packet().await;
+        let (id, event) = packet
+            .strip_prefix("42/feed,")
+            .unwrap()
+            .split_once('[')
+            .unwrap();
+        assert_eq!(event, r#""ring",null]"#);
+        eager.send(format!("43/feed,{id}[\"here\"]")).await;
+    };
+    let (pushed, ()) = tokio::join!(pushing, answering);
+    assert_eq!(pushed.body, json!({ "sockets": 2, "acknowledged": 1 }));
+}
+
+#[tokio::test]
+async fn a_push_cannot_speak_for_the_feed() {
+    let host = host().await;
+    let mut phone = phone(&host, "alice", &["alice"]).await;
+    let events = [
+        "snapshot",
+        "update",
+        "live",
+        "rollover",
+        "closing",
+        "auth_expiring",
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+    ];
+    for event in events {
+        let sent = json!({ "to": { "account": "alice" }, "event": event, "data": {} });
+        let refused = push(&host, &pusher(), &sent).await;
+        assert_eq!(refused.refusal(), (400, "reserved_event"), "{event}");
+    }
+    // In a namespace of a host's own, the feed's words are free.
+    host.hub.socket_io().ns("/shop", async || {});
+    let sent = json!({ "to": { "all": true }, "namespace": "/shop", "event": "update" });
+    assert_eq!(
+        push(&host, &pusher(), &sent).await.body,
+        json!({ "sockets": 0 })
+    );
+    let sent = json!({ "to": { "all": true }, "namespace": "/none", "event": "x" });
+    assert_eq!(
+        push(&host, &pusher(), &sent).await.refusal(),
+        (404, "unknown_namespace")
+    );
+
+    let told = Push::new(PushTo::Account(account("alice")), "last", &true).unwrap();
+    assert_eq!(host.hub.push(told.volatile()).await.unwrap().sockets, 1);
+    assert_eq!(phone.packet().await, r#"42/feed,["last",true]"#);
+}
+
+#[tokio::test]
+async fn whom_a_push_may_reach_its_token_says() {
+    let host = host().await;
+    let to_alice = json!({ "to": { "account": "alice" }, "event": "x" });
+    let scopes = [("watch record admin", 404), ("push", 200)];
+    for (scope, status) in scopes {
+        let token = bearer(json!({ "sub": "shop", "scope": scope, "accounts": ["alice"] }));
+        assert_eq!(
+            push(&host, &token, &to_alice).await.status,
+            status,
+            "{scope}"
+        );
+    }
+    let narrow = bearer(json!({ "sub": "shop", "scope": "push", "accounts": ["alice"] }));
+    for to in [
+        json!({ "account": "bob" }),
+        json!({ "subject": "alice" }),
+        json!({ "room": "r" }),
+        json!({ "all": true }),
+    ] {
+        let refused = push(&host, &narrow, &json!({ "to": to, "event": "x" })).await;
+        assert_eq!(refused.refusal(), (404, "not_found"), "{to}");
+    }
+    assert_eq!(
+        answer(request(&host).json(&to_alice)).await.refusal(),
+        (401, "unauthorized")
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_push_is_refused() {
+    let host = host().await;
+    let to = json!({ "all": true });
+    let long = "x".repeat(Push::DATA_BYTES_MAX);
+    for body in [
+        json!({}),
+        json!([]),
+        json!({ "to": to }),
+        json!({ "to": {}, "event": "x" }),
+        json!({ "to": { "all": false }, "event": "x" }),
+        json!({ "to": { "all": true, "room": "r" }, "event": "x" }),
+        json!({ "to": { "everyone": true }, "event": "x" }),
+        json!({ "to": to, "event": "" }),
+        json!({ "to": to, "event": "e".repeat(129) }),
+        json!({ "to": to, "event": 7 }),
+        json!({ "to": to, "event": "x", "dta": 1 }),
+        json!({ "to": to, "event": "x", "data": long }),
+        json!({ "to": to, "event": "x", "ack_timeout_ms": 0 }),
+        json!({ "to": to, "event": "x", "ack_timeout_ms": 30_001 }),
+        json!({ "to": to, "event": "x", "ack_timeout_ms": -1 }),
+        json!({ "to": to, "event": "x", "volatile": true, "ack_timeout_ms": 5 }),
+    ] {
+        let refused = push(&host, &pusher(), &body).await;
+        assert_eq!(refused.refusal(), (400, "invalid_push"), "{body}");
+    }
+    assert!(Duration::from_millis(30_000) == Push::ACK_TIMEOUT_MAX);
+}
