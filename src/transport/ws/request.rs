@@ -85,13 +85,18 @@ pub(super) fn done(of: &'static str, id: Option<Value>, content: impl Serialize)
 }
 
 /// Not done, and why.
-pub(super) fn refused(of: &'static str, id: Option<Value>, code: &str, message: &str) -> String {
+pub(super) fn refused(code: &str, message: &str, of: &'static str, id: Option<Value>) -> String {
     encode(&Answer {
         r#type: of,
         id,
         ok: false,
         content: Refused { code, message },
     })
+}
+
+/// The answer to what is no request.
+pub(super) fn no_request(invalid: &Invalid) -> String {
+    refused(invalid.code(), invalid.message(), "error", None)
 }
 
 fn encode(answer: &impl Serialize) -> String {

@@ -141,19 +141,19 @@ impl Socket {
                 match feed.history(account, before, limit).await {
                     Ok(history) => request::done("history", id, history),
                     Err(error) => {
-                        request::refused("history", id, "unavailable", &error.to_string())
+                        request::refused("unavailable", &error.to_string(), "history", id)
                     }
                 }
             }
             Ok(Request::Authenticate { token, id }) => self.authenticate(&token, id).await,
-            Err(invalid) => request::refused("error", None, invalid.code(), invalid.message()),
+            Err(invalid) => request::no_request(&invalid),
         }
     }
 
     /// Goes on with a new grant of the same subject, before the old one ends.
     async fn authenticate(&mut self, token: &str, id: Option<Value>) -> String {
         const OF: &str = "authenticate";
-        let refused = |code, message| request::refused(OF, id.clone(), code, message);
+        let refused = |code, message| request::refused(code, message, OF, id.clone());
         if token.len() > TOKEN_BYTES_MAX || Tickets::is_ticket(token) {
             return refused("unauthorized", "show a token: fetch a new one");
         }
