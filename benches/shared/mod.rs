@@ -1,0 +1,110 @@
+//! What benchmarks of the whole server share.
+#![allow(dead_code, reason = "no benchmark uses all of it")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// The release binary, on a ledger of its own.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) url: String,
+    /// May watch and record, everywhere.
+    pub(crate) token: String,
+    pub(crate) ledger: PathBuf,
+}
+
+impl Server {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let secret = folder.join("secret.txt");
+        std::fs::write(&secret, "a secret of at least thirty-two bytes").unwrap();
+        let ledger = folder.join("ledger.db");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tallycast"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
+            .args(["--ledger", &format!("sqlite:{}", ledger.display())])
+            .args(["--jwt-secret-file", secret.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = lines
+            .next()
+            .expect("the server tells where it listens")
+            .unwrap();
+        let address = line.rsplit(' ').next().unwrap();
+        let url = match address.starts_with("http") {
+            true => address.trim_end_matches('/').to_owned(),
+            false => format!("http://{address}"),
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        let token = Command::new(env!("CARGO_BIN_EXE_tallycast"))
+            .args([
+                "token",
+                "--jwt-secret-file",
+                secret.to_str().unwrap(),
+                "--sub",
+                "bench",
+            ])
+            .args(["--ttl", "12h", "--scope", "watch record", "--accounts", "*"])
+            .output()
+            .unwrap();
+        let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+        Self {
+            process,
+            url,
+            token,
+            ledger,
+        }
+    }
+
+    pub(crate) fn rss_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn rss_mib(&self) -> f64 {
+        self.rss_kib() as f64 / 1024.0
+    }
+
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: f64 = fields[11..13]
+            .iter()
+            .map(|field| field.parse::<f64>().unwrap())
+            .sum();
+        ticks / TICKS_PER_SECOND
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+pub(crate) fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
