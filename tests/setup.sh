@@ -8,8 +8,8 @@ fail() {
     exit 1
 }
 
-# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, and what the
-# experiments look with.
+# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, a clock that tests
+# move, and what the experiments look with.
 install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
@@ -18,6 +18,7 @@ install_packages() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     command -v strace >/dev/null || missing+=(strace)
     command -v sqlite3 >/dev/null || missing+=(sqlite3)
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         fail "install ${missing[*]} and run \`make setup-tests\` again"

@@ -210,11 +210,24 @@ pub(crate) async fn takes_the_transport_it_was_told(stock: Stock) {
     }
 }
 
-/// Applies what comes until the screen is at `offset` and live.
-async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
+/// Applies what comes until the screen is at `offset`.
+pub(crate) async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
     while screen.offset != Some(offset) {
         let line = client.await_kind("event").await;
         screen.apply(&line["data"]);
+    }
+}
+
+/// Applies what comes through the next event, or line, of this name: what it carries.
+pub(crate) async fn until(client: &mut StockClient, screen: &mut Screen, name: &str) -> Value {
+    loop {
+        let mut line = client.next().await;
+        if line["kind"] == "event" {
+            screen.apply(&line["data"]);
+        }
+        if line["kind"] == name || line["event"] == name {
+            return line["data"].take();
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod cable;
 mod customers;
 mod examples;
 mod facts;
+mod midnight;
+mod moved_clock;
 mod screen;
 mod server;
 mod stock;
@@ -40,6 +42,8 @@ macro_rules! facts {
             facts::is_answered_by_acks
             facts::subscribes_again_from_a_position
             facts::survives_a_killed_server
+            midnight::a_day_turns_and_budgets_are_crossed_through_killed_servers
+            midnight::a_day_of_25_hours_is_one_day
             examples::watches_the_quickstart_drink_coffee
             examples::follows_a_checkout_at_the_root
             examples::follows_a_checkout_nested_under_live

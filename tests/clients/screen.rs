@@ -13,6 +13,10 @@ pub(crate) struct Screen {
     pub(crate) position: String,
     /// The ids of the entries shown, in order.
     pub(crate) ids: Vec<String>,
+    /// The budget, threshold and window of each alert shown, in order.
+    pub(crate) alerts: Vec<(String, u64, String)>,
+    /// Why the server said that it would close, the last time.
+    pub(crate) closing: Option<String>,
     /// How many snapshots came: each but the first is a client that lost its place.
     pub(crate) snapshots: usize,
     /// The totals by meter and unit, as they came.
@@ -30,18 +34,28 @@ impl Screen {
             "update" => self.add(message),
             "live" => assert_eq!(message["offset"].as_u64(), self.offset, "live elsewhere"),
             "rollover" => self.show_totals(&message["totals"]),
+            "closing" => self.closing = message["code"].as_str().map(str::to_owned),
             other => panic!("an unknown message: {other}"),
         }
-        message["position"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut self.position);
+        match message["position"].as_str() {
+            Some(position) => position.clone_into(&mut self.position),
+            None => assert_eq!(message["type"], "closing", "no position: {message}"),
+        }
+    }
+
+    /// The start and amount of the only total's `day` or `month`.
+    pub(crate) fn window(&self, period: &str) -> (&str, &str) {
+        assert_eq!(self.totals.len(), 1);
+        let window = &self.totals.values().next().unwrap()[period];
+        let text = |field: &str| window[field].as_str().unwrap();
+        (text("start"), text("amount"))
     }
 
     fn replace(&mut self, message: &Value) {
         self.snapshots += 1;
         self.offset = message["offset"].as_u64();
         self.ids.clear();
+        self.alerts.clear();
         self.totals.clear();
         self.show(&message["recent"]);
         self.show_totals(&message["totals"]);
@@ -63,9 +77,15 @@ impl Screen {
     }
 
     fn show(&mut self, entries: &Value) {
-        let ids = entries.as_array().unwrap().iter();
-        self.ids
-            .extend(ids.map(|entry| entry["id"].as_str().unwrap().to_owned()));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        for entry in entries.as_array().unwrap() {
+            self.ids.push(text(&entry["id"]));
+            if entry["kind"] == "alert" {
+                let threshold = entry["threshold"].as_u64().unwrap();
+                let (budget, window) = (text(&entry["budget"]), text(&entry["window_start"]));
+                self.alerts.push((budget, threshold, window));
+            }
+        }
     }
 
     fn show_totals(&mut self, totals: &Value) {

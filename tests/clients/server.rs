@@ -2,17 +2,22 @@
 
 use std::{fs::File, path::PathBuf, process::Stdio};
 
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
     process::{Child, Command},
     time::timeout,
 };
 
-use crate::stock::SOON;
+use crate::{moved_clock::MovedClock, stock::SOON};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
+/// Who may record, and who may edit and erase, as arguments of `tallycast token`.
+const PRODUCER: &[&str] = &["--sub", "shop", "--scope", "record", "--accounts", "*"];
+const ADMIN: &[&str] = &["--sub", "office", "--scope", "admin", "--accounts", "*"];
 
 /// `tallycast serve`, which can be killed and started again.
 pub(crate) struct Server {
@@ -22,17 +27,27 @@ pub(crate) struct Server {
     process: Child,
     http: reqwest::Client,
     recorded: u64,
+    clock: Option<MovedClock>,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_by(None).await
+    }
+
+    /// One by whose clock it is `now`.
+    pub(crate) async fn start_at(now: &str) -> Self {
+        Self::start_by(Some(MovedClock::at(now))).await
+    }
+
+    async fn start_by(clock: Option<MovedClock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join("secret"),
             "a secret for tests, of over 32 bytes",
         )
         .unwrap();
-        let (process, url) = serve(&folder, "127.0.0.1:0").await;
+        let (process, url) = serve(&folder, "127.0.0.1:0", clock.as_ref()).await;
         let http = reqwest::Client::new();
         Self {
             url,
@@ -40,7 +55,13 @@ impl Server {
             process,
             http,
             recorded: 0,
+            clock,
         }
+    }
+
+    /// Moves the clock that it was started with.
+    pub(crate) fn set_clock(&self, now: &str) {
+        self.clock.as_ref().unwrap().set(now);
     }
 
     /// `kill -9`.
@@ -51,7 +72,7 @@ impl Server {
     /// Starts it again, on the same ledger and the same port.
     pub(crate) async fn restart(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        (self.process, _) = serve(&self.folder, &address).await;
+        (self.process, _) = serve(&self.folder, &address, self.clock.as_ref()).await;
     }
 
     /// A token of `tallycast token`, to watch the account of its subject.
@@ -65,14 +86,8 @@ impl Server {
             .map(event)
             .collect();
         self.recorded += count;
-        let token = self
-            .mint(&["--sub", "shop", "--scope", "record", "--accounts", "*"])
-            .await;
-        let request = self
-            .http
-            .post(format!("{}/v1/events", self.url))
-            .bearer_auth(token);
-        let answer = request.json(&events).timeout(SOON).send().await.unwrap();
+        let answer = self.record_all(&events).await;
+        let answer = answer.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         let answer: Value = answer.json().await.unwrap();
         let results = answer["results"].as_array().unwrap();
@@ -87,23 +102,83 @@ impl Server {
         (1..=self.recorded).map(id).collect()
     }
 
+    /// Records one event of alice.
+    pub(crate) async fn record_one(&self, event: &Value) -> Value {
+        json_of(self.record_all(std::slice::from_ref(event)).await).await["results"][0].take()
+    }
+
+    /// Sends one event of alice on a connection of its own, and reads no answer.
+    pub(crate) async fn record_unheard(&self, event: &Value) -> TcpStream {
+        let token = self.mint(PRODUCER).await;
+        let (host, body) = (self.url.trim_start_matches("http://"), event.to_string());
+        let request = format!(
+            "POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut connection = TcpStream::connect(host).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        connection
+    }
+
+    /// Replaces alice's profile.
+    pub(crate) async fn edit(&self, profile: &Value) {
+        let request = self.request(Method::PUT, "/v1/accounts/alice", ADMIN).await;
+        json_of(request.json(profile)).await;
+    }
+
+    /// Removes all that is alice's.
+    pub(crate) async fn erase(&self) {
+        let request = self
+            .request(Method::DELETE, "/v1/accounts/alice", ADMIN)
+            .await;
+        assert_eq!(request.send().await.unwrap().status(), 204);
+    }
+
     /// `GET /v1/feeds/alice`.
     pub(crate) async fn snapshot(&self) -> Value {
-        let request = self.http.get(format!("{}/v1/feeds/alice", self.url));
-        let request = request.bearer_auth(self.token("alice").await).timeout(SOON);
-        let answer = request.send().await.unwrap().error_for_status().unwrap();
-        answer.json().await.unwrap()
+        self.ask("/v1/feeds/alice").await
+    }
+
+    /// GET by alice.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        json_of(self.request(Method::GET, path, &["--sub", "alice"]).await).await
+    }
+
+    async fn record_all(&self, events: &[Value]) -> RequestBuilder {
+        let request = self.request(Method::POST, "/v1/events", PRODUCER).await;
+        request.json(events)
+    }
+
+    /// A request with the token that `tallycast token` makes with these arguments.
+    async fn request(&self, method: Method, path: &str, who: &[&str]) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        request.bearer_auth(self.mint(who).await).timeout(SOON)
+    }
+
+    /// What Debian's `sqlite3` says to a question about the ledger of a server that was killed.
+    pub(crate) async fn ask_sqlite(&self, sql: &str) -> String {
+        let mut sqlite = Command::new("sqlite3");
+        sqlite.args(["consumption.db", sql]);
+        self.printed(sqlite).await
     }
 
     /// A token that `tallycast token` makes with these arguments.
     pub(crate) async fn mint(&self, arguments: &[&str]) -> String {
-        let output = Command::new(BINARY)
-            .args(["token", "--jwt-secret-file", "secret", "--ttl", "1h"])
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .output()
-            .await
-            .unwrap();
+        let mut token = Command::new(BINARY);
+        token
+            .args(["token", "--jwt-secret-file", "secret", "--ttl", "100d"])
+            .args(arguments);
+        if let Some(clock) = &self.clock {
+            clock.rule(&mut token);
+        }
+        self.printed(token).await
+    }
+
+    /// What a program prints that is run in the server's folder.
+    async fn printed(&self, mut program: Command) -> String {
+        let output = program.current_dir(self.folder.path()).output().await;
+        let output = output.unwrap();
         assert!(
             output.status.success(),
             "{}",
@@ -122,13 +197,14 @@ impl Drop for Server {
     }
 }
 
-async fn serve(folder: &TempDir, listen: &str) -> (Child, String) {
+async fn serve(folder: &TempDir, listen: &str, clock: Option<&MovedClock>) -> (Child, String) {
     let stderr = File::options()
         .create(true)
         .append(true)
         .open(log(folder))
         .unwrap();
-    let mut process = Command::new(BINARY)
+    let mut server = Command::new(BINARY);
+    server
         .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"])
         .args([
             "--ledger",
@@ -140,10 +216,15 @@ async fn serve(folder: &TempDir, listen: &str) -> (Child, String) {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr)
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+        .kill_on_drop(true);
+    if let Some(clock) = clock {
+        clock.rule(&mut server);
+    }
+    let mut process = server.spawn().unwrap();
     let (url, _) = listening(&mut process).await;
+    if clock.is_some() {
+        MovedClock::tidy(process.id().unwrap());
+    }
     (process, url)
 }
 
@@ -164,6 +245,11 @@ pub(crate) async fn listening(process: &mut Child) -> (String, Vec<String>) {
         }
         before.push(line);
     }
+}
+
+async fn json_of(request: RequestBuilder) -> Value {
+    let answer = request.send().await.unwrap().error_for_status().unwrap();
+    answer.json().await.unwrap()
 }
 
 fn log(folder: &TempDir) -> PathBuf {
