@@ -210,6 +210,57 @@ pub(crate) async fn takes_the_transport_it_was_told(stock: Stock) {
     }
 }
 
+pub(crate) async fn sees_corrections_as_entries(stock: Stock) {
+    let server = Server::start().await;
+    let mut client = stock
+        .client(&server.url, &server.token("alice").await)
+        .start();
+    let mut screen = Screen::default();
+    client.connected().await;
+    until(&mut client, &mut screen, "live").await;
+    for (event, amount, total) in [
+        (
+            json!({ "id": "a", "amount": "12.50", "unit": "CNY" }),
+            "12.50",
+            ("12.50", 1),
+        ),
+        (
+            json!({ "id": "b", "amount": "7.50", "unit": "CNY" }),
+            "7.50",
+            ("20.00", 2),
+        ),
+        (
+            json!({ "id": "c", "kind": "reversal", "reverses": "a" }),
+            "-12.50",
+            ("7.50", 1),
+        ),
+        (
+            json!({ "id": "d", "kind": "adjustment", "amount": "-0.5", "unit": "CNY", "description": "goodwill" }),
+            "-0.5",
+            ("7.00", 1),
+        ),
+    ] {
+        let mut event = event;
+        event["account"] = json!("alice");
+        server.record_one(&event).await;
+        let update = until(&mut client, &mut screen, "update").await;
+        let entry = &update["entries"][0];
+        assert_eq!(entry["id"], event["id"]);
+        assert_eq!(
+            entry["kind"],
+            *event.get("kind").unwrap_or(&json!("consumption"))
+        );
+        assert_eq!(entry["amount"], amount);
+        let all = &update["totals"][0]["all"];
+        assert_eq!(
+            (&all["amount"], &all["count"]),
+            (&json!(total.0), &json!(total.1))
+        );
+    }
+    assert_eq!(screen.ids, ["a", "b", "c", "d"]);
+    assert_eq!(screen.window("month").1, "7.00");
+}
+
 /// Applies what comes until the screen is at `offset`.
 pub(crate) async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
     while screen.offset != Some(offset) {

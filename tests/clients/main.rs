@@ -8,6 +8,7 @@
 
 mod cable;
 mod customers;
+mod erasure;
 mod examples;
 mod facts;
 mod midnight;
@@ -42,6 +43,8 @@ macro_rules! facts {
             facts::is_answered_by_acks
             facts::subscribes_again_from_a_position
             facts::survives_a_killed_server
+            facts::sees_corrections_as_entries
+            erasure::two_clients_are_told_that_their_account_is_erased
             midnight::a_day_turns_and_budgets_are_crossed_through_killed_servers
             midnight::a_day_of_25_hours_is_one_day
             examples::watches_the_quickstart_drink_coffee
