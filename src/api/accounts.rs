@@ -8,7 +8,8 @@ use http::{
     HeaderMap, StatusCode,
     header::{CACHE_CONTROL, ETAG, IF_MATCH},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{
     Api, Caller, Problem, body,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     access::Scope,
-    domain::{Account, Profile, ProfileChange, from_object},
+    domain::{Account, Budget, Profile, ProfileChange, from_object},
 };
 
 /// The most bytes of a profile: a name, a time zone, and 32 budgets of a kilobyte each.
@@ -29,6 +30,17 @@ struct Shown<'a> {
     account: &'a Account,
     #[serde(flatten)]
     profile: &'a Profile,
+}
+
+/// What a profile is replaced with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent<'a> {
+    name: Option<String>,
+    time_zone: Option<String>,
+    /// Read one by one, so that a refusal says that it is a budget's.
+    #[serde(default, borrow)]
+    budgets: Vec<&'a RawValue>,
 }
 
 /// `GET /v1/accounts/{account}`: the profile.
@@ -60,13 +72,10 @@ pub(super) async fn replace(
 ) -> Result<Response, Problem> {
     caller.check(Scope::Admin, &account)?;
     let json = body::read_json(&headers, body, PROFILE_BYTES_MAX).await?;
-    let mut change: ProfileChange = from_object(&json).map_err(|error| {
-        Problem::bad_request(
-            "invalid_profile",
-            format!("the body is no profile: {error}"),
-        )
-    })?;
-    change.if_revision = expected_revision(&headers)?;
+    let change = ProfileChange {
+        if_revision: expected_revision(&headers)?,
+        ..read_change(&json)?
+    };
     let profile = api.feed.set_profile(&account, change).await??;
     Ok(show(&account, &profile))
 }
@@ -83,6 +92,25 @@ pub(super) async fn erase(
     // The subject of the token is a person, the account is what they asked to forget: neither is logged.
     tracing::info!("an account was erased");
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+}
+
+fn read_change(json: &[u8]) -> Result<ProfileChange, Problem> {
+    let sent: Sent<'_> = from_object(json).map_err(|error| {
+        let detail = format!("the body is no profile: {error}");
+        Problem::bad_request("invalid_profile", detail)
+    })?;
+    let budgets = sent.budgets.iter().map(|budget| {
+        from_object::<Budget>(budget.get().as_bytes()).map_err(|error| {
+            let detail = format!("this is no budget: {error}");
+            Problem::bad_request("invalid_budget", detail)
+        })
+    });
+    Ok(ProfileChange {
+        name: sent.name,
+        time_zone: sent.time_zone,
+        budgets: budgets.collect::<Result<_, _>>()?,
+        if_revision: None,
+    })
 }
 
 fn show(account: &Account, profile: &Profile) -> Response {

@@ -18,20 +18,15 @@ pub struct Profile {
 }
 
 /// What an edit of a profile sets; what is absent goes back to its default.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProfileChange {
     /// The new name, at most 128 characters.
-    #[serde(default)]
     pub name: Option<String>,
     /// The new IANA time zone; `UTC` where absent.
-    #[serde(default)]
     pub time_zone: Option<String>,
     /// The new budgets, at most 32, each with an id of its own.
-    #[serde(default)]
     pub budgets: Vec<Budget>,
     /// Change only the profile of this revision.
-    #[serde(skip)]
     pub if_revision: Option<u32>,
 }
 

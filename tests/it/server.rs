@@ -4,7 +4,7 @@ use std::{future::IntoFuture, time::Duration};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tallycast::{Authorize, Hub, Jwt, Ledger, Memory, Origins};
+use tallycast::{Clock, ClockHand, Hub, HubBuilder, Jwt, Ledger, Memory, Origins};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::forge::{SECRET, claims, hs256};
@@ -26,16 +26,21 @@ impl Server {
     }
 
     pub(crate) async fn with_origins(origins: Origins) -> Self {
-        Self::of(Memory::new(), Jwt::hs256(SECRET).unwrap(), origins).await
+        Self::of(settings(Memory::new()).allowed_origins(origins)).await
     }
 
     pub(crate) async fn on(ledger: impl Ledger) -> Self {
-        Self::of(ledger, Jwt::hs256(SECRET).unwrap(), Origins::default()).await
+        Self::of(settings(ledger)).await
     }
 
-    async fn of(ledger: impl Ledger, access: impl Authorize, origins: Origins) -> Self {
-        let hub = Hub::builder(ledger).access(access).allowed_origins(origins);
-        let hub = hub.build().await.unwrap();
+    /// One by whose clock it is `now`, until its hand is moved.
+    pub(crate) async fn at(now: &str) -> (Self, ClockHand) {
+        let (clock, hand) = Clock::by_hand(now.parse().unwrap());
+        (Self::of(settings(Memory::new()).clock(clock)).await, hand)
+    }
+
+    async fn of(settings: HubBuilder) -> Self {
+        let hub = settings.build().await.unwrap();
         let mut tasks = Vec::new();
         let metrics = || "tallycast_up 1\n".to_owned();
         Self {
@@ -62,6 +67,22 @@ impl Server {
     pub(crate) fn post(&self) -> RequestBuilder {
         self.request(Method::POST, "/v1/events")
             .bearer_auth(producer())
+    }
+
+    /// Replaces an account's profile.
+    pub(crate) async fn edit(&self, account: &str, profile: &Value) -> Answer {
+        answer(self.by_admin(Method::PUT, account).json(profile)).await
+    }
+
+    /// Removes everything of an account.
+    pub(crate) async fn erase(&self, account: &str) -> Answer {
+        answer(self.by_admin(Method::DELETE, account)).await
+    }
+
+    /// A request for an account by somebody who may do everything.
+    pub(crate) fn by_admin(&self, method: Method, account: &str) -> RequestBuilder {
+        let path = format!("/v1/accounts/{account}");
+        self.request(method, &path).bearer_auth(admin())
     }
 
     /// Sends events as JSON.
@@ -99,6 +120,10 @@ impl Drop for Server {
             task.abort();
         }
     }
+}
+
+fn settings(ledger: impl Ledger) -> HubBuilder {
+    Hub::builder(ledger).access(Jwt::hs256(SECRET).unwrap())
 }
 
 async fn serve(router: axum::Router, tasks: &mut Vec<JoinHandle<std::io::Result<()>>>) -> String {
