@@ -261,12 +261,13 @@ pub(crate) async fn sees_corrections_as_entries(stock: Stock) {
     assert_eq!(screen.window("month").1, "7.00");
 }
 
-/// Applies what comes until the screen is at `offset`.
+/// Applies what comes until the screen is at `offset`, which an update ends with.
 pub(crate) async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
-    while screen.offset != Some(offset) {
+    while screen.offset < Some(offset) {
         let line = client.await_kind("event").await;
         screen.apply(&line["data"]);
     }
+    assert_eq!(screen.offset, Some(offset), "{:?}", screen.ids);
 }
 
 /// Applies what comes through the next event, or line, of this name: what it carries.
