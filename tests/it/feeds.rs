@@ -239,6 +239,12 @@ async fn an_account_of_others_looks_like_none() {
             (Method::GET, format!("/v1/feeds/{account}/entries")),
             (Method::GET, format!("/v1/accounts/{account}")),
             (Method::PUT, format!("/v1/accounts/{account}")),
+            (Method::DELETE, format!("/v1/accounts/{account}")),
+            (Method::GET, format!("/v1/accounts/{account}/totals")),
+            (
+                Method::GET,
+                format!("/v1/accounts/{account}/totals?by=week"),
+            ),
         ] {
             let request = server.request(method, &path).bearer_auth(&alice);
             let absent = answer(request).await;
@@ -258,7 +264,13 @@ async fn scopes_do_not_imply_each_other() {
         ("record push admin", Method::GET, "/v1/feeds/alice"),
         ("record push admin", Method::GET, "/v1/feeds/alice/entries"),
         ("record push admin", Method::GET, "/v1/accounts/alice"),
+        (
+            "record push admin",
+            Method::GET,
+            "/v1/accounts/alice/totals",
+        ),
         ("watch record push", Method::PUT, "/v1/accounts/alice"),
+        ("watch record push", Method::DELETE, "/v1/accounts/alice"),
     ] {
         let token = bearer(json!({ "scope": scope }));
         let refused = answer(server.request(method, path).bearer_auth(token)).await;
@@ -279,6 +291,8 @@ async fn every_route_wants_a_token_and_refuses_in_the_same_words() {
         (Method::GET, "/v1/feeds/alice/entries"),
         (Method::GET, "/v1/accounts/alice"),
         (Method::PUT, "/v1/accounts/alice"),
+        (Method::DELETE, "/v1/accounts/alice"),
+        (Method::GET, "/v1/accounts/alice/totals?by=week"),
     ] {
         for authorization in [
             None,
