@@ -40,11 +40,11 @@ pub(super) async fn totals(
         Some(_) => return Err(query::invalid("by is day or month")),
     };
     let to = match range.to {
-        Some(text) => date(&text)?,
+        Some(text) => dates(&text)?.1,
         None => api.feed.today(&account).await?,
     };
     let from = match range.from {
-        Some(text) => date(&text)?,
+        Some(text) => dates(&text)?.0,
         None => to.saturating_sub(match by {
             Period::Month => MONTHS_BEFORE.months(),
             _ => DAYS_BEFORE.days(),
@@ -57,8 +57,8 @@ pub(super) async fn totals(
     Ok(([(CACHE_CONTROL, "no-store")], Json(totals)).into_response())
 }
 
-/// A date such as 2026-11-22, or a month such as 2026-11 for its first day.
-fn date(text: &str) -> Result<Date, Problem> {
+/// The first and the last day of what is named: a date such as 2026-11-22, or a month such as 2026-11.
+fn dates(text: &str) -> Result<(Date, Date), Problem> {
     let is_date = |shape: &str| {
         text.len() == shape.len()
             && text
@@ -69,12 +69,15 @@ fn date(text: &str) -> Result<Date, Problem> {
                     other => byte == other,
                 })
     };
-    let day = match text {
-        _ if is_date("dddd-dd-dd") => text.parse().ok(),
-        _ if is_date("dddd-dd") => format!("{text}-01").parse().ok(),
+    let dates = match text {
+        _ if is_date("dddd-dd-dd") => text.parse().ok().map(|day| (day, day)),
+        _ if is_date("dddd-dd") => {
+            let first: Option<Date> = format!("{text}-01").parse().ok();
+            first.map(|first| (first, first.last_of_month()))
+        }
         _ => None,
     };
-    day.ok_or_else(|| {
+    dates.ok_or_else(|| {
         query::invalid("from and to are dates such as 2026-11-22, or months such as 2026-11")
     })
 }

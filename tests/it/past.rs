@@ -65,7 +65,11 @@ async fn past_days_and_months_are_told_with_their_categories() {
         told(&server, "by=month&from=2026-09&to=2026-10").await,
         ["2026-09-01 4 1", "2026-10-01 7 1", "2026-10-01 15.50 3"]
     );
-    // A day stands for its month.
+    // By day a month stands for all of its days, and by month a day for its month.
+    assert_eq!(
+        told(&server, "by=day&from=2026-09&to=2026-09").await,
+        ["2026-09-30 4 1"]
+    );
     assert_eq!(
         told(&server, "by=month&from=2026-09-05&to=2026-09-06").await,
         ["2026-09-01 4 1"]
