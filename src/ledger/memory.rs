@@ -11,6 +11,9 @@ use super::{
 };
 use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey, Pair, StoredEntry};
 
+/// About what the sums of a day take as JSON besides their categories.
+const SUMS_FRAME_BYTES: usize = 64;
+
 /// A ledger in memory: the reference that others are tested against, and a way to try things out.
 /// It forgets everything when it is dropped.
 #[derive(Debug, Clone)]
@@ -130,12 +133,25 @@ impl LedgerReader for Memory {
                 next: None,
             });
         };
-        let days = kept.days.values();
-        let days = days.filter(|day| (asked.from..asked.until).contains(&day.date));
+        let mut days: Vec<DayTotals> = Vec::new();
+        let (mut bytes, mut next) = (0, None);
+        let within = |day: &&DayTotals| (asked.from..asked.until).contains(&day.date);
+        for day in kept.days.values().filter(within) {
+            let period = asked.by.start(day.date);
+            let is_new = days
+                .last()
+                .is_none_or(|last| asked.by.start(last.date) != period);
+            if is_new && bytes >= asked.bytes {
+                next = Some(period);
+                break;
+            }
+            bytes += SUMS_FRAME_BYTES + day.sums.json_bytes();
+            days.push(day.clone());
+        }
         Ok(DaysView {
             state: kept.state.clone(),
-            days: days.cloned().collect(),
-            next: None,
+            days,
+            next,
         })
     }
 

@@ -282,8 +282,10 @@ pub(super) async fn every_position_gets_what_it_should(way: Way) {
     place.record(1..=2).await;
     let first = |asked: Asked| async move {
         let mut client = open(way, &asked).await;
-        let mut screen = Screen::default();
-        screen.offset = Some(2);
+        let mut screen = Screen {
+            offset: Some(2),
+            ..Screen::default()
+        };
         screen.take(&mut *client).await.to_owned()
     };
     let head = place.head().await["position"].as_str().unwrap().to_owned();
@@ -406,7 +408,7 @@ pub(super) async fn a_drain_says_goodbye(way: Way) {
     place.record(1..=1).await;
     let asked = place.asked();
     let mut clients = join_all((0..3).map(|_| open(way, &asked))).await;
-    let mut screens = [const { () }; 3].map(|()| Screen::default());
+    let mut screens = [(); 3].map(|()| Screen::default());
     for (client, screen) in clients.iter_mut().zip(&mut screens) {
         while screen.take(&mut **client).await != "live" {}
     }
