@@ -77,8 +77,9 @@ impl Socket {
         };
         match ending {
             Ending::Gone => {}
-            Ending::Fault(code) => self.close(code, "").await,
-            Ending::Farewell(farewell) => self.say(farewell).await,
+            // Boxed, like all that is rare: it would take up room in every idle connection.
+            Ending::Fault(code) => Box::pin(self.close(code, "")).await,
+            Ending::Farewell(farewell) => Box::pin(self.say(farewell)).await,
         }
     }
 
@@ -88,14 +89,14 @@ impl Socket {
             frame = self.stream.next() => {
                 self.heartbeat.heard();
                 match frame {
-                    Some(Ok(frame)) => self.take(frame).await,
+                    Some(Ok(frame)) => Box::pin(self.take(frame)).await,
                     Some(Err(error)) => Err(self.fault(&error)),
                     None => Err(Ending::Gone),
                 }
             }
             beat = self.heartbeat.due() => match beat {
                 Beat::Ping => {
-                    let ping = self.stream.send(Frame::Ping(Vec::new().into())).await;
+                    let ping = Box::pin(self.stream.send(Frame::Ping(Vec::new().into()))).await;
                     ping.map_err(|error| self.fault(&error))
                 }
                 Beat::Lost => Err(Ending::Gone),
