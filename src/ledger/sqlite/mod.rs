@@ -60,7 +60,7 @@ const SCHEMA: &str = "
         meter TEXT NOT NULL, unit TEXT NOT NULL, sums TEXT NOT NULL,
         PRIMARY KEY (account, date, meter, unit)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE erasure (account INTEGER PRIMARY KEY REFERENCES account) STRICT;
+    CREATE TABLE erasure (account INTEGER PRIMARY KEY) STRICT;
     CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
