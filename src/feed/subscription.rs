@@ -148,6 +148,10 @@ impl Subscription {
             if mark.erasures != self.erasures {
                 self.erasures = mark.erasures;
                 self.offered = None;
+                // Nothing moves the head of an account that is not there: it is compared anew.
+                if let Place::At { is_live, .. } = &mut self.place {
+                    *is_live = false;
+                }
                 return Err(Interrupted::Erased);
             }
             if let Some(message) = &self.offered {
