@@ -45,6 +45,7 @@ mod sqlite;
 mod steps;
 mod watching;
 mod world;
+mod zones;
 
 #[expect(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]
