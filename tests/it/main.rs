@@ -15,6 +15,7 @@ mod disk;
 mod documented;
 mod engine;
 mod engineio_protocol;
+mod erasing;
 mod failing;
 mod feed;
 mod feeds;

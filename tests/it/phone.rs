@@ -13,7 +13,7 @@ use super::model::Model;
 /// The contract's bound of a feed message.
 pub(super) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// So long a message may take that is due: with none, the test would wait for ever.
-const DUE: Duration = Duration::from_secs(5);
+pub(super) const DUE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub(super) struct Phone {

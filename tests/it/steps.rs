@@ -29,7 +29,7 @@ const PAIRS: &[(&str, &str)] = &[
     ("electricity", "kWh"),
     ("api-calls", "1"),
 ];
-const LIMITS: &[&str] = &["0.000000003", "33.35", "100", "100.00", "2000"];
+const LIMITS: &[&str] = &["0.000000003", "5", "33.35", "100", "100.00", "2000"];
 const CATEGORIES: &[&str] = &["food", "books", "quote \" and \\", "电"];
 pub(super) const SOURCES: &[&str] = &["", "shop", "meter/7"];
 

@@ -268,7 +268,7 @@ impl World {
         assert_eq!(self.histories().await, before);
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("ledger.db")
     }
 

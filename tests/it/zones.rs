@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 use tallycast::{Account, Event, Period, ProfileChange, SubscribeOptions, Subscription, Zone};
 
-use super::{desk::Desk, model::zone};
+use super::{desk::Desk, model::zone, phone::DUE};
 
 const DAY: i64 = 86_400;
 /// From 2000 to before 2040, in seconds.
@@ -123,7 +123,10 @@ impl Walk {
 }
 
 async fn take(phone: &mut Subscription) -> Value {
-    let message = phone.next().await.unwrap();
+    let message = tokio::time::timeout(DUE, phone.next()).await;
+    let message = message
+        .expect("a message is due and does not come")
+        .unwrap();
     phone.applied(&message);
     serde_json::from_str(message.json().get()).unwrap()
 }
