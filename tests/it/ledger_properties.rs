@@ -43,6 +43,8 @@ fn runner(cases: u32) -> TestRunner {
         cases,
         failure_persistence: None,
         max_shrink_iters: 400,
+        // Each step of one that waits for what never comes takes seconds.
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
