@@ -57,12 +57,13 @@ impl AccountState {
         }
     }
 
-    /// Takes out the days that are over at `now`, and forgets the months that are.
-    pub(crate) fn take_ended(&mut self, now: Timestamp) -> Vec<DayTotals> {
+    /// Takes out the days that are over at `now`, and forgets the months that are. `None`: nothing is,
+    /// and the state is as it was.
+    pub(crate) fn take_ended(&mut self, now: Timestamp) -> Option<Vec<DayTotals>> {
         let zone = &self.profile.time_zone;
         let today = zone.date_of(now);
         if !self.pairs.iter().any(|pair| pair.has_ended(today)) {
-            return Vec::new();
+            return None;
         }
         let oldest = zone.oldest_date(now);
         let mut ended = Vec::new();
@@ -76,7 +77,7 @@ impl AccountState {
             }));
         }
         self.forget_fired(today);
-        ended
+        Some(ended)
     }
 
     /// Finds out what an event counts for at `now`, and when.

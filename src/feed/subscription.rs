@@ -163,7 +163,8 @@ impl Subscription {
         }
     }
 
-    /// The position may be none of this account any more: what comes next is read from the ledger.
+    /// The position may be none of this account any more, and nothing moves the head of one that is not
+    /// there: what comes next is read from the ledger.
     fn doubt(&mut self) {
         if let Place::At { is_live, .. } = &mut self.place {
             *is_live = false;

@@ -108,8 +108,11 @@ impl Fold<'_> {
     fn take_ended(&mut self, account: &Account) -> Result<(), LedgerError> {
         let now = self.now;
         let touched = self.state(account)?;
-        let ended = touched.state.take_ended(now);
-        touched.is_changed |= !ended.is_empty();
+        let Some(ended) = touched.state.take_ended(now) else {
+            return Ok(());
+        };
+        // Also where only a month ended: a clock that is set back would find it again.
+        touched.is_changed = true;
         self.batch.put_days(account, ended);
         Ok(())
     }

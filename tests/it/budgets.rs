@@ -201,6 +201,28 @@ async fn another_time_zone_repeats_no_alert() {
 }
 
 #[tokio::test]
+async fn a_day_that_comes_back_with_the_zone_repeats_no_alert() {
+    let desk = Desk::open();
+    let zone = |name: &str| ProfileChange {
+        time_zone: Some(name.to_owned()),
+        ..budgets([Budget::new(
+            "day",
+            Period::Day,
+            "10".parse().unwrap(),
+            "CNY",
+        )])
+    };
+    desk.edit(zone("Pacific/Kiritimati")).await;
+    desk.record([spend("a", "10")]).await;
+    // There that day is over, and an entry of the next one is recorded; elsewhere it is not.
+    desk.wait(SignedDuration::from_hours(10));
+    desk.record([spend("b", "1")]).await;
+    desk.edit(zone("UTC")).await;
+    desk.record([spend("c", "1")]).await;
+    assert_eq!(story(&desk).await, ["a", "day 100% 10/10", "b", "c"]);
+}
+
+#[tokio::test]
 async fn an_alert_is_no_event_of_a_producer() {
     let desk = Desk::open();
     desk.edit(budgets([monthly("1")])).await;

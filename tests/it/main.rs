@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input_socketio;
 mod bounds;
 mod budgets;
+mod checks;
 #[cfg(feature = "cli")]
 mod cli;
 mod cloudevents;
@@ -15,6 +16,7 @@ mod disk;
 mod documented;
 mod engine;
 mod engineio_protocol;
+mod erasing;
 mod erasure;
 mod failing;
 mod feed;
@@ -29,11 +31,15 @@ mod logs;
 mod messages;
 mod midnight;
 mod model;
+mod model_budgets;
 mod origins;
 mod past;
+mod phone;
 mod profiles;
 mod pushes;
+mod reconcile;
 mod resume;
+mod run;
 mod serve;
 mod server;
 mod socketio_bad_input;
@@ -42,9 +48,11 @@ mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
 mod sqlite;
+mod steps;
 mod tickets;
 mod watching;
 mod world;
+mod zones;
 
 #[expect(dead_code, reason = "its `main` is for people")]
 #[path = "../../examples/protocol_echo.rs"]

@@ -1,10 +1,27 @@
 //! The ledger as the contract tells it, in the simplest words: every answer is looked up in, and every
 //! total is summed from, the whole list of entries. It shares no code with `src`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
-use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp, ToSpan,
+    civil::Date,
+    tz::{TimeZone, TimeZoneDatabase},
+};
 use serde_json::{Value, json};
+
+use super::model_budgets::ModelBudget;
+
+/// Not the machine's, which may know of other transitions.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
+/// The bundled zone of this name.
+pub(super) fn zone(name: &str) -> TimeZone {
+    ZONES.get(name).unwrap()
+}
 
 /// All that was sent of an event besides its account and key, parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +34,22 @@ pub(super) struct Content {
     pub(super) time: Option<Timestamp>,
     pub(super) attributes: BTreeMap<String, String>,
     pub(super) reverses: Option<(String, String)>,
+}
+
+impl Content {
+    /// Of this kind, and nothing else.
+    pub(super) fn of_kind(kind: &'static str) -> Self {
+        Self {
+            kind,
+            amount: None,
+            pair: None,
+            category: None,
+            description: None,
+            time: None,
+            attributes: BTreeMap::new(),
+            reverses: None,
+        }
+    }
 }
 
 /// A whole number of 10⁻⁹ and the fraction digits it was written with.
@@ -48,7 +81,7 @@ impl Decimal {
         format!("{sign}{whole}{point}{}", &fraction[..self.digits])
     }
 
-    fn sum(terms: impl Iterator<Item = Self>) -> Self {
+    pub(super) fn sum(terms: impl Iterator<Item = Self>) -> Self {
         terms.fold(Self::default(), |sum, term| Self {
             nanos: sum.nanos + term.nanos,
             digits: sum.digits.max(term.digits),
@@ -75,6 +108,8 @@ pub(super) struct ModelEntry {
     pub(super) happened: Timestamp,
     pub(super) recorded: Timestamp,
     pub(super) total: String,
+    /// What an alert says that no other entry does.
+    pub(super) alert: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -82,17 +117,27 @@ pub(super) struct Model {
     pub(super) entries: Vec<ModelEntry>,
     pub(super) zone: String,
     pub(super) revision: u32,
+    /// Tells the account from those before it of the same name; 0 where there is none.
+    pub(super) generation: u32,
+    pub(super) budgets: Vec<ModelBudget>,
+    /// The budget, window and threshold of each alert that still counts.
+    pub(super) fired: Vec<(String, Date, u16)>,
 }
 
 impl Model {
     pub(super) fn new() -> Self {
-        let zone = "UTC".to_owned();
-        let entries = Vec::new();
         Self {
-            entries,
-            zone,
+            entries: Vec::new(),
+            zone: "UTC".to_owned(),
             revision: 0,
+            generation: 0,
+            budgets: Vec::new(),
+            fired: Vec::new(),
         }
+    }
+
+    pub(super) fn date(&self, at: Timestamp) -> Date {
+        zone(&self.zone).to_datetime(at).date()
     }
 
     pub(super) fn head(&self) -> u64 {
@@ -144,7 +189,7 @@ impl Model {
                     return Answer::Rejected("already_reversed");
                 }
                 let original = &self.entries[index];
-                if original.sent.reverses.is_some() {
+                if original.sent.reverses.is_some() || original.alert.is_some() {
                     return Answer::Rejected("not_reversible");
                 }
                 let Decimal { nanos, digits } = original.amount;
@@ -169,49 +214,80 @@ impl Model {
             category,
             happened,
             recorded,
-            total,
+            total: total.clone(),
+            alert: None,
         };
         self.entries.push(entry);
-        Answer::Recorded(self.head(), self.entries.last().unwrap().total.clone())
+        let offset = self.head();
+        self.fire(now);
+        Answer::Recorded(offset, total)
     }
 
     /// What a screen shows that has applied the entries up to `offset`: by pair, sorted.
     pub(super) fn totals(&self, offset: u64, now: Timestamp) -> Value {
-        let zone = TimeZone::get(&self.zone).unwrap();
-        let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
-        let today = date(now);
+        let today = self.date(now);
         let entries = &self.entries[..usize::try_from(offset).unwrap()];
-        let pairs: BTreeSet<_> = entries.iter().map(|entry| &entry.pair).collect();
-        let totals = pairs.into_iter().map(|pair| {
-            let of_pair: Vec<_> = entries.iter().filter(|entry| entry.pair == *pair).collect();
+        let mut pairs: BTreeMap<_, Vec<(Date, &ModelEntry)>> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.alert.is_none()) {
+            let dated = (self.date(entry.happened), entry);
+            pairs.entry(&entry.pair).or_default().push(dated);
+        }
+        let totals = pairs.into_iter().map(|(pair, of_pair)| {
+            let all: Vec<_> = of_pair.iter().map(|(_, entry)| *entry).collect();
             let within = |start: Date, end: Date| {
-                let held = of_pair.iter().filter(|entry| {
-                    let date = date(entry.happened);
-                    start <= date && date < end
-                });
-                let held: Vec<_> = held.copied().collect();
-                let names: BTreeSet<_> = held.iter().filter_map(|e| e.category.as_ref()).collect();
-                let categories = names.into_iter().map(|name| {
-                    let of_name = held.iter().filter(|e| e.category.as_ref() == Some(name));
-                    (
-                        name.clone(),
-                        json!(Decimal::sum(of_name.map(|e| e.amount)).print()),
-                    )
-                });
-                let mut window = summed(&held);
-                window["start"] = json!(start.to_string());
-                window["end"] = json!(end.to_string());
-                window["categories"] = Value::Object(categories.collect());
-                window
+                let held = of_pair
+                    .iter()
+                    .filter(|(date, _)| start <= *date && *date < end);
+                window(
+                    &held.map(|(_, entry)| *entry).collect::<Vec<_>>(),
+                    start,
+                    end,
+                )
             };
             let month = today.first_of_month();
             json!({
-                "meter": pair.0, "unit": pair.1, "all": summed(&of_pair),
+                "meter": pair.0, "unit": pair.1, "all": summed(&all),
                 "month": within(month, month + 1.month()), "day": within(today, today + 1.day()),
             })
         });
         totals.collect()
     }
+
+    /// What charts show of the days, or months, from that of `from` to that of `to`.
+    pub(super) fn past(&self, is_monthly: bool, from: Date, to: Date) -> Value {
+        let period = |date: Date| match is_monthly {
+            true => (date.first_of_month(), date.first_of_month() + 1.month()),
+            false => (date, date + 1.day()),
+        };
+        let mut rows: BTreeMap<_, Vec<&ModelEntry>> = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| entry.alert.is_none()) {
+            let of = period(self.date(entry.happened));
+            if period(from) <= of && of <= period(to) {
+                rows.entry((of, &entry.pair)).or_default().push(entry);
+            }
+        }
+        let rows = rows.into_iter().map(|(((start, end), pair), held)| {
+            let mut row = window(&held, start, end);
+            row["meter"] = json!(pair.0);
+            row["unit"] = json!(pair.1);
+            row
+        });
+        rows.collect()
+    }
+}
+
+fn window(held: &[&ModelEntry], start: Date, end: Date) -> Value {
+    let names: BTreeSet<_> = held.iter().filter_map(|e| e.category.as_ref()).collect();
+    let categories = names.into_iter().map(|name| {
+        let of_name = held.iter().filter(|e| e.category.as_ref() == Some(name));
+        let amount = Decimal::sum(of_name.map(|e| e.amount)).print();
+        (name.clone(), json!(amount))
+    });
+    let mut window = summed(held);
+    window["start"] = json!(start.to_string());
+    window["end"] = json!(end.to_string());
+    window["categories"] = Value::Object(categories.collect());
+    window
 }
 
 fn summed(entries: &[&ModelEntry]) -> Value {

@@ -1,22 +1,28 @@
 //! A ledger beside its model, with a clock that is moved by hand and apps that follow: every answer
 //! and every screen is compared at once.
 
-use std::{collections::BTreeMap, path::PathBuf};
-
-use jiff::{SignedDuration, Timestamp};
-use rusqlite::Connection;
-use serde_json::{Value, json};
-use tallycast::{
-    Account, Clock, ClockHand, Event, Feed, Invalid, Ledger, Memory, Message, Mode, Outcome,
-    ProfileChange, Receipt, Sqlite, SubscribeOptions, Subscription,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
 };
 
-use super::model::{Answer, Content, Model, ModelEntry};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tallycast::{
+    Account, Budget, Clock, ClockHand, Event, Feed, Invalid, Ledger, Memory, Mode, Outcome, Period,
+    ProfileChange, Receipt, Sqlite, SubscribeOptions,
+};
+
+use super::{
+    model::{Answer, Content, Model},
+    model_budgets::ModelBudget,
+    phone::Phone,
+    reconcile::{check_erased, reconcile},
+};
+
+pub(super) use super::phone::MESSAGE_BYTES_MAX;
 
 pub(super) const ACCOUNTS: &[&str] = &["alice", "b \"ö\" \\"];
-/// The contract's bound of a feed message.
-pub(super) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Backend {
     Memory,
@@ -27,21 +33,31 @@ pub(super) enum Backend {
 pub(super) type Item = (usize, (String, String), Content, Result<Event, Invalid>);
 
 pub(super) struct World {
-    folder: tempfile::TempDir,
-    memory: Option<Memory>,
-    feed: Feed,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) memory: Option<Memory>,
+    pub(super) feed: Feed,
     clock: Clock,
     hand: ClockHand,
     /// Where the hand points, in milliseconds.
     time: i64,
     /// The instant of the last commit, in milliseconds.
     committed: i64,
-    models: Vec<Model>,
-    /// When each account moved last.
-    moved: Vec<Timestamp>,
+    /// The last instant at which there may have been a commit that nobody was told of: an event that
+    /// is refused may move the days that are over.
+    refused: i64,
+    pub(super) models: Vec<Model>,
+    /// The days of each account, as they were told last.
+    pub(super) pasts: Vec<Vec<Value>>,
     /// The first receipt of each event.
     receipts: BTreeMap<(usize, (String, String)), Receipt>,
-    phones: Vec<Phone>,
+    pub(super) phones: Vec<Phone>,
+    /// How many accounts there were.
+    generations: u32,
+    /// A text that is in all that an account is told, and those of accounts that were erased.
+    markers: Vec<String>,
+    pub(super) erased: Vec<String>,
+    /// Positions of accounts that were erased.
+    pub(super) gone: Vec<(usize, String)>,
 }
 
 impl World {
@@ -49,32 +65,41 @@ impl World {
     pub(super) const BEGIN: Timestamp = Timestamp::constant(1_793_404_801, 0);
 
     pub(super) fn new(backend: Backend) -> Self {
+        Self::new_at(backend, Self::BEGIN)
+    }
+
+    pub(super) fn new_at(backend: Backend, begin: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let memory = matches!(backend, Backend::Memory).then(Memory::new);
-        let (clock, hand) = Clock::by_hand(Self::BEGIN);
+        let (clock, hand) = Clock::by_hand(begin);
         let feed = start(memory.as_ref(), folder.path().join("ledger.db"), &clock);
-        let committed = i64::MIN;
-        let models = ACCOUNTS.iter().map(|_| Model::new()).collect();
-        let phones = ACCOUNTS.iter().map(|_| Phone::default()).collect();
-        let receipts = BTreeMap::new();
         Self {
             folder,
             memory,
             feed,
             clock,
             hand,
-            time: Self::BEGIN.as_millisecond(),
-            committed,
-            models,
-            moved: vec![Self::BEGIN; ACCOUNTS.len()],
-            receipts,
-            phones,
+            time: begin.as_millisecond(),
+            committed: i64::MIN,
+            refused: i64::MIN,
+            models: ACCOUNTS.iter().map(|_| Model::new()).collect(),
+            pasts: ACCOUNTS.iter().map(|_| Vec::new()).collect(),
+            receipts: BTreeMap::new(),
+            phones: ACCOUNTS.iter().map(|_| Phone::default()).collect(),
+            generations: 0,
+            markers: (0..ACCOUNTS.len()).map(marker).collect(),
+            erased: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
+    /// The clock's time, but never before a commit.
     pub(super) fn now(&self) -> Timestamp {
-        let now = self.time.max(self.committed);
-        Timestamp::from_millisecond(now).unwrap()
+        let now = self.feed.now();
+        let least = self.time.max(self.committed);
+        let possible = least..=least.max(self.refused);
+        assert!(possible.contains(&now.as_millisecond()), "it is {now}");
+        now
     }
 
     pub(super) fn wait(&mut self, seconds: i64) {
@@ -82,55 +107,153 @@ impl World {
         self.hand.advance(SignedDuration::from_secs(seconds));
     }
 
+    /// Seconds from the clock's time to the next midnight where this account is.
+    pub(super) fn until_midnight(&self, account: usize) -> i64 {
+        let zone = super::model::zone(&self.models[account].zone);
+        let time = Timestamp::from_millisecond(self.time).unwrap();
+        let tomorrow = zone.to_datetime(time).date().tomorrow().unwrap();
+        let midnight = tomorrow.to_zoned(zone).unwrap().timestamp();
+        midnight.duration_since(time).as_secs()
+    }
+
+    /// A text for all that this account is told until it is erased.
+    pub(super) fn marker(&self, account: usize) -> &str {
+        &self.markers[account]
+    }
+
+    pub(super) fn budgets(&self, account: usize) -> &[ModelBudget] {
+        &self.models[account].budgets
+    }
+
     pub(super) async fn append(&mut self, items: Vec<Item>) {
         let now = self.now();
         let events = items.iter().map(|(.., event)| event.clone()).collect();
         let outcomes = self.feed.append_all(events).await.unwrap();
         assert_eq!(outcomes.len(), items.len());
+        let mut moved = BTreeSet::new();
         for ((account, key, sent, _), outcome) in items.into_iter().zip(outcomes) {
             let expected = self.models[account].append(key.clone(), sent, now);
             let (answer, receipt) = told(&outcome);
             assert_eq!(answer, expected, "{key:?}: {outcome:?}");
-            if let Answer::Recorded(..) = answer {
-                self.committed = now.as_millisecond();
-                self.moved[account] = now;
-                let receipt = receipt.unwrap().clone();
-                let first = self.receipts.insert((account, key), receipt);
-                assert!(first.is_none(), "an event was recorded twice");
-            } else if let Answer::Duplicate(..) = answer {
-                let first = &self.receipts[&(account, key)];
-                let again = receipt.unwrap();
-                let same = |a: &Receipt| (a.offset, a.position, a.total.to_string());
-                assert_eq!(
-                    same(again),
-                    same(first),
-                    "a duplicate answers as the first time"
-                );
+            match answer {
+                Answer::Recorded(offset, _) => {
+                    self.committed = now.as_millisecond();
+                    self.begin(account);
+                    let model = &self.models[account];
+                    let entry = &model.entries[usize::try_from(offset - 1).unwrap()];
+                    let date = model.date(entry.happened).to_string();
+                    moved.insert((account, date, entry.pair.clone()));
+                    let receipt = receipt.unwrap().clone();
+                    let first = self.receipts.insert((account, key), receipt);
+                    assert!(first.is_none(), "an event was recorded twice");
+                }
+                Answer::Duplicate(..) => {
+                    let first = &self.receipts[&(account, key)];
+                    let same = |a: &Receipt| (a.offset, a.position, a.total.to_string());
+                    let again = same(receipt.unwrap());
+                    assert_eq!(again, same(first), "a duplicate answers as the first time");
+                }
+                Answer::Conflict => {}
+                Answer::Rejected(_) => self.refused = now.as_millisecond(),
             }
         }
         for account in 0..ACCOUNTS.len() {
-            self.check_totals(account).await;
+            let before = self.pasts[account].clone();
+            self.check_account(account).await;
+            let after = &self.pasts[account];
+            let kept = |row: &&Value| !(before.contains(row) && after.contains(row));
+            for row in before.iter().chain(after).filter(kept) {
+                let text = |field: &str| row[field].as_str().unwrap().to_owned();
+                let of = (account, text("start"), (text("meter"), text("unit")));
+                assert!(moved.contains(&of), "no entry changed this: {row}");
+            }
         }
     }
 
-    pub(super) async fn set_zone(&mut self, account: usize, zone: &str) {
+    /// Edits a profile: its name, zone and budgets.
+    pub(super) async fn edit(&mut self, account: usize, zone: &str, budgets: Vec<ModelBudget>) {
         let now = self.now();
         let change = ProfileChange {
+            name: Some(self.marker(account).to_owned()),
             time_zone: Some(zone.to_owned()),
+            budgets: budgets.iter().map(budget).collect(),
             ..ProfileChange::default()
         };
         let name = Account::parse(ACCOUNTS[account]).unwrap();
         let profile = self.feed.set_profile(&name, change).await.unwrap().unwrap();
         self.committed = now.as_millisecond();
-        self.moved[account] = now;
+        self.begin(account);
         let model = &mut self.models[account];
         model.revision += 1;
         zone.clone_into(&mut model.zone);
+        model.set_budgets(budgets);
         assert_eq!(
             (profile.time_zone.name(), profile.revision),
             (zone, model.revision)
         );
-        self.check_totals(account).await;
+        self.check_account(account).await;
+    }
+
+    pub(super) async fn set_budgets(&mut self, account: usize, budgets: Vec<ModelBudget>) {
+        let zone = self.models[account].zone.clone();
+        self.edit(account, &zone, budgets).await;
+    }
+
+    pub(super) async fn set_zone(&mut self, account: usize, zone: &str) {
+        let budgets = self.models[account].budgets.clone();
+        self.edit(account, zone, budgets).await;
+    }
+
+    /// The account is written: if it was not there, it is another than those before it.
+    fn begin(&mut self, account: usize) {
+        let model = &mut self.models[account];
+        if model.generation == 0 {
+            self.generations += 1;
+            model.generation = self.generations;
+        }
+    }
+
+    /// Everything of an account is removed, and nothing of the others.
+    pub(super) async fn erase(&mut self, account: usize) {
+        let now = self.now();
+        let name = Account::parse(ACCOUNTS[account]).unwrap();
+        let position = self
+            .feed
+            .snapshot(&name, 0)
+            .await
+            .unwrap()
+            .position()
+            .to_string();
+        let mut others = self.histories().await;
+        self.feed.erase(&name).await.unwrap();
+        let model = std::mem::replace(&mut self.models[account], Model::new());
+        if model.generation > 0 {
+            self.committed = now.as_millisecond();
+            let next = marker(ACCOUNTS.len() + self.erased.len());
+            let erased = std::mem::replace(&mut self.markers[account], next);
+            self.erased.push(erased);
+        } else {
+            self.refused = now.as_millisecond();
+        }
+        self.receipts.retain(|(of, _), _| *of != account);
+        let phone = &mut self.phones[account];
+        phone.is_erased = phone.subscription.is_some();
+        if let Some(position) = phone.position.clone().filter(|_| phone.offset > 0) {
+            self.gone.push((account, position));
+        }
+        if model.head() > 0 {
+            self.gone.push((account, position));
+        }
+        others[account].clear();
+        assert_eq!(self.histories().await, others);
+        if self.memory.is_none() {
+            check_erased(&self.path(), ACCOUNTS[account]);
+        }
+        self.check_traces();
+        for account in 0..ACCOUNTS.len() {
+            self.check_account(account).await;
+        }
+        self.check_gone().await;
     }
 
     /// The process ends and starts again. No byte of history changes.
@@ -140,48 +263,50 @@ impl World {
         }
         let before = self.histories().await;
         self.feed.close().await;
-        self.feed = start(
-            self.memory.as_ref(),
-            self.folder.path().join("ledger.db"),
-            &self.clock,
-        );
+        self.check_traces();
+        self.feed = start(self.memory.as_ref(), self.path(), &self.clock);
         assert_eq!(self.histories().await, before);
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("ledger.db")
     }
 
     pub(super) fn connect(&mut self, account: usize, mode: Mode) {
         let name = Account::parse(ACCOUNTS[account]).unwrap();
         let phone = &mut self.phones[account];
-        let after = phone.position.clone();
         let options = SubscribeOptions {
-            after,
+            after: phone.position.clone(),
             mode,
             ..SubscribeOptions::default()
         };
-        phone.subscription = Some(self.feed.subscribe(name, options));
-        phone.is_live = false;
-        phone.mode = mode;
+        phone.connect(self.feed.subscribe(name, options), mode);
     }
 
     pub(super) fn disconnect(&mut self, account: usize) {
         self.phones[account].subscription = None;
     }
 
-    /// The app takes `count` messages, or all that there are.
+    /// The app takes `count` messages, or all that are due.
     pub(super) async fn read(&mut self, account: usize, count: usize) {
-        for _ in 0..count {
-            let model = &self.models[account];
-            let phone = &mut self.phones[account];
-            if !phone.lacks(model) {
-                break;
-            }
-            let Some(subscription) = &mut phone.subscription else {
-                return;
-            };
-            let message = subscription.next().await.unwrap();
-            subscription.applied(&message);
-            phone.apply(&message, model);
+        let now = self.now();
+        let (model, phone) = (&self.models[account], &mut self.phones[account]);
+        if phone.subscription.is_none() {
+            return;
+        }
+        let mut taken = 0;
+        while taken < count && phone.lacks(model, now) {
+            phone.take(model, now).await;
+            taken += 1;
         }
         self.check_screen(account);
+    }
+
+    /// All apps that are connected take all that is due.
+    pub(super) async fn read_all(&mut self) {
+        for account in 0..ACCOUNTS.len() {
+            self.read(account, usize::MAX).await;
+        }
     }
 
     pub(super) async fn snapshot(&self, account: usize) -> Value {
@@ -190,62 +315,25 @@ impl World {
         serde_json::from_str(message.json().get()).unwrap()
     }
 
-    /// The screens of apps that resume, the whole histories, and the database file by itself.
+    /// The screens of apps that stayed, and of those that resume, the whole histories, and the database
+    /// file by itself.
     pub(super) async fn check_everything(&mut self) {
+        self.read_all().await;
         for account in 0..ACCOUNTS.len() {
             let mode = self.phones[account].mode;
             self.connect(account, mode);
             self.read(account, usize::MAX).await;
+            self.check_account(account).await;
             self.check_history(account).await;
         }
+        self.check_gone().await;
         if self.memory.is_none() {
-            reconcile(&self.folder.path().join("ledger.db"), &self.models);
-        }
-    }
-
-    async fn check_totals(&self, account: usize) {
-        let model = &self.models[account];
-        let snapshot = self.snapshot(account).await;
-        assert_eq!(snapshot["offset"], model.head());
-        assert_eq!(snapshot["time_zone"], *model.zone);
-        assert_eq!(snapshot["totals"], model.totals(model.head(), self.now()));
-    }
-
-    /// A screen that lacks nothing shows the totals of now; or, where its day has turned since its
-    /// last message, those of that day.
-    fn check_screen(&self, account: usize) {
-        let (model, phone) = (&self.models[account], &self.phones[account]);
-        if phone.subscription.is_none() || phone.lacks(model) {
-            return;
-        }
-        let shown: Vec<&Value> = phone.totals.values().collect();
-        let instants = [self.now(), self.moved[account]];
-        let instant = instants.into_iter().find(|instant| {
-            let expected = model.totals(model.head(), *instant);
-            expected[0]["day"]["start"]
-                == shown.first().map_or(&Value::Null, |t| &t["day"])["start"]
-        });
-        let expected = model.totals(model.head(), instant.unwrap_or(self.now()));
-        assert_eq!(
-            json!(shown),
-            expected,
-            "the screen of {}",
-            ACCOUNTS[account]
-        );
-    }
-
-    async fn check_history(&self, account: usize) {
-        let entries = &self.histories().await[account];
-        let model = &self.models[account];
-        assert_eq!(entries.len(), model.entries.len());
-        for (index, (json, expected)) in entries.iter().zip(&model.entries).enumerate() {
-            let entry: Value = serde_json::from_str(json).unwrap();
-            check_entry(&entry, ACCOUNTS[account], index + 1, expected);
+            reconcile(&self.path(), &self.models);
         }
     }
 
     /// Every account's entries, as bytes, oldest first.
-    async fn histories(&self) -> Vec<Vec<String>> {
+    pub(super) async fn histories(&self) -> Vec<Vec<String>> {
         let mut histories = Vec::new();
         for name in ACCOUNTS {
             let account = Account::parse(name).unwrap();
@@ -304,214 +392,21 @@ fn told(outcome: &Outcome) -> (Answer, Option<&Receipt>) {
     }
 }
 
-fn check_entry(entry: &Value, account: &str, offset: usize, expected: &ModelEntry) {
-    let sent = &expected.sent;
-    let instant = |field: &str| entry[field].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert_eq!(instant("time"), expected.happened);
-    assert_eq!(instant("recorded_at"), expected.recorded);
-    let mut wanted = json!({
-        "offset": offset, "id": expected.key.1, "account": account, "kind": sent.kind,
-        "amount": expected.amount.print(), "unit": expected.pair.1, "meter": expected.pair.0,
-        "total": expected.total, "time": entry["time"], "recorded_at": entry["recorded_at"],
-    });
-    let mut optional = |field: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            wanted[field] = value;
-        }
+fn budget(budget: &ModelBudget) -> Budget {
+    let window = if budget.is_monthly {
+        Period::Month
+    } else {
+        Period::Day
     };
-    optional(
-        "source",
-        (!expected.key.0.is_empty()).then(|| json!(expected.key.0)),
-    );
-    optional(
-        "category",
-        expected.category.as_ref().map(|text| json!(text)),
-    );
-    optional(
-        "description",
-        sent.description.as_ref().map(|text| json!(text)),
-    );
-    optional(
-        "attributes",
-        (!sent.attributes.is_empty()).then(|| json!(sent.attributes)),
-    );
-    optional(
-        "reverses",
-        sent.reverses
-            .as_ref()
-            .map(|(source, id)| match *source == expected.key.0 {
-                true => json!(id),
-                false => json!({ "source": source, "id": id }),
-            }),
-    );
-    assert_eq!(*entry, wanted);
+    let limit = budget.limit.print().parse().unwrap();
+    Budget::new(&budget.id, window, limit, &budget.pair.1)
+        .with_meter(&budget.pair.0)
+        // In no order: the ledger sorts them.
+        .with_thresholds(budget.thresholds.iter().rev().copied())
 }
 
-/// An app as the contract wants it at the least: it knows `snapshot` and `update`.
-#[derive(Default)]
-struct Phone {
-    subscription: Option<Subscription>,
-    mode: Mode,
-    position: Option<String>,
-    is_live: bool,
-    offset: u64,
-    revision: Option<u32>,
-    totals: BTreeMap<(String, String), Value>,
-    entries: BTreeMap<u64, Value>,
-}
-
-impl Phone {
-    fn lacks(&self, model: &Model) -> bool {
-        !self.is_live || self.offset < model.head() || self.revision != Some(model.revision)
-    }
-
-    fn apply(&mut self, message: &Message, model: &Model) {
-        let json = message.json().get();
-        assert!(
-            json.len() <= MESSAGE_BYTES_MAX,
-            "a message of {} bytes",
-            json.len()
-        );
-        let json: Value = serde_json::from_str(json).unwrap();
-        assert_eq!(json["type"], message.name());
-        assert_eq!(json["position"], message.position().to_string());
-        self.position = Some(message.position().to_string());
-        let number = |field: &str| json[field].as_u64().unwrap();
-        match message.name() {
-            "snapshot" => {
-                let reason = json["reason"].as_str().unwrap();
-                let expected = match self.revision {
-                    None => "initial",
-                    Some(_) => "profile_changed",
-                };
-                assert_eq!(reason, expected, "a needless snapshot");
-                self.offset = number("offset");
-                self.revision = Some(model.revision);
-                self.totals.clear();
-                self.entries.clear();
-                self.show(&json["recent"]);
-                self.replace(&json["totals"]);
-            }
-            "update" => {
-                assert_eq!(number("from"), self.offset + 1, "a gap or a repeat");
-                let shown = self.show(&json["entries"]);
-                let merged = json["merged"].as_u64().unwrap_or(0);
-                assert_eq!(shown + merged, number("to") - self.offset);
-                self.check_merged(self.offset, number("to"), model);
-                self.offset = number("to");
-                self.replace(&json["totals"]);
-            }
-            "rollover" => {
-                assert_eq!(number("offset"), self.offset);
-                self.replace(&json["totals"]);
-            }
-            "live" => {
-                assert_eq!(number("offset"), self.offset);
-                assert!(!self.is_live, "told to be live twice");
-                self.is_live = true;
-            }
-            other => panic!("{other} is new"),
-        }
-    }
-
-    /// Only consumption is ever merged away, and only where the app asked for it.
-    fn check_merged(&self, from: u64, to: u64, model: &Model) {
-        for offset in from + 1..=to {
-            let sent = &model.entries[usize::try_from(offset - 1).unwrap()].sent;
-            let may_lack = self.mode == Mode::Totals && sent.kind == "consumption";
-            assert!(
-                may_lack || self.entries.contains_key(&offset),
-                "{offset} was left out"
-            );
-        }
-    }
-
-    fn show(&mut self, entries: &Value) -> u64 {
-        let entries = entries.as_array().unwrap();
-        for entry in entries {
-            self.entries
-                .insert(entry["offset"].as_u64().unwrap(), entry.clone());
-        }
-        u64::try_from(entries.len()).unwrap()
-    }
-
-    fn replace(&mut self, totals: &Value) {
-        for pair in totals.as_array().into_iter().flatten() {
-            let text = |field: &str| pair[field].as_str().unwrap().to_owned();
-            self.totals
-                .insert((text("meter"), text("unit")), pair.clone());
-        }
-    }
-}
-
-/// Adds up the database file in SQL alone, and compares with what it says of itself and with the model.
-fn reconcile(path: &PathBuf, models: &[Model]) {
-    /// Amounts as whole parts and as 10⁻⁹, which 64 bits hold apart.
-    const SPLIT: &str = "
-        CREATE TEMP VIEW term AS
-        WITH text AS (
-            SELECT a.name, e.offset, e.count, e.json ->> 'meter' AS meter, e.json ->> 'unit' AS unit,
-                   e.json ->> 'total' AS total, ltrim(e.json ->> 'amount', '-') AS size,
-                   iif(e.json ->> 'amount' LIKE '-%', -1, 1) AS sign
-            FROM entry e JOIN account a ON a.number = e.account
-        )
-        SELECT name, offset, count, meter, unit, total,
-               sign * CAST(size AS INTEGER) AS whole,
-               sign * iif(instr(size, '.'),
-                          CAST(substr(substr(size, instr(size, '.') + 1) || '000000000', 1, 9) AS INTEGER),
-                          0) AS nanos
-        FROM text;
-        CREATE TEMP VIEW summed AS
-        SELECT name, meter, unit, sum(whole) AS whole, sum(nanos) AS nanos, sum(count) AS count,
-               max(offset) AS last
-        FROM term GROUP BY name, meter, unit;
-        CREATE TEMP VIEW told AS
-        SELECT a.name, p.value ->> 'meter' AS meter, p.value ->> 'unit' AS unit,
-               p.value ->> '$.all.amount' AS amount, p.value ->> '$.all.count' AS count
-        FROM account a, json_each(a.state, '$.pairs') p;";
-    /// Sums that their account's state, or the `total` of their last entry, does not repeat.
-    const DIFFERENT: &str = "
-        SELECT count(*) FROM summed s
-        JOIN term t ON t.name = s.name AND t.offset = s.last
-        LEFT JOIN told o ON o.name = s.name AND o.meter = s.meter AND o.unit = s.unit
-        WHERE o.count IS NOT s.count OR o.amount IS NOT t.total
-           OR s.whole + s.nanos / 1000000000 - (s.nanos % 1000000000 < 0)
-              IS NOT CAST(ltrim(t.total, '-') AS INTEGER) * iif(t.total LIKE '-%', -1, 1)
-                     - (t.total LIKE '-%' AND trim(substr(t.total, instr(t.total || '.', '.')), '.0') <> '')";
-    const GAPS: &str = "
-        SELECT count(*) FROM (SELECT count(*) AS held, min(offset) AS first, max(offset) AS last
-                              FROM entry GROUP BY account)
-        WHERE first <> 1 OR last <> held";
-    let database = Connection::open(path).unwrap();
-    database.execute_batch(SPLIT).unwrap();
-    let count = |sql: &str| {
-        database
-            .query_row(sql, (), |row| row.get::<_, i64>(0))
-            .unwrap()
-    };
-    assert_eq!(count(DIFFERENT), 0, "SQL adds up to other totals");
-    assert_eq!(count(GAPS), 0, "offsets have gaps");
-    assert_eq!(
-        count("SELECT count(*) FROM summed"),
-        count("SELECT count(*) FROM told")
-    );
-    let entries: usize = models.iter().map(|model| model.entries.len()).sum();
-    assert_eq!(
-        count("SELECT count(*) FROM entry"),
-        i64::try_from(entries).unwrap()
-    );
-    for (name, model) in ACCOUNTS.iter().zip(models) {
-        for entry in &model.entries {
-            let sql = "SELECT total FROM term WHERE name = ?1 AND meter = ?2 AND unit = ?3
-                       ORDER BY offset DESC LIMIT 1";
-            let (meter, unit) = &entry.pair;
-            let last = database.query_row(sql, (name, meter, unit), |row| row.get::<_, String>(0));
-            let told = model.entries.iter().rfind(|other| other.pair == entry.pair);
-            assert_eq!(last.unwrap(), told.unwrap().total);
-        }
-    }
-    let sound: String = database
-        .query_row("PRAGMA integrity_check", (), |row| row.get(0))
-        .unwrap();
-    assert_eq!(sound, "ok");
+/// The text of one account: as random as it has to be to be nowhere else.
+fn marker(number: usize) -> String {
+    let number = u64::try_from(number).unwrap() + 1;
+    format!("m{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

@@ -2,6 +2,9 @@
 
 use rusqlite::Connection;
 
+/// A database of up to so many bytes (64 MiB) is rewritten after an erasure, in about a second.
+const REWRITE_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
 /// Deletes everything of the account with this number. The triggers let it pass while its row in
 /// `erasure` is there, which no other transaction ever sees.
 pub(super) fn erase(connection: &Connection, number: i64) -> rusqlite::Result<()> {
@@ -15,6 +18,20 @@ pub(super) fn erase(connection: &Connection, number: i64) -> rusqlite::Result<()
         connection.execute(sql, [number])?;
     }
     Ok(())
+}
+
+/// Rewrites the database where that is quick. Pages that were split keep copies of the rows that moved,
+/// in the gap between their pointers and their rows, where `secure_delete` does not reach.
+pub(super) fn rewrite(connection: &Connection) -> rusqlite::Result<()> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("page_count")? * pragma("page_size")? > REWRITE_BYTES_MAX {
+        tracing::warn!(
+            "copies of moved rows of the erased account may be left in the database file until \
+             VACUUM rewrites it; it is too large to do that while others wait"
+        );
+        return Ok(());
+    }
+    connection.execute_batch("VACUUM")
 }
 
 /// Whether the log may hold older pages with erased content. They are gone once the log was truncated,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use super::{
     BUSY_TIMEOUT,
     days::{find_day, forget_days, write_day},
-    erase::{Traces, erase},
+    erase::{Traces, erase, rewrite},
     failure::LedgerFailure,
     marker::Marker,
     read::{find_account, read_happened, sql_integer, stored_entry},
@@ -380,7 +380,7 @@ impl LedgerWriter for SqliteWriter {
         self.numbers.pop(account);
         self.traces = Traces::Found;
         // Before it is answered, so that whoever looks into the files afterwards finds nothing.
-        let removed = self.remove_traces();
+        let removed = rewrite(&self.connection).and_then(|()| self.remove_traces());
         self.tidied(removed)
     }
 
