@@ -5,6 +5,11 @@
 //! (1,000,000), `BENCH_WATCHED` how many accounts are watched at midnight (100,000).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
+#[path = "shared/median.rs"]
+mod median;
+#[path = "shared/usage.rs"]
+mod usage;
+
 use std::{
     fs,
     path::Path,
@@ -16,6 +21,9 @@ use tallycast::{
     Account, Budget, Clock, ClockHand, Event, Feed, Period, ProfileChange, Sqlite,
     SubscribeOptions, Zone,
 };
+
+use median::median;
+use usage::{cpu_seconds, rss_kib};
 
 const BATCH: usize = 100;
 const ROUNDS: usize = 7;
@@ -417,32 +425,4 @@ async fn midnight(watched: usize) {
         slowest.0,
         slowest.1.as_secs_f64() * 1e3
     );
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The processor's time that this process took, where the system tells, in hundredths of a second.
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace();
-    let ticks = fields
-        .skip(11)
-        .take(2)
-        .map(|text| text.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / 100.0
-}
-
-/// Resident memory, where the system tells.
-fn rss_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let text = line.and_then(|line| line.split_whitespace().nth(1));
-    text.map_or(0, |text| text.parse().unwrap())
 }

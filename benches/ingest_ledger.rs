@@ -4,6 +4,9 @@
 //! `cargo bench --bench ingest_ledger`; `BENCH_ENTRIES` says how many entries (300,000).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
+#[path = "shared/usage.rs"]
+mod usage;
+
 use std::{
     fs,
     path::Path,
@@ -12,6 +15,8 @@ use std::{
 
 use rusqlite::Connection;
 use tallycast::{Event, Feed, Sqlite};
+
+use usage::{cpu_seconds, rss_kib};
 
 const BATCH: usize = 100;
 /// As many customers as the demo's data set has.
@@ -170,27 +175,4 @@ fn bare(path: &Path, rows: &[Row]) -> Duration {
 
 fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
-}
-
-/// The processor's time that this process took, where the system tells, in hundredths of a second.
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace();
-    let ticks = fields
-        .skip(11)
-        .take(2)
-        .map(|text| text.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / 100.0
-}
-
-/// Resident memory, where the system tells.
-fn rss_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let text = line.and_then(|line| line.split_whitespace().nth(1));
-    text.map_or(0, |text| text.parse().unwrap())
 }

@@ -5,7 +5,10 @@
 //! sets how many entries the ledger grows to (default 1,000,000).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
-mod shared;
+#[path = "shared/median.rs"]
+mod median;
+#[path = "shared/server.rs"]
+mod server;
 
 use std::{
     path::Path,
@@ -17,7 +20,8 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use shared::{Server, median};
+use median::median;
+use server::Server;
 
 const BATCH: usize = 100;
 const ACCOUNTS: usize = 2_357;

@@ -5,7 +5,10 @@
 //! count; `BENCH_WATCHERS` says how many follow one account at a time (500).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
-mod shared;
+#[path = "shared/median.rs"]
+mod median;
+#[path = "shared/server.rs"]
+mod server;
 
 use std::{
     sync::{
@@ -27,7 +30,8 @@ use tokio::{
     task::JoinHandle,
 };
 
-use shared::{Server, median};
+use median::median;
+use server::Server;
 
 const ROUNDS: usize = 5;
 const UPDATES: usize = 150;

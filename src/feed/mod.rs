@@ -4,6 +4,7 @@
 //! moves, and every subscription reads what lies behind its own position, from the tail or else from
 //! the ledger. Replay and live are the same code.
 
+mod accounts;
 mod announcer;
 mod calendar;
 mod clock;
@@ -15,7 +16,7 @@ mod tail;
 
 use std::{sync::Arc, thread};
 
-use jiff::{Timestamp, civil::Date};
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use clock::{Clock, ClockHand};
@@ -31,13 +32,8 @@ use self::{
     message::{MessageBuilder, Origin},
 };
 use crate::{
-    domain::{
-        Account, AccountState, CheckedEvent, Epoch, Event, Invalid, PastTotals, Period, Position,
-        Profile, ProfileChange,
-    },
-    ledger::{
-        Appended, Days, Entries, Job, Ledger, LedgerError, Readers, Unavailable, View, Writer,
-    },
+    domain::{Account, AccountState, CheckedEvent, Epoch, Event, Invalid, Position},
+    ledger::{Appended, Entries, Job, Ledger, LedgerError, Readers, Unavailable, View, Writer},
 };
 
 /// How many appends may wait for the writer, and their size in KiB; the next ones wait outside, at
@@ -49,8 +45,6 @@ const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The most bytes of entries in one message: a slow client's wait for one is short. Beside very long
 /// totals there is room for fewer.
 const ENTRIES_BYTES_MAX: usize = 96 * 1024;
-/// A page of past totals ends with the period in which it grows beyond this.
-const PAST_BYTES: usize = 1024 * 1024;
 
 /// A ledger that can be appended to, read and followed. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -223,112 +217,6 @@ impl Feed {
         };
         let view = self.core.readers.view(account, after).await?;
         Ok(History::forth(self.core.epoch, view))
-    }
-
-    /// An account's settings. Cancel-safe.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn profile(&self, account: &Account) -> Result<Profile, Unavailable> {
-        let view = self.core.readers.view(account, Entries::None).await?;
-        Ok(view.state.profile)
-    }
-
-    /// What was consumed by day or by month, from the period of the date `from` to that of `to`; periods
-    /// without entries are left out. Exact as of one moment, late events and corrections included.
-    /// One call gives about a megabyte; [`PastTotals::next`] says where to go on. Cancel-safe.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn past_totals(
-        &self,
-        account: &Account,
-        by: Period,
-        from: Date,
-        to: Date,
-    ) -> Result<PastTotals, Unavailable> {
-        let (from, until) = (by.start(from), by.end(by.start(to)));
-        let days = Days {
-            from,
-            until,
-            by,
-            bytes: PAST_BYTES,
-        };
-        let view = self.core.readers.days(account, days).await?;
-        // What lies behind this page, open days too, comes with its own.
-        let until = view.next.unwrap_or(until);
-        let account = account.clone();
-        PastTotals::new(
-            account,
-            &view.state,
-            view.days,
-            by,
-            (from, until),
-            view.next,
-        )
-        .map_err(|invalid| Unavailable::Busy(invalid.to_string()))
-    }
-
-    /// The account's local date.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub(crate) async fn today(&self, account: &Account) -> Result<Date, Unavailable> {
-        let zone = self.profile(account).await?.time_zone;
-        Ok(zone.date_of(self.now()))
-    }
-
-    /// Edits an account's settings. Another time zone counts its days anew, in the same transaction:
-    /// that takes about two seconds per million entries of the account, most of them before the
-    /// transaction.
-    ///
-    /// # Errors
-    /// The inner one when the change is refused, the outer one when the ledger is unavailable.
-    pub async fn set_profile(
-        &self,
-        account: &Account,
-        change: ProfileChange,
-    ) -> Result<Result<Profile, Invalid>, Unavailable> {
-        let zone = match change.zone() {
-            Ok(zone) => zone,
-            Err(invalid) => return Ok(Err(invalid)),
-        };
-        // The writer would do it as well, but nobody's events should wait for it.
-        let recount = match self.profile(account).await?.time_zone == zone {
-            true => None,
-            false => Some(self.core.readers.recount(account, zone).await?),
-        };
-        let (answer, profile) = oneshot::channel();
-        let account = account.clone();
-        let job = Job::SetProfile {
-            account,
-            change,
-            recount,
-            answer,
-        };
-        self.send(job).await?;
-        match profile.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
-    }
-
-    /// Removes everything of an account: its entries, totals, settings. Answered when that is durable.
-    /// Whoever follows it is [`Interrupted`]; if it returns, it begins anew. An account that is not there
-    /// is erased already.
-    ///
-    /// Dropping the future does not undo what was sent to the ledger.
-    ///
-    /// # Errors
-    /// When the ledger is unavailable.
-    pub async fn erase(&self, account: &Account) -> Result<(), Unavailable> {
-        let (answer, erased) = oneshot::channel();
-        let account = account.clone();
-        self.send(Job::Erase { account, answer }).await?;
-        match erased.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
     }
 
     /// Ends the ledger's threads: what was asked before is recorded and answered, what comes later is

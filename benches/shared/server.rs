@@ -1,5 +1,5 @@
-//! What benchmarks of the whole server share.
-#![allow(dead_code, reason = "no benchmark uses all of it")]
+//! The release binary, as benchmarks of the whole server use it.
+#![allow(dead_code, reason = "not each of them uses all of it")]
 
 use std::{
     io::{BufRead, BufReader},
@@ -102,9 +102,4 @@ impl Drop for Server {
         drop(self.process.kill());
         drop(self.process.wait());
     }
-}
-
-pub(crate) fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
