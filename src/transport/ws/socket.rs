@@ -43,8 +43,10 @@ pub(super) struct Socket {
 /// Why a socket's task ends.
 #[derive(Debug)]
 enum Ending {
-    /// The client closed, or the connection is lost.
+    /// The connection is lost.
     Gone,
+    /// The client has closed.
+    Closed,
     /// The client broke the protocol.
     Fault(CloseCode),
     Farewell(Farewell),
@@ -77,6 +79,7 @@ impl Socket {
         };
         match ending {
             Ending::Gone => {}
+            Ending::Closed => Box::pin(self.leave()).await,
             Ending::Fault(code) => self.close(code, "").await,
             Ending::Farewell(farewell) => self.say(farewell).await,
         }
@@ -125,8 +128,8 @@ impl Socket {
                 self.write(&answer).await
             }
             Frame::Binary(_) => Err(Ending::Fault(CloseCode::Unsupported)),
-            // The library has answered a ping, and a close.
-            Frame::Close(_) => Err(Ending::Gone),
+            Frame::Close(_) => Err(Ending::Closed),
+            // The library has begun a pong.
             Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(()),
         }
     }
@@ -226,11 +229,19 @@ impl Socket {
             while self.stream.next().await.transpose()?.is_some() {}
             Ok::<_, Error>(())
         };
-        if !matches!(tokio::time::timeout(CLOSE_GRACE, closed).await, Ok(Ok(()))) {
-            // It may still be sending: closing with unread bytes would reset what it has to read.
-            let wire = self.stream.into_inner().into_wire();
-            let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, linger(wire)).await;
-        }
+        let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, closed).await;
+        self.leave().await;
+    }
+
+    /// Ends a connection on which both sides have said all they will. The client may still be sending:
+    /// closing with unread bytes would reset what it has to read.
+    async fn leave(mut self) {
+        let left = async {
+            // The library's answer to a close may be waiting; that it has closed is no error.
+            let _: Result<_, Error> = self.stream.flush().await;
+            linger(self.stream.into_inner().into_wire()).await
+        };
+        let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, left).await;
     }
 }
 
