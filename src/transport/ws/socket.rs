@@ -129,8 +129,13 @@ impl Socket {
             }
             Frame::Binary(_) => Err(Ending::Fault(CloseCode::Unsupported)),
             Frame::Close(_) => Err(Ending::Closed),
-            // The library has begun a pong.
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(()),
+            // The library has begun a pong. Whoever does not take it is not read from: else pongs
+            // would pile up.
+            Frame::Ping(_) => {
+                let flushed = self.stream.flush().await;
+                flushed.map_err(|error| self.fault(&error))
+            }
+            Frame::Pong(_) | Frame::Frame(_) => Ok(()),
         }
     }
 
