@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use super::{
     Transports,
     opening::{Opening, invalid},
-    streamed::{self, Writes},
+    streamed::{self, Writes, chunk},
 };
 use crate::api::Problem;
 
@@ -61,9 +61,14 @@ impl Writes for Iframe {
     }
 
     fn message(&self, _: &str, json: &str, _: Option<&str>) -> Bytes {
-        let callback = &self.callback;
         let json = in_script(json);
-        format!("<script>parent.{callback}({json})</script>\n").into()
+        chunk(&[
+            "<script>parent.",
+            &self.callback,
+            "(",
+            &json,
+            ")</script>\n",
+        ])
     }
 
     fn keep_alive(&self) -> Bytes {

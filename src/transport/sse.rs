@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::{
     Transports,
     opening::{Opening, invalid},
-    streamed::{self, Writes},
+    streamed::{self, Writes, chunk},
 };
 use crate::api::Problem;
 
@@ -53,8 +53,16 @@ impl Writes for Sse {
     fn message(&self, name: &str, json: &str, position: Option<&str>) -> Bytes {
         // JSON as we write it has no line break, which would end the field.
         match position {
-            Some(position) => format!("id: {position}\nevent: {name}\ndata: {json}\n\n").into(),
-            None => format!("event: {name}\ndata: {json}\n\n").into(),
+            Some(position) => chunk(&[
+                "id: ",
+                position,
+                "\nevent: ",
+                name,
+                "\ndata: ",
+                json,
+                "\n\n",
+            ]),
+            None => chunk(&["event: ", name, "\ndata: ", json, "\n\n"]),
         }
     }
 
