@@ -293,3 +293,23 @@ async fn write_both(wire: &mut Guarded, mut head: &[u8], mut body: &[u8]) -> io:
 fn count(farewell: Farewell) {
     metrics::counter!("tallycast_websockets_closed_total", "code" => farewell.code()).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6455 section 5.2: the shortest form of each length.
+    #[test]
+    fn a_header_tells_the_length_in_its_shortest_form() {
+        for (payload, expected) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (0xffff, &[0x81, 126, 0xff, 0xff]),
+            (0x1_0000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let (header, length) = text_header(payload);
+            assert_eq!(header[..length], *expected, "{payload}");
+        }
+    }
+}
