@@ -30,6 +30,7 @@ mod model;
 mod origins;
 mod profiles;
 mod pushes;
+mod raw_websocket;
 mod resume;
 mod serve;
 mod server;
@@ -41,6 +42,8 @@ mod socketio_protocol;
 mod sqlite;
 mod tickets;
 mod watching;
+mod websocket_handshake;
+mod websocket_protocol;
 mod world;
 
 #[expect(dead_code, reason = "its `main` is for people")]
