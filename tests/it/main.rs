@@ -44,6 +44,7 @@ mod tickets;
 mod watching;
 mod websocket_handshake;
 mod websocket_protocol;
+mod websocket_requests;
 mod world;
 
 #[expect(dead_code, reason = "its `main` is for people")]
