@@ -40,6 +40,7 @@ mod socketio_feed;
 mod socketio_load;
 mod socketio_protocol;
 mod sqlite;
+mod stalled_readers;
 mod tickets;
 mod watching;
 mod websocket_handshake;
