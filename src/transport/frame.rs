@@ -151,6 +151,10 @@ impl Inbound {
     /// Takes bytes from the client, or says with which code the connection must close.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), CloseCode> {
         while let Some((first, rest)) = bytes.split_first() {
+            if self.closing && self.at_boundary() {
+                // Behind a close frame there is nothing to read (RFC 6455 section 1.4).
+                return Ok(());
+            }
             if self.header_complete() {
                 let left = usize::try_from(self.payload_left).unwrap_or(usize::MAX);
                 let taken = left.min(bytes.len());

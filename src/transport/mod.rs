@@ -25,9 +25,12 @@ mod ws;
 use axum::{
     Router,
     extract::FromRef,
+    handler::Handler,
     middleware,
-    routing::{get, post},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
 };
+use http::header::ALLOW;
 use socketioxide::SocketIo;
 use tokio_util::task::TaskTracker;
 
@@ -60,10 +63,10 @@ pub(crate) fn router(transports: Transports) -> Router {
     let api = transports.api.clone();
     let cors = api.origins.cors();
     let routes = Router::new()
-        .route("/v1/feeds/{account}/ws", get(ws::follow))
-        .route("/v1/feeds/{account}/sse", get(sse::follow))
-        .route("/v1/feeds/{account}/stream", get(ndjson::follow))
-        .route("/v1/feeds/{account}/iframe", get(iframe::follow))
+        .route("/v1/feeds/{account}/ws", get_alone(ws::follow))
+        .route("/v1/feeds/{account}/sse", get_alone(sse::follow))
+        .route("/v1/feeds/{account}/stream", get_alone(ndjson::follow))
+        .route("/v1/feeds/{account}/iframe", get_alone(iframe::follow))
         .route("/v1/push", post(pushing::post))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
     let routes = match cors {
@@ -73,4 +76,13 @@ pub(crate) fn router(transports: Transports) -> Router {
     routes
         .layer(middleware::from_fn_with_state(api, api::check_origin))
         .with_state(transports)
+}
+
+/// A route for GET. Elsewhere HEAD comes with it; here it would open a feed for nobody, or a WebSocket.
+fn get_alone<T: 'static>(handler: impl Handler<T, Transports>) -> MethodRouter<Transports> {
+    get(handler).head(refuse_method).fallback(refuse_method)
+}
+
+async fn refuse_method() -> Response {
+    ([(ALLOW, "GET")], Problem::method_not_allowed()).into_response()
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     Transports,
     opening::Opening,
-    streamed::{self, Writes},
+    streamed::{self, Writes, chunk},
 };
 use crate::api::Problem;
 
@@ -25,7 +25,7 @@ impl Writes for Ndjson {
     const CONTENT_TYPE: &str = "application/x-ndjson";
 
     fn message(&self, _: &str, json: &str, _: Option<&str>) -> Bytes {
-        format!("{json}\n").into()
+        chunk(&[json, "\n"])
     }
 
     /// An empty line, which readers of this format skip.

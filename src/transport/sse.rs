@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::{
     Transports,
     opening::{Opening, invalid},
-    streamed::{self, Writes},
+    streamed::{self, Writes, chunk},
 };
 use crate::api::Problem;
 
@@ -53,12 +53,94 @@ impl Writes for Sse {
     fn message(&self, name: &str, json: &str, position: Option<&str>) -> Bytes {
         // JSON as we write it has no line break, which would end the field.
         match position {
-            Some(position) => format!("id: {position}\nevent: {name}\ndata: {json}\n\n").into(),
-            None => format!("event: {name}\ndata: {json}\n\n").into(),
+            Some(position) => chunk(&[
+                "id: ",
+                position,
+                "\nevent: ",
+                name,
+                "\ndata: ",
+                json,
+                "\n\n",
+            ]),
+            None => chunk(&["event: ", name, "\ndata: ", json, "\n\n"]),
         }
     }
 
     fn keep_alive(&self) -> Bytes {
         Bytes::from_static(b": still here\n\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Event {
+        id: String,
+        name: String,
+        data: String,
+    }
+
+    /// The parser of WHATWG HTML, section 9.2.6: the events that a browser dispatches.
+    fn parse(stream: &str) -> Vec<Event> {
+        let stream = stream.strip_prefix('\u{feff}').unwrap_or(stream);
+        let lines = stream.replace("\r\n", "\n").replace('\r', "\n");
+        let (mut events, mut event, mut id) = (Vec::new(), Event::default(), String::new());
+        // What comes after the last line break is a line that has not ended, and counts for nothing.
+        let (lines, _) = lines.rsplit_once('\n').unwrap_or_default();
+        for line in lines.split('\n') {
+            if line.is_empty() {
+                let mut done = std::mem::take(&mut event);
+                if done.data.pop().is_some() {
+                    done.id.clone_from(&id);
+                    events.push(done);
+                }
+                continue;
+            }
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => value.clone_into(&mut event.name),
+                "data" => event.data.extend([value, "\n"]),
+                "id" if !value.contains('\0') => value.clone_into(&mut id),
+                _ => {}
+            }
+        }
+        events
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_out_of_a_browsers_parser_as_it_went_in(
+            texts in prop::collection::vec(
+                prop_oneof![any::<String>(), "[\r\n:\u{85}\u{2028}\u{feff}\0 a-z]{0,20}"],
+                1..5,
+            ),
+        ) {
+            let jsons = texts.iter().map(|text| json!({ "type": "update", "d": text }).to_string());
+            let jsons: Vec<String> = jsons.collect();
+            let mut stream = Sse.prelude().to_vec();
+            for (n, json) in jsons.iter().enumerate() {
+                stream.extend(Sse.keep_alive());
+                stream.extend(Sse.message("update", json, Some(&n.to_string())));
+            }
+            stream.extend(Sse.message("closing", "{}", None));
+            let mut expected: Vec<Event> = jsons.into_iter().enumerate().map(|(n, data)| Event {
+                id: n.to_string(),
+                name: "update".to_owned(),
+                data,
+            }).collect();
+            // Whoever reads on keeps the last id.
+            expected.push(Event {
+                id: (texts.len() - 1).to_string(),
+                name: "closing".to_owned(),
+                data: "{}".to_owned(),
+            });
+            prop_assert_eq!(parse(std::str::from_utf8(&stream).unwrap()), expected);
+        }
     }
 }

@@ -32,6 +32,12 @@ pub(super) trait Writes: Send + Sync + 'static {
     fn keep_alive(&self) -> Bytes;
 }
 
+/// These texts, one behind the other, in exactly the memory that they need: a client that does not read
+/// holds a chunk for long, and what grows by doubling may be twice as large.
+pub(super) fn chunk(texts: &[&str]) -> Bytes {
+    texts.concat().into()
+}
+
 /// Where a response is.
 enum Stage {
     Opens,

@@ -57,6 +57,16 @@ impl Wire {
         }
     }
 
+    /// Closing will throw away what was not sent yet, instead of keeping a connection that nobody reads.
+    /// Where that cannot be had, the kernel gives up by itself, later.
+    pub(super) fn forget_unsent(&self) {
+        let _: io::Result<()> = match self {
+            Self::Tcp(tcp, _) => tcp.set_zero_linger(),
+            Self::Tls(tls) => tls.tcp().set_zero_linger(),
+            Self::Other(_) => Ok(()),
+        };
+    }
+
     /// A push must not wait until the one before is acknowledged. Where that cannot be had, pushes
     /// are late and still right.
     fn at_once(self) -> Self {

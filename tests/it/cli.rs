@@ -6,6 +6,7 @@ mod demo;
 mod export;
 mod replay;
 mod serve;
+mod stalled;
 mod token;
 mod watch;
 

@@ -63,6 +63,7 @@ impl Guarded {
         let wait = self.write_stall;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
         ready!(stall.as_mut().poll(cx));
+        self.wire.forget_unsent();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -43,8 +43,10 @@ pub(super) struct Socket {
 /// Why a socket's task ends.
 #[derive(Debug)]
 enum Ending {
-    /// The client closed, or the connection is lost.
+    /// The connection is lost.
     Gone,
+    /// The client has closed.
+    Closed,
     /// The client broke the protocol.
     Fault(CloseCode),
     Farewell(Farewell),
@@ -78,6 +80,7 @@ impl Socket {
         match ending {
             Ending::Gone => {}
             // Boxed, like all that is rare: it would take up room in every idle connection.
+            Ending::Closed => Box::pin(self.leave()).await,
             Ending::Fault(code) => Box::pin(self.close(code, "")).await,
             Ending::Farewell(farewell) => Box::pin(self.say(farewell)).await,
         }
@@ -126,9 +129,14 @@ impl Socket {
                 self.write(&answer).await
             }
             Frame::Binary(_) => Err(Ending::Fault(CloseCode::Unsupported)),
-            // The library has answered a ping, and a close.
-            Frame::Close(_) => Err(Ending::Gone),
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => Ok(()),
+            Frame::Close(_) => Err(Ending::Closed),
+            // The library has begun a pong. Whoever does not take it is not read from: else pongs
+            // would pile up.
+            Frame::Ping(_) => {
+                let flushed = self.stream.flush().await;
+                flushed.map_err(|error| self.fault(&error))
+            }
+            Frame::Pong(_) | Frame::Frame(_) => Ok(()),
         }
     }
 
@@ -227,11 +235,19 @@ impl Socket {
             while self.stream.next().await.transpose()?.is_some() {}
             Ok::<_, Error>(())
         };
-        if !matches!(tokio::time::timeout(CLOSE_GRACE, closed).await, Ok(Ok(()))) {
-            // It may still be sending: closing with unread bytes would reset what it has to read.
-            let wire = self.stream.into_inner().into_wire();
-            let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, linger(wire)).await;
-        }
+        let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, closed).await;
+        self.leave().await;
+    }
+
+    /// Ends a connection on which both sides have said all they will. The client may still be sending:
+    /// closing with unread bytes would reset what it has to read.
+    async fn leave(mut self) {
+        let left = async {
+            // The library's answer to a close may be waiting; that it has closed is no error.
+            let _: Result<_, Error> = self.stream.flush().await;
+            linger(self.stream.into_inner().into_wire()).await
+        };
+        let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, left).await;
     }
 }
 
@@ -277,4 +293,24 @@ async fn write_both(wire: &mut Guarded, mut head: &[u8], mut body: &[u8]) -> io:
 
 fn count(farewell: Farewell) {
     metrics::counter!("tallycast_websockets_closed_total", "code" => farewell.code()).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6455 section 5.2: the shortest form of each length.
+    #[test]
+    fn a_header_tells_the_length_in_its_shortest_form() {
+        for (payload, expected) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (0xffff, &[0x81, 126, 0xff, 0xff]),
+            (0x1_0000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let (header, length) = text_header(payload);
+            assert_eq!(header[..length], *expected, "{payload}");
+        }
+    }
 }

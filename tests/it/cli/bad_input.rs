@@ -11,7 +11,10 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tokio_tungstenite::{connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 use super::{Place, Served};
 use crate::server::SOON;
@@ -139,6 +142,21 @@ fn requests(token: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             &[400],
         ),
         (
+            "the token as a ticket",
+            get(&format!("/v1/feeds/alice/sse?ticket={token}")).replace("Authorization", "X"),
+            &[401],
+        ),
+        (
+            "the token as a callback",
+            get(&format!("/v1/feeds/alice/iframe?callback={token}")),
+            &[400],
+        ),
+        (
+            "the token as a position",
+            get(&format!("/v1/feeds/alice/stream?after={token}")),
+            &[200],
+        ),
+        (
             "the token in the query",
             get(&format!("/v1/feeds/alice?token={token}")),
             &[400],
@@ -163,6 +181,33 @@ async fn websocket(served: &Watched, query: &str, packets: &[String]) {
     // Each CONNECT is answered at once, the last packet of all at the latest by the close.
     for _ in packets {
         let _packet = timeout(SOON, socket.next()).await.expect("an answer");
+    }
+}
+
+/// The raw WebSocket of a feed, which its ticket or its token opens, or does not.
+async fn feed_websocket(served: &Watched, token: &str) {
+    let url = format!("ws://{}/v1/feeds/alice/ws", served.address);
+    let by_ticket = format!("{url}?ticket={token}").into_client_request();
+    let mut by_token = url.into_client_request().unwrap();
+    let bearer = format!("Bearer {token}").try_into().unwrap();
+    by_token.headers_mut().insert("authorization", bearer);
+    for request in [by_ticket.unwrap(), by_token] {
+        let Ok((mut socket, _)) = connect_async(request).await else {
+            continue;
+        };
+        for text in [
+            json!({ "type": "authenticate", "token": token }).to_string(),
+            json!({ "type": token, "token": token }).to_string(),
+            format!("{{\"token\":\"{token}\""),
+        ] {
+            socket.send(Message::text(text)).await.unwrap();
+        }
+        socket.close(None).await.unwrap();
+        while timeout(SOON, socket.next())
+            .await
+            .expect("its end")
+            .is_some()
+        {}
     }
 }
 
@@ -229,6 +274,7 @@ async fn hostile_clients_are_refused_and_no_token_is_logged_or_counted() {
         )
         .await;
         websocket(&served, &format!("&sid={token}"), &[]).await;
+        feed_websocket(&served, token).await;
         polling(&served, connect).await;
         polling(&served, format!("4{token}")).await;
     }
