@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests with stock clients need, beside Rust and Node.js 20. Quick when it is all there.
+# What the tests with real clients need, beside Rust and Node.js 20. Quick when it is all there.
 set -euo pipefail
 cd "$(dirname "$0")/clients"
 
@@ -8,14 +8,15 @@ fail() {
     exit 1
 }
 
-# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, and what the
-# experiments look with.
+# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, curl, and what
+# the experiments look with.
 install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    command -v curl >/dev/null || missing+=(curl)
     command -v strace >/dev/null || missing+=(strace)
     command -v sqlite3 >/dev/null || missing+=(sqlite3)
     [ ${#missing[@]} -eq 0 ] && return
@@ -37,7 +38,7 @@ once() {
 }
 
 install_javascript() {
-    (cd js && npm ci --no-audit --no-fund --silent)
+    (cd js && npm ci --ignore-scripts --no-audit --no-fund --silent)
 }
 
 install_python() {
