@@ -26,10 +26,10 @@ test: setup-tests $(PAGE) test-fast test-clients test-faults ## all tests; insta
 test-fast: ## the tests that need nothing but cargo and strace
 	$(CARGO) test --locked
 
-setup-tests: ## what the tests with stock clients need
+setup-tests: ## what the tests with real clients need
 	tests/setup.sh
 
-test-clients: ## stock clients in JavaScript, Python and Rust over the real binary
+test-clients: ## real clients in JavaScript, Python, Rust, and curl over the real binary
 	$(CARGO) test --locked --test clients
 
 test-faults: ## the scorecard's experiments, short forms

@@ -211,7 +211,7 @@ pub(crate) async fn takes_the_transport_it_was_told(stock: Stock) {
 }
 
 /// Applies what comes until the screen is at `offset` and live.
-async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
+pub(crate) async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
     while screen.offset != Some(offset) {
         let line = client.await_kind("event").await;
         screen.apply(&line["data"]);
@@ -226,7 +226,7 @@ async fn subscribed(client: &mut StockClient, resume: Resume) {
     }
 }
 
-async fn assert_shows_the_ledger(screen: &Screen, server: &Server) {
+pub(crate) async fn assert_shows_the_ledger(screen: &Screen, server: &Server) {
     let mut ledger = Screen::default();
     ledger.apply(&server.snapshot().await);
     assert_eq!(screen.offset, ledger.offset);

@@ -13,6 +13,9 @@ use tokio::{
 use crate::stock::SOON;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
+/// In the server's folder, if it has TLS.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 
 /// `tallycast serve`, which can be killed and started again.
 pub(crate) struct Server {
@@ -21,26 +24,47 @@ pub(crate) struct Server {
     folder: TempDir,
     process: Child,
     http: reqwest::Client,
+    /// Of who records.
+    producer: String,
     recorded: u64,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), reqwest::Client::new()).await
+    }
+
+    /// The same under `https`, with a certificate of its own.
+    pub(crate) async fn start_with_tls() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("secret"),
-            "a secret for tests, of over 32 bytes",
-        )
-        .unwrap();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let pem = made.cert.pem();
+        std::fs::write(folder.path().join(CERTIFICATE), &pem).unwrap();
+        let key = made.signing_key.serialize_pem();
+        std::fs::write(folder.path().join(KEY), key).unwrap();
+        let trusted = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
+        let http = reqwest::Client::builder().tls_certs_only([trusted]);
+        Self::start_in(folder, http.build().unwrap()).await
+    }
+
+    async fn start_in(folder: TempDir, http: reqwest::Client) -> Self {
+        let secret = folder.path().join("secret");
+        std::fs::write(secret, "a secret for tests, of over 32 bytes").unwrap();
         let (process, url) = serve(&folder, "127.0.0.1:0").await;
-        let http = reqwest::Client::new();
+        let producer = ["--sub", "shop", "--scope", "record", "--accounts", "*"];
         Self {
             url,
+            producer: mint(&folder, &producer).await,
             folder,
             process,
             http,
             recorded: 0,
         }
+    }
+
+    /// What to trust, if it has TLS.
+    pub(crate) fn certificate(&self) -> Option<PathBuf> {
+        Some(self.folder.path().join(CERTIFICATE)).filter(|file| file.exists())
     }
 
     /// `kill -9`.
@@ -50,7 +74,8 @@ impl Server {
 
     /// Starts it again, on the same ledger and the same port.
     pub(crate) async fn restart(&mut self) {
-        let address = self.url.trim_start_matches("http://").to_owned();
+        let (_, address) = self.url.split_once("://").unwrap();
+        let address = address.to_owned();
         (self.process, _) = serve(&self.folder, &address).await;
     }
 
@@ -61,17 +86,17 @@ impl Server {
 
     /// Records `count` more events of alice in one request; their ids go on from those before.
     pub(crate) async fn record(&mut self, count: u64) {
-        let events: Vec<_> = (self.recorded + 1..=self.recorded + count)
-            .map(event)
-            .collect();
+        let first = self.recorded + 1;
         self.recorded += count;
-        let token = self
-            .mint(&["--sub", "shop", "--scope", "record", "--accounts", "*"])
+        self.post((first..=self.recorded).map(event).collect())
             .await;
+    }
+
+    async fn post(&self, events: Vec<Value>) {
         let request = self
             .http
             .post(format!("{}/v1/events", self.url))
-            .bearer_auth(token);
+            .bearer_auth(&self.producer);
         let answer = request.json(&events).timeout(SOON).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         let answer: Value = answer.json().await.unwrap();
@@ -95,22 +120,37 @@ impl Server {
         answer.json().await.unwrap()
     }
 
+    /// A ticket to watch the account of that subject.
+    pub(crate) async fn ticket(&self, subject: &str) -> String {
+        let request = self.http.post(format!("{}/v1/tickets", self.url));
+        let request = request.bearer_auth(self.token(subject).await);
+        let request = request.json(&json!({ "account": subject })).timeout(SOON);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let minted: Value = answer.json().await.unwrap();
+        minted["ticket"].as_str().unwrap().to_owned()
+    }
+
     /// A token that `tallycast token` makes with these arguments.
     pub(crate) async fn mint(&self, arguments: &[&str]) -> String {
-        let output = Command::new(BINARY)
-            .args(["token", "--jwt-secret-file", "secret", "--ttl", "1h"])
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .output()
-            .await
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        mint(&self.folder, arguments).await
     }
+}
+
+async fn mint(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = Command::new(BINARY)
+        .args(["token", "--jwt-secret-file", "secret", "--ttl", "1h"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 impl Drop for Server {
@@ -128,6 +168,10 @@ async fn serve(folder: &TempDir, listen: &str) -> (Child, String) {
         .append(true)
         .open(log(folder))
         .unwrap();
+    let tls = match folder.path().join(CERTIFICATE).exists() {
+        true => ["--tls-certificate-file", CERTIFICATE, "--tls-key-file", KEY].as_slice(),
+        false => &[],
+    };
     let mut process = Command::new(BINARY)
         .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"])
         .args([
@@ -136,6 +180,7 @@ async fn serve(folder: &TempDir, listen: &str) -> (Child, String) {
             "--jwt-secret-file",
             "secret",
         ])
+        .args(tls)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -159,8 +204,11 @@ pub(crate) async fn listening(process: &mut Child) -> (String, Vec<String>) {
         if let Some(place) = line.strip_prefix("listening on ") {
             // Its output stays open: a server that prints into a closed pipe ends.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            let place = place.trim_start_matches("http://").trim_end_matches('/');
-            return (format!("http://{place}"), before);
+            let url = match place.contains("://") {
+                true => place.trim_end_matches('/').to_owned(),
+                false => format!("http://{place}"),
+            };
+            return (url, before);
         }
         before.push(line);
     }
