@@ -12,6 +12,7 @@ mod examples;
 mod facts;
 mod follower;
 mod following;
+mod handmade;
 mod screen;
 mod server;
 mod stock;

@@ -92,6 +92,17 @@ impl Server {
             .await;
     }
 
+    /// Records one more event of alice, with more fields.
+    pub(crate) async fn record_with(&mut self, fields: Value) {
+        self.recorded += 1;
+        let mut event = event(self.recorded);
+        let Value::Object(fields) = fields else {
+            panic!("fields are an object");
+        };
+        event.as_object_mut().unwrap().extend(fields);
+        self.post(vec![event]).await;
+    }
+
     async fn post(&self, events: Vec<Value>) {
         let request = self
             .http
