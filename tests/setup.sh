@@ -8,7 +8,7 @@ fail() {
     exit 1
 }
 
-# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, curl, and what
+# Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, curl, a browser, and what
 # the experiments look with.
 install_packages() {
     local missing=()
@@ -17,6 +17,7 @@ install_packages() {
     pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     command -v curl >/dev/null || missing+=(curl)
+    command -v chromium >/dev/null || missing+=(chromium)
     command -v strace >/dev/null || missing+=(strace)
     command -v sqlite3 >/dev/null || missing+=(sqlite3)
     [ ${#missing[@]} -eq 0 ] && return

@@ -166,7 +166,7 @@ pub(crate) struct StockClient {
     commands: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     seen: Vec<String>,
-    _process: Child,
+    process: Child,
 }
 
 impl StockClient {
@@ -187,7 +187,7 @@ impl StockClient {
             commands: process.stdin.take().unwrap(),
             lines: BufReader::new(process.stdout.take().unwrap()).lines(),
             seen: Vec::new(),
-            _process: process,
+            process,
         }
     }
 
@@ -269,6 +269,20 @@ impl StockClient {
                 return;
             }
         }
+    }
+
+    /// Lets the program end by itself, and clean up; the lines that are left.
+    pub(crate) async fn end(mut self) -> Vec<String> {
+        drop(self.commands);
+        let mut rest = Vec::new();
+        let ended = timeout(SOON, async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                rest.push(line);
+            }
+            self.process.wait().await.unwrap()
+        });
+        assert!(ended.await.expect("the client ends").success());
+        rest
     }
 
     /// Emits without waiting for the answer.
