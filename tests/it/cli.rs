@@ -4,6 +4,7 @@ mod bad_input;
 mod config;
 mod demo;
 mod export;
+mod flash_policy;
 mod replay;
 mod serve;
 mod token;
@@ -99,7 +100,7 @@ struct Served {
     public: String,
     admin: String,
     log: Lines<BufReader<ChildStderr>>,
-    _stdout: Lines<BufReader<ChildStdout>>,
+    stdout: Lines<BufReader<ChildStdout>>,
 }
 
 impl Served {
@@ -125,7 +126,7 @@ impl Served {
             admin: listening(&mut stdout).await,
             process,
             log,
-            _stdout: stdout,
+            stdout,
         }
     }
 
