@@ -7,7 +7,7 @@ DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
 
-.PHONY: help demo page test test-fast test-clients test-faults setup-tests lint audit bench fault mutants doc clean
+.PHONY: help demo page test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants doc clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,16 +21,19 @@ $(PAGE): client-demo/package-lock.json $(wildcard client-demo/src/*) client-demo
 	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
 	cd client-demo && $(NPM) ci --no-audit --no-fund && $(NPM) run build
 
-test: setup-tests $(PAGE) test-fast test-clients test-faults ## all tests; installs what they need
+test: setup-tests $(PAGE) test-fast test-clients test-browser test-faults ## all tests; installs what they need
 
 test-fast: ## the tests that need nothing but cargo and strace
 	$(CARGO) test --locked
 
-setup-tests: ## what the tests with stock clients need
+setup-tests: ## what the tests with real clients need
 	tests/setup.sh
 
-test-clients: ## stock clients in JavaScript, Python and Rust over the real binary
-	$(CARGO) test --locked --test clients
+test-clients: ## real clients in JavaScript, Python, Rust, and curl over the real binary
+	$(CARGO) test --locked --test clients -- --skip browser::
+
+test-browser: ## a page in Debian's Chromium: iframe, EventSource, WebSocket, fetch
+	$(CARGO) test --locked --test clients browser::
 
 test-faults: ## the scorecard's experiments, short forms
 	$(CARGO) test --locked --test faults

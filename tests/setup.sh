@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests with stock clients need, beside Rust and Node.js 20. Quick when it is all there.
+# What the tests with real clients need, beside Rust and Node.js 20. Quick when it is all there.
 set -euo pipefail
 cd "$(dirname "$0")/clients"
 
@@ -9,13 +9,15 @@ fail() {
 }
 
 # Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, a clock that tests
-# move, and what the experiments look with.
+# move, curl, a browser, and what the experiments look with.
 install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    command -v curl >/dev/null || missing+=(curl)
+    command -v chromium >/dev/null || missing+=(chromium)
     command -v strace >/dev/null || missing+=(strace)
     command -v sqlite3 >/dev/null || missing+=(sqlite3)
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
@@ -38,7 +40,7 @@ once() {
 }
 
 install_javascript() {
-    (cd js && npm ci --no-audit --no-fund --silent)
+    (cd js && npm ci --ignore-scripts --no-audit --no-fund --silent)
 }
 
 install_python() {

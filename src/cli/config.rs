@@ -39,6 +39,7 @@ const DRAIN_SECONDS: u64 = 10;
 pub(super) struct Config {
     pub(super) listen: String,
     pub(super) admin_listen: String,
+    pub(super) flash_policy_listen: Option<String>,
     pub(super) ledger: String,
     pub(super) jwt_secret: Option<Secret>,
     pub(super) jwt_secret_file: Option<PathBuf>,
@@ -88,6 +89,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:3000".to_owned(),
             admin_listen: "127.0.0.1:9090".to_owned(),
+            flash_policy_listen: None,
             ledger: "sqlite:consumption.db".to_owned(),
             jwt_secret: None,
             jwt_secret_file: None,

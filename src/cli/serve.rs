@@ -1,5 +1,6 @@
 //! `tallycast serve`: the server, from its configuration to its last client.
 
+mod flash_policy;
 pub(super) mod metrics;
 
 use std::{future::IntoFuture, path::PathBuf, time::Duration};
@@ -54,6 +55,10 @@ struct Flags {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_listen: Option<String>,
+    /// Where Flash players may fetch a socket policy file [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flash_policy_listen: Option<String>,
     /// sqlite:FILE, or memory to try things out [default: sqlite:consumption.db]
     #[arg(long, value_name = "LEDGER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +139,10 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     // Before the ledger is touched: a second server by mistake is told here.
     let public = bind("listen", &config.listen).await?;
     let admin = bind("admin_listen", &config.admin_listen).await?;
+    let flash_policy = match &config.flash_policy_listen {
+        Some(address) => Some(bind("flash_policy_listen", address).await?),
+        None => None,
+    };
     let metrics = metrics::install()?;
     let hub = builder(ledger)?.access(access).allowed_origins(origins);
     let hub = match settings::ticket_secret(&config)? {
@@ -141,11 +150,21 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
         None => hub,
     };
     let hub = hub.build().await.map_err(Failure::failed)?;
-    announce(&public, tls.is_some())?;
-    announce(&admin, false)?;
+    announce(&public, if tls.is_some() { "https" } else { "http" })?;
+    announce(&admin, "http")?;
+    let port = public.local_addr().map_err(Failure::failed)?.port();
+    let flash_policy = match flash_policy {
+        Some(listener) => {
+            announce(&listener, "tcp")?;
+            let file = flash_policy::file(&config.allowed_origins, port);
+            Some(tokio::spawn(flash_policy::serve(listener, file)))
+        }
+        None => None,
+    };
     let server = Server {
         public: Listener::start(public, hub.router(), limits, tls),
         admin: Listener::start(admin, hub.admin_router(metrics), admin_limits(), None),
+        flash_policy,
         drain: settings::drain(&config),
         hub,
     };
@@ -166,9 +185,8 @@ fn builder(ledger: LedgerChoice) -> Result<HubBuilder, Failure> {
 }
 
 /// Tells whoever started us where to connect. They may not listen, which is no failure.
-fn announce(listener: &TcpListener, tls: bool) -> Result<(), Failure> {
+fn announce(listener: &TcpListener, scheme: &str) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let scheme = if tls { "https" } else { "http" };
     say(format_args!("listening on {scheme}://{address}"));
     Ok(())
 }
@@ -212,6 +230,7 @@ struct Server {
     hub: Hub,
     public: Listener,
     admin: Listener,
+    flash_policy: Option<JoinHandle<()>>,
     drain: Duration,
 }
 
@@ -235,6 +254,9 @@ impl Server {
     }
 
     async fn drain(self) -> Result<(), Failure> {
+        if let Some(flash_policy) = &self.flash_policy {
+            flash_policy.abort();
+        }
         let ((), stopped) = tokio::join!(self.hub.drain(self.drain), self.public.stop());
         // Nobody is left who would record: the next start finds its log in the database.
         self.hub.feed().close().await;

@@ -46,8 +46,9 @@ struct Sse;
 impl Writes for Sse {
     const CONTENT_TYPE: &str = "text/event-stream";
 
+    /// Without an empty line: it would end an event, and some clients hand out one that has no data.
     fn prelude(&self) -> Bytes {
-        format!("retry: {RETRY_MS}\n\n").into()
+        format!("retry: {RETRY_MS}\n").into()
     }
 
     fn message(&self, name: &str, json: &str, position: Option<&str>) -> Bytes {
@@ -66,8 +67,9 @@ impl Writes for Sse {
         }
     }
 
+    /// Without an empty line, for the same reason.
     fn keep_alive(&self) -> Bytes {
-        Bytes::from_static(b": still here\n\n")
+        Bytes::from_static(b": still here\n")
     }
 }
 

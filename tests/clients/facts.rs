@@ -291,7 +291,7 @@ async fn subscribed(client: &mut StockClient, resume: Resume) {
     }
 }
 
-async fn assert_shows_the_ledger(screen: &Screen, server: &Server) {
+pub(crate) async fn assert_shows_the_ledger(screen: &Screen, server: &Server) {
     let mut ledger = Screen::default();
     ledger.apply(&server.snapshot().await);
     assert_eq!(screen.offset, ledger.offset);

@@ -1,4 +1,4 @@
-//! Real stock Socket.IO clients over the real binary: `make setup-tests`, then
+//! Real clients over the real binary: `make setup-tests`, then
 //! `cargo test --test clients`.
 //!
 //! Each client is a small program in its own language (`js`, `python`, `rust` beside this file) that
@@ -6,17 +6,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod browser;
 mod cable;
 mod customers;
 mod erasure;
 mod examples;
 mod facts;
+mod follower;
+mod following;
+mod handmade;
 mod midnight;
 mod moved_clock;
 mod screen;
 mod server;
 mod stock;
 
+use follower::Follower;
 use stock::{Library, Stock, Transport};
 
 macro_rules! facts {
@@ -77,3 +82,40 @@ facts! {
 facts! {
     calendar_polling = JavaScript4 over Polling shows midnight::a_day_of_25_hours_is_one_day
 }
+
+/// The same for clients of the routes under `/v1/feeds`.
+macro_rules! followers {
+    ($client:ident = $follower:ident shows $($fact:ident)*) => {
+        mod $client {
+            $(#[tokio::test]
+            async fn $fact() {
+                super::following::$fact(super::Follower::$follower).await;
+            })*
+        }
+    };
+    ($($client:ident = $follower:ident,)*) => {
+        $(followers! {
+            $client = $follower shows
+            connects_and_gets_the_snapshot_then_live
+            follows_100_updates_in_order
+            resumes_after_a_cut
+            survives_a_killed_server
+            is_refused_without_a_token
+            does_not_find_another_account
+        })*
+    };
+}
+
+followers! {
+    javascript_ws = Ws,
+    javascript_websocket_node = WebSocketNode,
+    javascript_eventsource = EventSource,
+    javascript_eventsource_with_ticket = EventSourceWithTicket,
+    python_websockets = Websockets,
+    python_httpx_sse = HttpxSse,
+    curl_sse = CurlSse,
+    curl_stream = CurlStream,
+    curl_polling = CurlPolling,
+}
+followers! { javascript_ws_tls = Ws shows follows_over_tls }
+followers! { javascript_eventsource_tls = EventSource shows follows_over_tls }

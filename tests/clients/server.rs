@@ -19,6 +19,10 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
 const PRODUCER: &[&str] = &["--sub", "shop", "--scope", "record", "--accounts", "*"];
 const ADMIN: &[&str] = &["--sub", "office", "--scope", "admin", "--accounts", "*"];
 
+/// In the server's folder, if it has TLS.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+
 /// `tallycast serve`, which can be killed and started again.
 pub(crate) struct Server {
     /// Where it listens; the same after a restart.
@@ -26,37 +30,54 @@ pub(crate) struct Server {
     folder: TempDir,
     process: Child,
     http: reqwest::Client,
+    /// The token of who records.
+    producer: String,
     recorded: u64,
     clock: Option<MovedClock>,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::start_by(None).await
+        Self::start_in(folder(), reqwest::Client::new(), None).await
     }
 
     /// One by whose clock it is `now`.
     pub(crate) async fn start_at(now: &str) -> Self {
-        Self::start_by(Some(MovedClock::at(now))).await
+        let clock = Some(MovedClock::at(now));
+        Self::start_in(folder(), reqwest::Client::new(), clock).await
     }
 
-    async fn start_by(clock: Option<MovedClock>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("secret"),
-            "a secret for tests, of over 32 bytes",
-        )
-        .unwrap();
+    /// The same under `https`, with a certificate of its own.
+    pub(crate) async fn start_with_tls() -> Self {
+        let folder = folder();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let pem = made.cert.pem();
+        std::fs::write(folder.path().join(CERTIFICATE), &pem).unwrap();
+        let key = made.signing_key.serialize_pem();
+        std::fs::write(folder.path().join(KEY), key).unwrap();
+        let trusted = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
+        let http = reqwest::Client::builder().tls_certs_only([trusted]);
+        Self::start_in(folder, http.build().unwrap(), None).await
+    }
+
+    async fn start_in(folder: TempDir, http: reqwest::Client, clock: Option<MovedClock>) -> Self {
         let (process, url) = serve(&folder, "127.0.0.1:0", clock.as_ref()).await;
-        let http = reqwest::Client::new();
-        Self {
+        let mut server = Self {
             url,
             folder,
             process,
             http,
+            producer: String::new(),
             recorded: 0,
             clock,
-        }
+        };
+        server.producer = server.mint(PRODUCER).await;
+        server
+    }
+
+    /// What to trust, if it has TLS.
+    pub(crate) fn certificate(&self) -> Option<PathBuf> {
+        Some(self.folder.path().join(CERTIFICATE)).filter(|file| file.exists())
     }
 
     /// Moves the clock that it was started with.
@@ -71,7 +92,8 @@ impl Server {
 
     /// Starts it again, on the same ledger and the same port.
     pub(crate) async fn restart(&mut self) {
-        let address = self.url.trim_start_matches("http://").to_owned();
+        let (_, address) = self.url.split_once("://").unwrap();
+        let address = address.to_owned();
         (self.process, _) = serve(&self.folder, &address, self.clock.as_ref()).await;
     }
 
@@ -82,12 +104,25 @@ impl Server {
 
     /// Records `count` more events of alice in one request; their ids go on from those before.
     pub(crate) async fn record(&mut self, count: u64) {
-        let events: Vec<_> = (self.recorded + 1..=self.recorded + count)
-            .map(event)
-            .collect();
+        let first = self.recorded + 1;
         self.recorded += count;
-        let answer = self.record_all(&events).await;
-        let answer = answer.send().await.unwrap();
+        let events: Vec<_> = (first..=self.recorded).map(event).collect();
+        self.post(&events).await;
+    }
+
+    /// Records one more event of alice, with more fields.
+    pub(crate) async fn record_with(&mut self, fields: Value) {
+        self.recorded += 1;
+        let mut event = event(self.recorded);
+        let Value::Object(fields) = fields else {
+            panic!("fields are an object");
+        };
+        event.as_object_mut().unwrap().extend(fields);
+        self.post(&[event]).await;
+    }
+
+    async fn post(&self, events: &[Value]) {
+        let answer = self.record_all(events).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         let answer: Value = answer.json().await.unwrap();
         let results = answer["results"].as_array().unwrap();
@@ -104,12 +139,12 @@ impl Server {
 
     /// Records one event of alice.
     pub(crate) async fn record_one(&self, event: &Value) -> Value {
-        json_of(self.record_all(std::slice::from_ref(event)).await).await["results"][0].take()
+        json_of(self.record_all(std::slice::from_ref(event))).await["results"][0].take()
     }
 
     /// Sends one event of alice on a connection of its own, and reads no answer.
     pub(crate) async fn record_unheard(&self, event: &Value) -> TcpStream {
-        let token = self.mint(PRODUCER).await;
+        let token = &self.producer;
         let (host, body) = (self.url.trim_start_matches("http://"), event.to_string());
         let request = format!(
             "POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
@@ -145,9 +180,12 @@ impl Server {
         json_of(self.request(Method::GET, path, &["--sub", "alice"]).await).await
     }
 
-    async fn record_all(&self, events: &[Value]) -> RequestBuilder {
-        let request = self.request(Method::POST, "/v1/events", PRODUCER).await;
-        request.json(events)
+    fn record_all(&self, events: &[Value]) -> RequestBuilder {
+        let request = self.http.post(format!("{}/v1/events", self.url));
+        request
+            .bearer_auth(&self.producer)
+            .timeout(SOON)
+            .json(events)
     }
 
     /// A request with the token that `tallycast token` makes with these arguments.
@@ -161,6 +199,14 @@ impl Server {
         let mut sqlite = Command::new("sqlite3");
         sqlite.args(["consumption.db", sql]);
         self.printed(sqlite).await
+    }
+
+    /// A ticket to watch the account of that subject.
+    pub(crate) async fn ticket(&self, subject: &str) -> String {
+        let request = self.request(Method::POST, "/v1/tickets", &["--sub", subject]);
+        let request = request.await.json(&json!({ "account": subject }));
+        let minted = json_of(request).await;
+        minted["ticket"].as_str().unwrap().to_owned()
     }
 
     /// A token that `tallycast token` makes with these arguments.
@@ -203,6 +249,10 @@ async fn serve(folder: &TempDir, listen: &str, clock: Option<&MovedClock>) -> (C
         .append(true)
         .open(log(folder))
         .unwrap();
+    let tls = match folder.path().join(CERTIFICATE).exists() {
+        true => ["--tls-certificate-file", CERTIFICATE, "--tls-key-file", KEY].as_slice(),
+        false => &[],
+    };
     let mut server = Command::new(BINARY);
     server
         .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"])
@@ -212,6 +262,7 @@ async fn serve(folder: &TempDir, listen: &str, clock: Option<&MovedClock>) -> (C
             "--jwt-secret-file",
             "secret",
         ])
+        .args(tls)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -240,11 +291,22 @@ pub(crate) async fn listening(process: &mut Child) -> (String, Vec<String>) {
         if let Some(place) = line.strip_prefix("listening on ") {
             // Its output stays open: a server that prints into a closed pipe ends.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            let place = place.trim_start_matches("http://").trim_end_matches('/');
-            return (format!("http://{place}"), before);
+            let url = match place.contains("://") {
+                true => place.trim_end_matches('/').to_owned(),
+                false => format!("http://{place}"),
+            };
+            return (url, before);
         }
         before.push(line);
     }
+}
+
+/// A folder with the secret that tokens are signed with.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(secret, "a secret for tests, of over 32 bytes").unwrap();
+    folder
 }
 
 async fn json_of(request: RequestBuilder) -> Value {

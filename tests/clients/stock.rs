@@ -153,23 +153,30 @@ impl Spec {
             "auth": self.auth,
             "resume": resume,
         });
-        StockClient::spawn(self.stock, &spec)
+        let mut command = program(self.stock.library);
+        command.arg(spec.to_string());
+        StockClient::spawn(Some(self.stock), command)
     }
 }
 
 /// A client program that runs. It ends with this.
 pub(crate) struct StockClient {
-    stock: Stock,
+    /// What its transport must be; none is no Socket.IO client.
+    stock: Option<Stock>,
     commands: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     seen: Vec<String>,
-    _process: Child,
+    process: Child,
 }
 
 impl StockClient {
-    fn spawn(stock: Stock, spec: &Value) -> Self {
-        let mut process = program(stock.library)
-            .arg(spec.to_string())
+    /// Runs a program that is no Socket.IO client, and says what happens in the same way.
+    pub(crate) fn follow(command: Command) -> Self {
+        Self::spawn(None, command)
+    }
+
+    fn spawn(stock: Option<Stock>, mut command: Command) -> Self {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -180,7 +187,7 @@ impl StockClient {
             commands: process.stdin.take().unwrap(),
             lines: BufReader::new(process.stdout.take().unwrap()).lines(),
             seen: Vec::new(),
-            _process: process,
+            process,
         }
     }
 
@@ -195,7 +202,8 @@ impl StockClient {
         let value: Value = serde_json::from_str(&line).unwrap();
         self.seen.push(line);
         let is_upgrade = value["kind"] == "upgrade";
-        assert!(!is_upgrade || self.stock.transport == Transport::Upgrade);
+        let upgrades = |stock: Stock| stock.transport == Transport::Upgrade;
+        assert!(!is_upgrade || self.stock.is_some_and(upgrades));
         value
     }
 
@@ -241,10 +249,10 @@ impl StockClient {
     /// Waits until the client is connected, over the transport that it was told to take.
     pub(crate) async fn connected(&mut self) {
         let line = self.await_kind("connect").await;
-        let Some(transport) = line["transport"].as_str() else {
+        let (Some(transport), Some(stock)) = (line["transport"].as_str(), self.stock) else {
             return;
         };
-        let expected = match (self.stock.transport, self.stock.library) {
+        let expected = match (stock.transport, stock.library) {
             (Transport::WebSocket, _) | (Transport::Upgrade, Library::Python) => "websocket",
             (Transport::Polling, _) => "polling",
             // It connects at once, and upgrades while it is at work.
@@ -261,6 +269,20 @@ impl StockClient {
                 return;
             }
         }
+    }
+
+    /// Lets the program end by itself, and clean up; the lines that are left.
+    pub(crate) async fn end(mut self) -> Vec<String> {
+        drop(self.commands);
+        let mut rest = Vec::new();
+        let ended = timeout(SOON, async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                rest.push(line);
+            }
+            self.process.wait().await.unwrap()
+        });
+        assert!(ended.await.expect("the client ends").success());
+        rest
     }
 
     /// Emits without waiting for the answer.
@@ -289,11 +311,6 @@ impl StockClient {
 
 /// The command that runs a library's client.
 fn program(library: Library) -> Command {
-    let run = |program: &Path, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(home());
-        command
-    };
     let js = |package: &str| {
         let mut command = node("client.js", package);
         command.arg(package);
@@ -307,15 +324,20 @@ fn program(library: Library) -> Command {
     }
 }
 
-/// The command that runs a program of `js`, which uses this package.
-pub(crate) fn node(program: &str, package: &str) -> Command {
-    needs(&format!("js/node_modules/{package}/package.json"));
-    let mut command = Command::new("node");
-    command.arg(format!("js/{program}")).current_dir(home());
+/// The command that runs a program of this folder.
+pub(crate) fn run(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(home());
     command
 }
 
-fn needs(path: &str) -> PathBuf {
+/// The command that runs a program of `js`, which uses this package.
+pub(crate) fn node(program: &str, package: &str) -> Command {
+    needs(&format!("js/node_modules/{package}/package.json"));
+    run(Path::new("node"), &[&format!("js/{program}")])
+}
+
+pub(crate) fn needs(path: &str) -> PathBuf {
     let path = home().join(path);
     assert!(
         path.exists(),

@@ -4,6 +4,7 @@ mod bad_input;
 mod config;
 mod demo;
 mod export;
+mod flash_policy;
 mod replay;
 mod serve;
 mod stalled;
@@ -100,7 +101,7 @@ struct Served {
     public: String,
     admin: String,
     log: Lines<BufReader<ChildStderr>>,
-    _stdout: Lines<BufReader<ChildStdout>>,
+    stdout: Lines<BufReader<ChildStdout>>,
 }
 
 impl Served {
@@ -126,7 +127,7 @@ impl Served {
             admin: listening(&mut stdout).await,
             process,
             log,
-            _stdout: stdout,
+            stdout,
         }
     }
 
