@@ -76,6 +76,11 @@ impl Follower {
         self.subscription.account()
     }
 
+    /// When its grant ends, if it does while anybody waits.
+    pub(super) fn ends_at(&self) -> Option<Instant> {
+        self.expiry.map(|expiry| expiry.end)
+    }
+
     /// How far the client is.
     pub(super) fn position(&self) -> Option<&Position> {
         self.subscription.position()

@@ -100,6 +100,21 @@ async fn a_websocket_that_is_not_read_is_cut() {
     let_go(&host.hub).await;
 }
 
+#[tokio::test]
+async fn a_blocked_write_ends_with_its_token() {
+    let hub = settings()
+        .write_stall(Duration::from_secs(60))
+        .build()
+        .await;
+    let host = Host::start(hub.unwrap()).await;
+    let stalled = RawWebSocket::open_narrow(host.address, PATH, "alice/alice/1500").await;
+    fill(&host).await;
+    timeout(SOON, cut(&stalled.tcp))
+        .await
+        .expect("cut with its token");
+    let_go(&host.hub).await;
+}
+
 /// Pongs are as much to hold as messages: nothing is read from whoever does not take them.
 #[tokio::test]
 async fn whoever_pings_and_does_not_read_is_not_read_from() {

@@ -46,6 +46,11 @@ impl Guarded {
         self.fault
     }
 
+    /// Drops what the kernel still has for the client, once the connection ends.
+    pub(super) fn forget_unsent(&self) {
+        self.wire.forget_unsent();
+    }
+
     /// The stream below, for a last look at what the client still sends.
     pub(super) fn into_wire(self) -> Wire {
         self.wire

@@ -185,18 +185,28 @@ impl Socket {
         request::done(OF, id, json!({ "expires_at": self.grant.expires_at() }))
     }
 
-    /// Writes a text frame around the message's own bytes, which all its readers share.
+    /// Writes a text frame around the message's own bytes, which all its readers share. A client that does
+    /// not take it is let go when its grant ends, without a word: there would be no place for one.
     async fn write(&mut self, text: &str) -> Result<(), Ending> {
+        let written = match self.follower.ends_at() {
+            None => self.write_frame(text).await,
+            Some(end) => match tokio::time::timeout_at(end, self.write_frame(text)).await {
+                Ok(written) => written,
+                Err(_) => {
+                    self.stream.get_ref().forget_unsent();
+                    Err(io::Error::from(io::ErrorKind::TimedOut).into())
+                }
+            },
+        };
+        written.map_err(|error| self.fault(&error))
+    }
+
+    async fn write_frame(&mut self, text: &str) -> Result<(), Error> {
         // What the library has begun, a pong perhaps, comes first and whole.
-        self.stream
-            .flush()
-            .await
-            .map_err(|error| self.fault(&error))?;
+        self.stream.flush().await?;
         let (header, length) = text_header(text.len());
-        let wire = self.stream.get_mut();
-        write_both(wire, &header[..length], text.as_bytes())
-            .await
-            .map_err(|error| self.fault(&Error::Io(error)))
+        write_both(self.stream.get_mut(), &header[..length], text.as_bytes()).await?;
+        Ok(())
     }
 
     /// What an error of the stream means for the client.
