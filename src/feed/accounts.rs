@@ -102,7 +102,7 @@ impl Feed {
     }
 
     /// Removes everything of an account: its entries, totals, settings. Answered when that is durable.
-    /// Whoever follows it is [`Interrupted`]; if it returns, it begins anew. An account that is not there
+    /// Whoever follows it is [`Interrupted`](super::Interrupted); if it returns, it begins anew. An account that is not there
     /// is erased already.
     ///
     /// Dropping the future does not undo what was sent to the ledger.
