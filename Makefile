@@ -47,6 +47,7 @@ mutants: ## breaks the code once for each experiment, and expects it red; not in
 lint: $(DENY) ## format, clippy, docs, and what may be in the dependency tree
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test clients --test faults -- -D warnings
 	$(CARGO) clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(DENY) --locked check bans licenses sources

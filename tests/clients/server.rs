@@ -203,9 +203,9 @@ impl Server {
 
     /// A ticket to watch the account of that subject.
     pub(crate) async fn ticket(&self, subject: &str) -> String {
-        let request = self.request(Method::POST, "/v1/tickets", &["--sub", subject]);
-        let request = request.await.json(&json!({ "account": subject }));
-        let minted = json_of(request).await;
+        let who = ["--sub", subject];
+        let request = self.request(Method::POST, "/v1/tickets", &who).await;
+        let minted = json_of(request.json(&json!({ "account": subject }))).await;
         minted["ticket"].as_str().unwrap().to_owned()
     }
 
