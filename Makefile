@@ -23,8 +23,9 @@ $(PAGE): client-demo/package-lock.json $(wildcard client-demo/src/*) client-demo
 
 test: setup-tests $(PAGE) test-fast test-clients test-browser test-faults ## all tests; installs what they need
 
+# Two at a time on each processor: many wait for a timeout most of their time.
 test-fast: ## the tests that need nothing but cargo and strace
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --locked
 
 setup-tests: ## what the tests with real clients need
 	tests/setup.sh
