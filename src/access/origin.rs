@@ -1,7 +1,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HOST, IF_MATCH, IF_NONE_MATCH, ORIGIN,
         RETRY_AFTER,
@@ -124,6 +124,8 @@ impl Origins {
             CONTENT_ENCODING,
             IF_MATCH,
             IF_NONE_MATCH,
+            // Browsers send it by themselves; who follows by `fetch` sends it like any other.
+            HeaderName::from_static("last-event-id"),
         ];
         Some(
             CorsLayer::new()

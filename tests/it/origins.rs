@@ -142,6 +142,23 @@ async fn a_listed_page_may_send_a_token() {
 }
 
 #[tokio::test]
+async fn a_listed_page_may_go_on_over_sse_by_fetch() {
+    let server = listed().await;
+    let preflight = server
+        .request(Method::OPTIONS, "/v1/feeds/alice/sse")
+        .header("origin", "https://app.example.com")
+        .header("access-control-request-method", "GET")
+        .header(
+            "access-control-request-headers",
+            "authorization,last-event-id",
+        );
+    let preflight = answer(preflight).await;
+    assert_eq!(preflight.status, 200);
+    let headers = preflight.header("access-control-allow-headers").unwrap();
+    assert!(headers.contains("last-event-id"), "{headers}");
+}
+
+#[tokio::test]
 async fn a_foreign_page_is_refused_everywhere() {
     let server = listed().await;
     for origin in [
