@@ -13,9 +13,6 @@ use super::{
 };
 use crate::{access::Scope, domain::Position, feed::Feed};
 
-/// How many entries a page has unless asked.
-const LIMIT_DEFAULT: usize = 50;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
@@ -32,7 +29,7 @@ pub(super) async fn entries(
     Asked(page): Asked<Page>,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
-    let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
+    let limit = page.limit.unwrap_or(Feed::HISTORY_DEFAULT);
     if !(1..=Feed::HISTORY_MAX).contains(&limit) {
         return Err(query::invalid("limit is 1 to 200 entries"));
     }

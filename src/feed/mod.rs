@@ -77,6 +77,8 @@ impl Feed {
     pub const RECENT_DEFAULT: usize = 20;
     /// The most entries of one page of history.
     pub const HISTORY_MAX: usize = 200;
+    /// The entries of a page of history unless said.
+    pub const HISTORY_DEFAULT: usize = 50;
 
     /// Starts the ledger's threads: one that writes, some that read, and one that waits for days to
     /// turn. They end when the last clone of the feed and its subscriptions are dropped.

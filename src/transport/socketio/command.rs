@@ -11,9 +11,6 @@ use crate::{
     feed::{Feed, Mode, SubscribeOptions},
 };
 
-/// The entries of a page of history unless asked.
-const HISTORY_DEFAULT: usize = 50;
-
 /// One request. An absent account is the socket's own. It has no `Debug`: there may be a token in it.
 pub(super) enum Command {
     Subscribe {
@@ -146,12 +143,14 @@ struct History {
 
 impl History {
     fn check(self) -> Result<Command, Invalid> {
-        let limit = self.limit.map_or(Ok(HISTORY_DEFAULT), |Count(limit)| {
-            usize::try_from(limit)
-                .ok()
-                .filter(|limit| (1..=Feed::HISTORY_MAX).contains(limit))
-                .ok_or_else(|| bad_request("limit is 1 to 200"))
-        })?;
+        let limit = self
+            .limit
+            .map_or(Ok(Feed::HISTORY_DEFAULT), |Count(limit)| {
+                usize::try_from(limit)
+                    .ok()
+                    .filter(|limit| (1..=Feed::HISTORY_MAX).contains(limit))
+                    .ok_or_else(|| bad_request("limit is 1 to 200"))
+            })?;
         let before = self.before.map(|Count(before)| before);
         Ok(Command::History {
             account: parse_account(self.account)?,

@@ -8,6 +8,7 @@ use std::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
+    chance,
     farewell::Farewell,
     limits::{CLOSE_GRACE, FAREWELL_TIMEOUT},
     session::Session,
@@ -54,7 +55,5 @@ async fn goodbye(session: Weak<Session>) {
 
 /// Between half and one and a half of `pause`.
 fn jittered(pause: Duration) -> Duration {
-    // Without randomness the batches keep an even pace, which is good enough.
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    pause / 2 + pause.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    pause / 2 + pause.mul_f64(chance())
 }

@@ -32,7 +32,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
-use super::{Timing, expiry, farewell, frame, handshake, wire};
+use super::{Timing, drain::chance, expiry, farewell, frame, handshake, wire};
 use crate::api::Api;
 use engine::{Elsewhere, Engine};
 use front::Front;

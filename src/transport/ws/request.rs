@@ -10,9 +10,6 @@ use crate::{
 
 /// The longest request, in bytes: its largest part is a token.
 pub(super) const REQUEST_BYTES_MAX: usize = 16 * 1024;
-/// The entries of a page of history unless asked.
-const HISTORY_DEFAULT: usize = 50;
-
 /// One request. It has no `Debug`: there may be a token in it.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -53,7 +50,7 @@ impl Request {
     }
 
     pub(super) fn history_limit(limit: Option<usize>) -> usize {
-        limit.unwrap_or(HISTORY_DEFAULT)
+        limit.unwrap_or(Feed::HISTORY_DEFAULT)
     }
 }
 
