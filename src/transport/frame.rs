@@ -4,6 +4,7 @@
 
 use super::limits::{FRAGMENTS_MAX, MESSAGE_BYTES_MAX};
 
+pub(super) const CONTINUATION: u8 = 0x0;
 pub(super) const TEXT: u8 = 0x1;
 pub(super) const BINARY: u8 = 0x2;
 pub(super) const CLOSE: u8 = 0x8;
@@ -16,8 +17,11 @@ const LENGTH: u8 = 0x7f;
 const CONTROL: u8 = 0x8;
 const CONTROL_PAYLOAD_MAX: u64 = 125;
 
-/// How much of a payload is kept to tell what it is: the longest is `42/feed,`.
-const START_BYTES: usize = 8;
+/// How much of a payload is kept to tell what it is: the longest is `42/feed,["auth_expiring"`.
+const START_BYTES: usize = 24;
+
+/// The longest header of a frame without a mask.
+pub(super) const HEADER_BYTES_MAX: usize = 10;
 
 /// Close codes of RFC 6455 that this server sends. Never 1000: some clients take it as final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,22 +49,48 @@ impl CloseCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Passed {
     pub(super) opcode: u8,
+    /// Whether it ends its message.
+    pub(super) is_final: bool,
     pub(super) payload_bytes: u64,
     start: [u8; START_BYTES],
     start_len: u8,
 }
 
 impl Passed {
-    /// The first bytes of the payload; all of them if it is no longer than eight.
+    /// The first bytes of the payload; all of them if it is no longer than `START_BYTES`.
     pub(super) fn start(&self) -> &[u8] {
         &self.start[..usize::from(self.start_len)]
     }
 }
 
+/// The header of an unmasked text frame, and how long it is: the shortest form of the length.
+pub(super) fn text_header(payload: usize) -> ([u8; HEADER_BYTES_MAX], usize) {
+    let mut header = [0; HEADER_BYTES_MAX];
+    header[0] = FIN | TEXT;
+    let length = match payload {
+        0..=125 => {
+            header[1] = u8::try_from(payload).expect("at most 125");
+            2
+        }
+        126..=0xffff => {
+            header[1] = 126;
+            let short = u16::try_from(payload).expect("at most 2^16 - 1");
+            header[2..4].copy_from_slice(&short.to_be_bytes());
+            4
+        }
+        _ => {
+            header[1] = 127;
+            header[2..10].copy_from_slice(&(payload as u64).to_be_bytes());
+            10
+        }
+    };
+    (header, length)
+}
+
 /// The frames that the server writes: unmasked and well formed, since we or the engine made them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outbound {
-    header: [u8; 10],
+    header: [u8; HEADER_BYTES_MAX],
     header_len: u8,
     payload_bytes: u64,
     payload_left: u64,
@@ -99,6 +129,7 @@ impl Outbound {
         }
         let passed = Passed {
             opcode: self.header[0] & OPCODE,
+            is_final: self.header[0] & FIN != 0,
             payload_bytes: self.payload_bytes,
             start: self.start,
             start_len: self.start_len,
@@ -121,7 +152,7 @@ impl Outbound {
         let have = usize::from(self.start_len);
         let more = payload.len().min(START_BYTES - have);
         self.start[have..have + more].copy_from_slice(&payload[..more]);
-        self.start_len += u8::try_from(more).expect("a start is at most 8 bytes");
+        self.start_len += u8::try_from(more).expect("a start is that short");
     }
 }
 
@@ -316,10 +347,27 @@ mod tests {
         }
     }
 
+    /// RFC 6455 section 5.2: the shortest form of each length.
+    #[test]
+    fn a_header_tells_the_length_in_its_shortest_form() {
+        for (payload, expected) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (0xffff, &[0x81, 126, 0xff, 0xff]),
+            (0x1_0000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let (header, length) = text_header(payload);
+            assert_eq!(header[..length], *expected, "{payload}");
+        }
+    }
+
     #[test]
     fn start_of_a_payload_tells_what_it_is() {
         let (_, passed) = Outbound::default().step(&server_frame(TEXT, b"42/feed,[\"update\",{}]"));
-        assert_eq!(passed.unwrap().start(), b"42/feed,");
+        assert_eq!(passed.unwrap().start(), b"42/feed,[\"update\",{}]");
+        let (_, passed) = Outbound::default().step(&server_frame(TEXT, &[b'x'; 300]));
+        assert_eq!(passed.unwrap().start(), [b'x'; START_BYTES]);
         let (_, passed) = Outbound::default().step(&server_frame(TEXT, b"2"));
         assert_eq!(passed.unwrap().start(), b"2");
     }

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, net::SocketAddr, time::Duration};
 
-use axum::Router;
+use axum::{Router, serve::Listener};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
@@ -54,6 +54,14 @@ impl Host {
     /// Serves whatever a host has made of it, by axum's accept loop.
     pub(crate) async fn embed(hub: Hub, router: Router, prefix: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::embed_on(listener, hub, router, prefix)
+    }
+
+    /// The same, on a listener of any kind.
+    pub(crate) fn embed_on<L>(listener: L, hub: Hub, router: Router, prefix: &'static str) -> Self
+    where
+        L: Listener<Addr = SocketAddr>,
+    {
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(axum::serve(listener, router).into_future());
         Self {

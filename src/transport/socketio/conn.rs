@@ -2,10 +2,12 @@
 //!
 //! The engine owns a [`Guarded`](super::guarded::Guarded) and knows no better than that it is a
 //! stream. Here is what it does not do itself: count what the kernel took, cut off a client that
-//! takes nothing, close with a code, hold back reading, and let go of the socket at once.
+//! takes nothing, close with a code, hold back reading, and let go of the socket at once. And here the
+//! feed's frames go past it, each between two of its own.
 
 use std::{
-    io,
+    future::poll_fn,
+    io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -16,23 +18,23 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    direct::{DirectFrame, Rest, Row},
     engine::with_our_limit,
+    farewell::Farewell,
     flow::Flow,
     frame::{self, CloseCode, Inbound, Outbound},
     limits::READ_BYTES,
+    packet::Packet,
+    seam::Seam,
+    stall::Stall,
     wire::Wire,
+    writers::{Writers, keep},
 };
 
 /// The engine's ping, as a whole frame.
 const PING: &[u8] = &[0x81, 1, b'2'];
 /// A client's answer to it, masked with zeros.
 const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
-/// The engine's close packet, which precedes its own close frames.
-const ENGINE_CLOSE: &[u8] = b"1";
-
-/// Packets of the feed: events and acks. These were counted when they were emitted.
-const FEED_EVENT: &[u8] = b"42/feed,";
-const FEED_ACK: &[u8] = b"43/feed,";
 
 /// The engine pings as soon as a session opens, and stock servers do after the first interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,7 @@ enum Closing {
 pub(super) struct Conn {
     state: Mutex<State>,
     flow: Arc<Flow>,
+    writers: Arc<Writers>,
     pub(super) write_stall: Duration,
 }
 
@@ -70,10 +73,20 @@ pub(super) struct State {
     early: Bytes,
     /// Bytes of ours to be written before what comes from the engine.
     ours: Bytes,
+    /// The end of a direct frame, which comes before anything else.
+    rest: Option<Box<Rest>>,
+    /// Whether a task is finishing what a direct write could not.
+    is_finishing: bool,
+    /// Whether the engine has more to write than the wire took: it comes first, its pings among it.
+    engine_waits: bool,
+    /// All bytes that the wire took.
+    taken: u64,
+    sent: Sent,
     /// Bytes that the engine writes and the client must not see.
     swallow: usize,
     inbound: Inbound,
     outbound: Outbound,
+    seam: Seam,
     first_ping: FirstPing,
     /// Whether the engine's open packet is still to come.
     opens: bool,
@@ -81,7 +94,6 @@ pub(super) struct State {
     fault: Option<CloseCode>,
     engine_closes: bool,
     reader: Option<Waker>,
-    writer: Option<Waker>,
 }
 
 impl Conn {
@@ -90,20 +102,26 @@ impl Conn {
             wire: Some(wire),
             early,
             ours: Bytes::new(),
+            rest: None,
+            is_finishing: false,
+            engine_waits: false,
+            taken: 0,
+            sent: Sent::default(),
             swallow: 0,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
+            seam: Seam::default(),
             first_ping: FirstPing::Expected,
             opens: true,
             closing: Closing::No,
             fault: None,
             engine_closes: false,
             reader: None,
-            writer: None,
         };
         Self {
             state: Mutex::new(state),
             flow,
+            writers: Arc::default(),
             write_stall,
         }
     }
@@ -131,21 +149,32 @@ impl Conn {
         if state.closing == Closing::No {
             state.closing = Closing::Wanted(code);
         }
-        // Try now: a connection at rest has nobody who would write. If the wire takes nothing, the
-        // waker that this leaves in it is nobody's, so the engine's writer is woken to try again.
-        let _: Poll<io::Result<()>> = state.write_ours(&mut Context::from_waker(Waker::noop()));
-        state.wake();
+        // Try now: a connection at rest has nobody who would write.
+        let _: Poll<io::Result<()>> = self.write(state, State::write_ours);
+        self.wake();
     }
 
-    /// Cuts the connection now: the descriptor is free when this returns.
-    pub(super) fn kill(&self) {
-        {
+    /// Cuts the connection now: the descriptor is free when this returns. Whether it was there.
+    pub(super) fn kill(&self) -> bool {
+        let was_alive = {
             let mut state = self.lock();
-            state.wire = None;
             state.closing = Closing::Sent;
-            state.wake();
-        }
+            state.rest = None;
+            state.wire.take().is_some()
+        };
+        self.wake();
         self.flow.end();
+        was_alive
+    }
+
+    /// Ends the connection after a write that failed, or took too long: here, or below, where the
+    /// stream may keep a time of its own.
+    pub(super) fn cut(&self, why: io::ErrorKind) {
+        if self.kill() && why == io::ErrorKind::TimedOut {
+            tracing::debug!("a client took nothing for too long: its connection is cut");
+            metrics::counter!("tallycast_socketio_closed_total", "code" => Farewell::Slow.code())
+                .increment(1);
+        }
     }
 
     /// Lets the reader look again, after requests were answered.
@@ -181,10 +210,83 @@ impl Conn {
     }
 
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        keep(&mut state.writer, cx);
-        let mut sent = Sent::default();
-        let result = state.poll_write(cx, buf, &mut sent);
+        self.writers.engine_waits(cx);
+        self.write(self.lock(), |state, cx| {
+            let result = state.poll_write(cx, buf, &self.flow);
+            state.engine_waits = result.is_pending();
+            result
+        })
+    }
+
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writers.engine_waits(cx);
+        self.write(self.lock(), |state, cx| {
+            let result = state.poll_flush(cx);
+            state.engine_waits = result.is_pending();
+            result
+        })
+    }
+
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writers.engine_waits(cx);
+        self.write(self.lock(), |state, cx| {
+            state.wire_do(|wire| wire.poll_shutdown(cx))
+        })
+    }
+
+    /// Writes frames of the feed's past the engine, as far as the wire takes them at once and if nothing is
+    /// in the way: how many are on their way. One that was begun is finished by a task, or by the engine's
+    /// next write, or the connection is cut.
+    pub(super) fn write_direct(
+        self: &Arc<Self>,
+        admission: u32,
+        frames: Vec<DirectFrame>,
+    ) -> usize {
+        let state = self.lock();
+        // What closes the way to a feed socket does so while it holds this lock.
+        if !state.is_open_for_direct() || !self.flow.is_clear(admission) {
+            return 0;
+        }
+        let written = self.write(state, |state, cx| {
+            state.write_frames(cx, frames, &self.flow)
+        });
+        match written {
+            Ok(Written { begun, is_flushed }) => {
+                if !is_flushed {
+                    tokio::spawn(finish(Arc::clone(self)));
+                }
+                begun
+            }
+            Err(error) => {
+                self.cut(error.kind());
+                0
+            }
+        }
+    }
+
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writers.finisher_waits(cx);
+        self.write(self.lock(), |state, cx| {
+            let result = state.poll_flush(cx);
+            state.is_finishing = result.is_pending();
+            result
+        })
+    }
+
+    /// How many bytes the wire has taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.lock().taken
+    }
+
+    /// Does something with the wire's writing side, and tells what it completed.
+    fn write<T>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        act: impl FnOnce(&mut State, &mut Context<'_>) -> T,
+    ) -> T {
+        let waker = Waker::from(Arc::clone(&self.writers));
+        let result = act(&mut state, &mut Context::from_waker(&waker));
+        let sent = std::mem::take(&mut state.sent);
         drop(state);
         if sent.frames > 0 {
             self.flow.sent(sent.feed_packets, sent.feed_bytes);
@@ -192,19 +294,9 @@ impl Conn {
         result
     }
 
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        keep(&mut state.writer, cx);
-        match state.write_ours(cx) {
-            Poll::Ready(Ok(())) => state.wire_do(|wire| wire.poll_flush(cx)),
-            other => other,
-        }
-    }
-
-    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        keep(&mut state.writer, cx);
-        state.wire_do(|wire| wire.poll_shutdown(cx))
+    fn wake(&self) {
+        self.wake_reader();
+        self.writers.wake_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -215,15 +307,6 @@ impl Conn {
 }
 
 impl State {
-    fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()]
-            .into_iter()
-            .flatten()
-        {
-            waker.wake();
-        }
-    }
-
     fn wire_do<T>(
         &mut self,
         act: impl FnOnce(Pin<&mut Wire>) -> Poll<io::Result<T>>,
@@ -268,7 +351,7 @@ impl State {
         &mut self,
         cx: &mut Context<'_>,
         buf: &[u8],
-        sent: &mut Sent,
+        flow: &Flow,
     ) -> Poll<io::Result<usize>> {
         if self.swallow > 0 {
             let swallowed = self.swallow.min(buf.len());
@@ -304,12 +387,89 @@ impl State {
         if written == 0 && plain > 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        self.note_written(&buf[..written], sent);
+        self.taken += written as u64;
+        self.note_written(&buf[..written], flow);
         Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.write_ours(cx))?;
+        self.wire_do(|wire| wire.poll_flush(cx))
+    }
+
+    /// Whether a frame of the feed's may be put here: between two packets of the engine's, and in nobody's
+    /// way.
+    fn is_open_for_direct(&self) -> bool {
+        let is_between = self.outbound.at_boundary()
+            && self.seam.is_open()
+            && self.rest.is_none()
+            && self.ours.is_empty();
+        let is_engine_ready = self.swallow == 0 && !self.opens && !self.engine_waits;
+        let is_closing = self.closing != Closing::No
+            || self.engine_closes
+            || self.fault.is_some()
+            || self.inbound.is_closing();
+        is_between && is_engine_ready && !self.is_finishing && !is_closing
+    }
+
+    fn write_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut frames: Vec<DirectFrame>,
+        flow: &Flow,
+    ) -> io::Result<Written> {
+        let mut row = Row::new(&frames);
+        while !row.is_written() {
+            let Poll::Ready(written) = self.poll_write_row(cx, &row) else {
+                break;
+            };
+            row.advance(written?);
+        }
+        let begun = frames.len() - row.untouched();
+        if let Some(written) = row.begun() {
+            let rest = Rest::new(frames.swap_remove(begun - 1), written);
+            // As if the engine had it: what comes after waits for it.
+            flow.emitted(rest.counted);
+            self.rest = Some(Box::new(rest));
+        }
+        let is_flushed = begun == 0 || self.poll_flush(cx)?.is_ready();
+        self.is_finishing = !is_flushed;
+        Ok(Written { begun, is_flushed })
+    }
+
+    fn poll_write_row(&mut self, cx: &mut Context<'_>, row: &Row<'_>) -> Poll<io::Result<usize>> {
+        let write =
+            |slices: &[IoSlice<'_>]| self.wire_do(|wire| wire.poll_write_vectored(cx, slices));
+        let written = std::task::ready!(row.with_slices(write))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.taken += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    /// Ends the direct frame that was begun, if one was.
+    fn write_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(mut rest) = self.rest.take() {
+            match self.poll_write_row(cx, &rest.row()) {
+                Poll::Ready(Ok(written)) if rest.advance(written) => {
+                    self.sent.frames += 1;
+                    self.sent.feed_packets += 1;
+                    self.sent.feed_bytes += rest.counted;
+                }
+                Poll::Ready(Ok(_)) => self.rest = Some(rest),
+                pending_or_failed => {
+                    self.rest = Some(rest);
+                    return pending_or_failed.map_ok(|_| ());
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what is ours to write, and a wanted close frame as soon as it may go out.
     fn write_ours(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.write_rest(cx))?;
         if let Closing::Wanted(code) = self.closing
             && self.outbound.at_boundary()
         {
@@ -322,24 +482,30 @@ impl State {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.taken += written as u64;
             self.ours.advance(written);
         }
         Poll::Ready(Ok(()))
     }
 
-    fn note_written(&mut self, mut bytes: &[u8], sent: &mut Sent) {
+    fn note_written(&mut self, mut bytes: &[u8], flow: &Flow) {
         while !bytes.is_empty() {
             let (used, passed) = self.outbound.step(bytes);
             bytes = &bytes[used..];
             let Some(passed) = passed else { continue };
-            sent.frames += 1;
-            match passed.start() {
-                FEED_EVENT | FEED_ACK => {
-                    sent.feed_packets += 1;
-                    sent.feed_bytes += usize::try_from(passed.payload_bytes).unwrap_or(usize::MAX);
+            self.sent.frames += 1;
+            let packet = Packet::of(passed.start());
+            self.seam.pass(&passed, packet);
+            match packet {
+                Packet::Feed => {
+                    self.sent.feed_packets += 1;
+                    self.sent.feed_bytes +=
+                        usize::try_from(passed.payload_bytes).unwrap_or(usize::MAX);
                 }
-                ENGINE_CLOSE => self.engine_closes = true,
-                _ => {}
+                Packet::FeedConnect => flow.let_in(),
+                Packet::FeedDisconnect => flow.showed_out(),
+                Packet::Close => self.engine_closes = true,
+                Packet::Binary(_) | Packet::Other => {}
             }
         }
     }
@@ -379,8 +545,16 @@ impl State {
     }
 }
 
-/// What one write completed.
-#[derive(Default)]
+/// What became of a direct write.
+struct Written {
+    /// How many frames are on their way.
+    begun: usize,
+    /// Whether the wire has all of them.
+    is_flushed: bool,
+}
+
+/// What writes completed.
+#[derive(Debug, Default)]
 struct Sent {
     frames: usize,
     feed_packets: usize,
@@ -408,9 +582,18 @@ fn open_frame(frame: &[u8]) -> Bytes {
     }
 }
 
-fn keep(place: &mut Option<Waker>, cx: &Context<'_>) {
-    match place {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *place = Some(cx.waker().clone()),
+/// Finishes what a direct write could not, or cuts a client that takes nothing. One at a time for each
+/// connection, and it ends with it.
+async fn finish(conn: Arc<Conn>) {
+    let mut stall = Stall::new(conn.write_stall, conn.taken());
+    let finished = poll_fn(|cx| {
+        if let Poll::Ready(finished) = conn.poll_finish(cx) {
+            return Poll::Ready(finished);
+        }
+        let stalled = stall.poll(cx, conn.taken());
+        stalled.map(|()| Err(io::ErrorKind::TimedOut.into()))
+    });
+    if let Err(error) = finished.await {
+        conn.cut(error.kind());
     }
 }

@@ -30,6 +30,11 @@ struct State {
     waiting_requests: usize,
     websocket: bool,
     gone: bool,
+    /// Feed sockets that were admitted, and those whose CONNECT was answered. The answers come in order.
+    admitted: u32,
+    let_in: u32,
+    /// Those that were shown out, among them.
+    shown_out: u32,
 }
 
 impl State {
@@ -82,6 +87,33 @@ impl Flow {
         }
     }
 
+    /// A feed socket was admitted: its number. Its CONNECT will be answered.
+    pub(super) fn admit(&self) -> u32 {
+        let mut state = self.lock();
+        state.admitted += 1;
+        state.admitted
+    }
+
+    /// The answer to a CONNECT is on its way.
+    pub(super) fn let_in(&self) {
+        self.lock().let_in += 1;
+    }
+
+    /// A DISCONNECT is on its way.
+    pub(super) fn showed_out(&self) {
+        let mut state = self.lock();
+        state.shown_out = state.let_in;
+    }
+
+    /// Whether a feed socket's client knows of it and has everything that was emitted: then, and on a
+    /// WebSocket, a message need not go through the engine to come after it.
+    pub(super) fn is_clear(&self, admission: u32) -> bool {
+        let state = self.lock();
+        let is_in = state.let_in == state.admitted && state.shown_out < admission;
+        let is_latest = admission == state.admitted;
+        state.websocket && !state.gone && is_in && is_latest && state.unsent_packets == 0
+    }
+
     /// A packet was handed to the engine.
     pub(super) fn emitted(&self, bytes: usize) {
         let mut state = self.lock();
@@ -96,9 +128,8 @@ impl Flow {
         state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
     }
 
-    /// Packets were taken by the kernel, or by a polling response. Packets that others emitted to
-    /// the feed's namespace (pushes) come by here uncounted, hence the saturation; none at all
-    /// means that packets of another namespace made room in the engine's channel.
+    /// Packets were taken by the kernel, or by a polling response; none at all means that packets of
+    /// others made room in the engine's channel. Saturating, since a host may emit what looks like ours.
     pub(super) fn sent(&self, packets: usize, bytes: usize) {
         {
             let mut state = self.lock();

@@ -13,14 +13,14 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 
-use super::{conn::Conn, farewell::Farewell, limits::CLOSE_GRACE, session::Session, wire::linger};
+use super::{conn::Conn, limits::CLOSE_GRACE, session::Session, stall::Stall, wire::linger};
 
 /// A WebSocket's bytes, guarded: a write that makes no progress for the stall time is an error,
 /// and so is a client that does not answer a close frame. Dropping it frees the descriptor.
 pub(super) struct Guarded {
     conn: Arc<Conn>,
     session: Weak<Session>,
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Option<Stall>,
     grace: Option<Pin<Box<Sleep>>>,
 }
 
@@ -51,29 +51,18 @@ impl Guarded {
             }
             Poll::Ready(Err(error)) => {
                 if !self.conn.is_closing() {
-                    self.cut(error.kind());
+                    self.conn.cut(error.kind());
                 }
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
-                let wait = self.conn.write_stall;
-                let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
-                ready!(stall.as_mut().poll(cx));
-                self.cut(io::ErrorKind::TimedOut);
+                let (limit, taken) = (self.conn.write_stall, self.conn.taken());
+                let stall = self.stall.get_or_insert_with(|| Stall::new(limit, taken));
+                ready!(stall.poll(cx, taken));
+                self.conn.cut(io::ErrorKind::TimedOut);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
-    }
-
-    /// Ends the connection after a write that failed, or took too long: here, or below, where the
-    /// stream may keep a time of its own.
-    fn cut(&self, why: io::ErrorKind) {
-        if why == io::ErrorKind::TimedOut {
-            tracing::debug!("a client took nothing for too long: its connection is cut");
-            metrics::counter!("tallycast_socketio_closed_total", "code" => Farewell::Slow.code())
-                .increment(1);
-        }
-        self.conn.kill();
     }
 }
 

@@ -9,6 +9,7 @@
 mod answer;
 mod command;
 mod conn;
+mod direct;
 mod drain;
 mod engine;
 mod flow;
@@ -19,13 +20,17 @@ mod mailbox;
 mod namespace;
 mod opening;
 mod outlet;
+mod packet;
 mod polling;
 mod probe;
 mod refusal;
+mod seam;
 mod session;
 mod sessions;
+mod stall;
 mod upgrade;
 mod watcher;
+mod writers;
 
 use std::{sync::Arc, time::Duration};
 

@@ -51,6 +51,8 @@ impl Room {
 
 /// A socket that was let in and whose CONNECT is about to be answered.
 pub(super) struct Admission {
+    /// Which of the session's feed sockets it is.
+    pub(super) number: u32,
     pub(super) grant: Grant,
     /// The account that a request without one means.
     pub(super) account: Option<Account>,
@@ -87,6 +89,7 @@ async fn admit(room: &Room, peer: &Peer) -> Result<(), Refused> {
         std::future::ready(())
     });
     session.admit(Admission {
+        number: session.flow.admit(),
         grant,
         account,
         first,
@@ -156,7 +159,7 @@ fn watch(room: Room, peer: Peer) -> BoxFuture<'static, ()> {
         return Box::pin(std::future::ready(()));
     };
     let stop = admission.stop.clone();
-    let outlet = Outlet::new(peer.socket, session);
+    let outlet = Outlet::new(peer.socket, session, admission.number);
     let watcher = Watcher::new(room, outlet, admission);
     Box::pin(
         stop.run_until_cancelled_owned(watcher.run())

@@ -1,4 +1,5 @@
-//! The way out for one feed socket: emits when there is room, and counts what it emitted.
+//! The way out for one feed socket: straight to the connection where nothing is in the way, else through the
+//! engine, when there is room and counted.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use socketioxide::{
     socket::Socket,
 };
 
-use super::{flow::Gone, session::Session};
+use super::{direct::Direct, flow::Gone, session::Session};
+use crate::feed::Message;
 
 /// What an event adds to its name and payload: `42/feed,["name",payload]`.
 const EVENT_BYTES: usize = 13;
@@ -22,11 +24,22 @@ const ACK_BYTES: usize = 10;
 pub(super) struct Outlet {
     socket: Arc<Socket<LocalAdapter>>,
     session: Arc<Session>,
+    direct: Direct,
 }
 
 impl Outlet {
-    pub(super) fn new(socket: Arc<Socket<LocalAdapter>>, session: Arc<Session>) -> Self {
-        Self { socket, session }
+    /// `admission`: which of the session's feed sockets it is for.
+    pub(super) fn new(
+        socket: Arc<Socket<LocalAdapter>>,
+        session: Arc<Session>,
+        admission: u32,
+    ) -> Self {
+        let direct = Direct::new(Arc::clone(&session), admission);
+        Self {
+            socket,
+            session,
+            direct,
+        }
     }
 
     pub(super) fn socket(&self) -> &Socket<LocalAdapter> {
@@ -35,6 +48,14 @@ impl Outlet {
 
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// Emits a message of the feed as soon as there is room for it. Cancel-safe: it is emitted, or it is not.
+    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Gone> {
+        if self.direct.offer([message]) > 0 {
+            return Ok(());
+        }
+        self.emit(message.name(), message.json()).await
     }
 
     /// Emits an event as soon as there is room for it. Cancel-safe: it is emitted, or it is not.

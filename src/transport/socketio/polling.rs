@@ -12,6 +12,7 @@ use socketioxide::socket::Sid;
 use super::{
     engine::{Answer, Engine, SEPARATOR, with_our_limit},
     limits::{BODY_TIMEOUT, MESSAGE_BYTES_MAX, POLLING_BATCH},
+    packet::Packet,
     refusal::Refusal,
     session::Session,
     sessions::Sessions,
@@ -21,8 +22,6 @@ use super::{
 const NOOP: &[u8] = b"6";
 const PING: &[u8] = b"2";
 const PONG: &[u8] = b"3";
-/// Events and acks of the feed, which were counted when they were emitted.
-const FEED_PACKETS: [&[u8]; 2] = [b"42/feed,", b"43/feed,"];
 
 /// Opens a session.
 pub(super) async fn open(
@@ -149,8 +148,18 @@ fn without_ping(body: &[u8]) -> Bytes {
 }
 
 fn note_sent(session: &Session, body: &[u8]) {
-    let ours = packets(body).filter(|packet| FEED_PACKETS.iter().any(|p| packet.starts_with(p)));
-    let (count, bytes) = ours.fold((0, 0), |(n, sum), packet| (n + 1, sum + packet.len()));
+    let (mut count, mut bytes) = (0, 0);
+    for packet in packets(body) {
+        match Packet::of(packet) {
+            Packet::Feed => {
+                count += 1;
+                bytes += packet.len();
+            }
+            Packet::FeedConnect => session.flow.let_in(),
+            Packet::FeedDisconnect => session.flow.showed_out(),
+            Packet::Binary(_) | Packet::Close | Packet::Other => {}
+        }
+    }
     if !body.is_empty() {
         session.flow.sent(count, bytes);
     }

@@ -212,7 +212,9 @@ impl Session {
     /// Cuts what is left of the transport.
     pub(super) fn kill(&self) {
         match self.conn.get() {
-            Some(conn) => conn.kill(),
+            Some(conn) => {
+                conn.kill();
+            }
             None => self.close(CloseCode::GoingAway),
         }
     }

@@ -137,7 +137,7 @@ impl Watcher {
             Err(Interrupted::Erased) => return Err(Ending::Farewell(Farewell::Erased)),
             Err(_) => return Err(Ending::Farewell(Farewell::Unavailable)),
         };
-        self.outlet.emit(message.name(), message.json()).await?;
+        self.outlet.deliver(message).await?;
         self.delivered(*offer);
         Ok(())
     }

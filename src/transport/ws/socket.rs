@@ -24,7 +24,7 @@ use crate::{
         Transports,
         farewell::Farewell,
         follower::{Follower, Told},
-        frame::CloseCode,
+        frame::{CloseCode, text_header},
         limits::{AUTHORIZE_TIMEOUT, CLOSE_GRACE, READ_BYTES, TOKEN_BYTES_MAX},
         opening::Opening,
         wire::linger,
@@ -261,31 +261,6 @@ impl Socket {
     }
 }
 
-/// The header of an unmasked text frame.
-fn text_header(payload: usize) -> ([u8; 10], usize) {
-    const FIN_TEXT: u8 = 0x81;
-    let mut header = [0; 10];
-    header[0] = FIN_TEXT;
-    let length = match payload {
-        0..=125 => {
-            header[1] = u8::try_from(payload).expect("at most 125");
-            2
-        }
-        126..=0xffff => {
-            header[1] = 126;
-            let short = u16::try_from(payload).expect("at most 2^16 - 1");
-            header[2..4].copy_from_slice(&short.to_be_bytes());
-            4
-        }
-        _ => {
-            header[1] = 127;
-            header[2..10].copy_from_slice(&(payload as u64).to_be_bytes());
-            10
-        }
-    };
-    (header, length)
-}
-
 async fn write_both(wire: &mut Guarded, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
     while !head.is_empty() {
         let slices = [IoSlice::new(head), IoSlice::new(body)];
@@ -303,24 +278,4 @@ async fn write_both(wire: &mut Guarded, mut head: &[u8], mut body: &[u8]) -> io:
 
 fn count(farewell: Farewell) {
     metrics::counter!("tallycast_websockets_closed_total", "code" => farewell.code()).increment(1);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// RFC 6455 section 5.2: the shortest form of each length.
-    #[test]
-    fn a_header_tells_the_length_in_its_shortest_form() {
-        for (payload, expected) in [
-            (0, &[0x81, 0][..]),
-            (125, &[0x81, 125]),
-            (126, &[0x81, 126, 0, 126]),
-            (0xffff, &[0x81, 126, 0xff, 0xff]),
-            (0x1_0000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
-        ] {
-            let (header, length) = text_header(payload);
-            assert_eq!(header[..length], *expected, "{payload}");
-        }
-    }
 }
