@@ -45,12 +45,14 @@ impl Listener for Announcer {
         let builder = MessageBuilder::new(account, state, origin);
         let entries: Vec<_> = entries.iter().map(|new| new.entry.clone()).collect();
         head.advance(state, builder.updates(&entries));
+        self.heads.fanout().carry(&head);
     }
 
     fn erased(&self, account: &Account, at: Timestamp) {
         self.time.not_before(at);
         if let Some(head) = self.heads.find(account) {
             head.erase();
+            self.heads.fanout().carry(&head);
         }
     }
 

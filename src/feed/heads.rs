@@ -1,11 +1,21 @@
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    collections::{BTreeMap, HashMap},
+    fmt,
+    ops::Bound,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::watch;
 
-use super::tail::{Tail, Update};
+use super::{
+    Message,
+    fanout::Fanout,
+    rider::Rider,
+    tail::{Tail, Update},
+};
 use crate::domain::{Account, AccountState, Epoch, Position};
 
 /// The accounts that somebody follows. It holds one head per watched account, and none else.
@@ -13,6 +23,8 @@ use crate::domain::{Account, AccountState, Epoch, Position};
 pub(super) struct Heads {
     epoch: Epoch,
     heads: Mutex<HashMap<Account, Watched>>,
+    made: AtomicUsize,
+    fanout: Fanout,
 }
 
 #[derive(Debug)]
@@ -21,11 +33,21 @@ struct Watched {
     followers: usize,
 }
 
-/// How far a watched account is; moving it wakes whoever follows.
-#[derive(Debug)]
+/// How far a watched account is; moving it wakes whoever follows, and carries whoever rides.
 pub(super) struct Head {
+    number: usize,
     mark: watch::Sender<Mark>,
     tail: Mutex<Tail>,
+    riders: Mutex<Riders>,
+    /// Whether its riders wait to be carried.
+    is_due: AtomicBool,
+}
+
+/// In the order in which they came, so that none is passed over while others come and go.
+#[derive(Default)]
+struct Riders {
+    by_number: BTreeMap<u64, Arc<Rider>>,
+    came: u64,
 }
 
 /// What a subscription compares its own position with.
@@ -37,10 +59,26 @@ pub(super) struct Mark {
     pub(super) erasures: u32,
 }
 
+impl Mark {
+    /// Whether a client that is at `position` lacks something.
+    pub(super) fn is_ahead_of(&self, position: &Position) -> bool {
+        self.offset > position.offset || self.revision > position.stamp.revision
+    }
+}
+
 impl Heads {
     pub(super) fn new(epoch: Epoch) -> Self {
-        let heads = Mutex::default();
-        Self { epoch, heads }
+        Self {
+            epoch,
+            heads: Mutex::default(),
+            made: AtomicUsize::new(0),
+            fanout: Fanout::new(),
+        }
+    }
+
+    /// Who carries those who ride.
+    pub(super) fn fanout(&self) -> &Fanout {
+        &self.fanout
     }
 
     /// The account's head; the first to ask creates it.
@@ -48,8 +86,11 @@ impl Heads {
         let mut heads = self.lock();
         let watched = heads.entry(account.clone()).or_insert_with(|| Watched {
             head: Arc::new(Head {
+                number: self.made.fetch_add(1, Ordering::Relaxed),
                 mark: watch::Sender::new(Mark::default()),
                 tail: Mutex::new(Tail::new(Position::tag_of(self.epoch, account, 0))),
+                riders: Mutex::default(),
+                is_due: AtomicBool::new(false),
             }),
             followers: 0,
         });
@@ -110,9 +151,74 @@ impl Head {
         self.tail().after(position)
     }
 
+    /// All updates that continue `position`, in order.
+    pub(super) fn updates_after(&self, position: &Position) -> Vec<Message> {
+        self.tail().all_after(position)
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        *self.mark.borrow()
+    }
+
+    /// Which of all heads it is.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Adds a rider: its number.
+    pub(super) fn add_rider(&self, rider: Arc<Rider>) -> u64 {
+        let mut riders = self.riders();
+        riders.came += 1;
+        let number = riders.came;
+        riders.by_number.insert(number, rider);
+        number
+    }
+
+    pub(super) fn remove_rider(&self, number: u64) {
+        self.riders().by_number.remove(&number);
+    }
+
+    pub(super) fn has_riders(&self) -> bool {
+        !self.riders().by_number.is_empty()
+    }
+
+    /// Its riders wait to be carried: false if they did already.
+    pub(super) fn becomes_due(&self) -> bool {
+        !self.is_due.swap(true, Ordering::AcqRel)
+    }
+
+    /// Its riders are about to be carried: what moves it from now on makes it due again.
+    pub(super) fn no_longer_due(&self) {
+        self.is_due.store(false, Ordering::Release);
+    }
+
+    /// At most `count` riders that came after the one of this number, with their numbers.
+    pub(super) fn riders_after(&self, number: u64, count: usize) -> Vec<(u64, Arc<Rider>)> {
+        let behind = (Bound::Excluded(number), Bound::Unbounded);
+        let riders = self.riders();
+        let some = riders.by_number.range(behind).take(count);
+        some.map(|(number, rider)| (*number, rider.clone()))
+            .collect()
+    }
+
+    fn riders(&self) -> MutexGuard<'_, Riders> {
+        self.riders
+            .lock()
+            .expect("nothing panics while it holds the lock")
+    }
+
     fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail
             .lock()
             .expect("nothing panics while it holds the lock")
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("mark", &self.mark)
+            .field("tail", &self.tail)
+            .finish_non_exhaustive()
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! A wake-up carries no data and each reader owns its position: after a commit the account's head
 //! moves, and every subscription reads what lies behind its own position, from the tail or else from
-//! the ledger. Replay and live are the same code.
+//! the ledger. Replay and live are the same code. A live subscription may ride: then its position is moved
+//! for it, as long as the tail has what it lacks and its connection takes that at once.
 
 mod accounts;
 mod announcer;
 mod calendar;
 mod clock;
+mod fanout;
 mod heads;
 mod message;
 mod receipt;
+mod rider;
 mod subscription;
 mod tail;
 
@@ -22,6 +25,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub use clock::{Clock, ClockHand};
 pub use message::{History, Message, MessageKind, Reason};
 pub use receipt::{AppendError, Outcome, Receipt, Status};
+pub(crate) use rider::{Rider, Sink};
 pub use subscription::{Interrupted, Mode, SubscribeOptions, Subscription};
 
 use self::{

@@ -8,6 +8,7 @@ use super::{
     calendar::LocalDay,
     heads::{Head, Mark},
     message::TotalsOf,
+    rider::{Rider, Sink},
 };
 use crate::{
     domain::{Account, AccountState, Position, Stamp},
@@ -70,6 +71,15 @@ pub struct Subscription {
     today: Option<Today>,
     place: Place,
     offered: Option<Message>,
+    rider: Option<Numbered>,
+    /// Whether the rider has the position.
+    is_riding: bool,
+}
+
+/// A rider, and its number among those of the head.
+struct Numbered {
+    rider: Arc<Rider>,
+    number: u64,
 }
 
 struct Today {
@@ -118,7 +128,22 @@ impl Subscription {
             mode: options.mode,
             place: options.after.map_or(Place::Nowhere, Place::Claimed),
             offered: None,
+            rider: None,
+            is_riding: false,
         }
+    }
+
+    /// From now on what is committed while the subscription is live and waits may be written to `sink` at
+    /// once, and is not offered then. Said once, before the first message; from then on it is the rider
+    /// that knows how far the client is.
+    pub(crate) fn ride(&mut self, sink: impl Sink) -> Arc<Rider> {
+        let rider = Arc::new(Rider::new(sink, self.mode));
+        let number = self.head.add_rider(rider.clone());
+        self.rider = Some(Numbered {
+            rider: rider.clone(),
+            number,
+        });
+        rider
     }
 
     /// Whose feed it is.
@@ -144,6 +169,7 @@ impl Subscription {
     /// again.
     pub async fn next(&mut self) -> Result<Message, Interrupted> {
         loop {
+            self.take_back();
             let mark = *self.mark.borrow_and_update();
             if mark.erasures != self.erasures {
                 self.erasures = mark.erasures;
@@ -171,17 +197,57 @@ impl Subscription {
         }
     }
 
-    /// Waits until the account's head has moved or its day has turned.
+    /// Waits until the account's head has moved or its day has turned; while it rides, until either is its
+    /// task's business.
     async fn changed(&mut self) -> Result<(), Unavailable> {
+        let ride = match (&self.rider, &self.place) {
+            (
+                Some(numbered),
+                Place::At {
+                    position,
+                    is_live: true,
+                },
+            ) => {
+                self.feed.core.heads.fanout().start();
+                numbered.rider.get_on(*position, self.erasures)
+            }
+            _ => None,
+        };
+        self.is_riding = ride.is_some();
+        // Looked at once more, since whoever gets on after a commit is not carried to it.
+        let moved = async {
+            match &ride {
+                Some(ride) => {
+                    if !self.mark.has_changed()? {
+                        ride.ended().await;
+                    }
+                    Ok(())
+                }
+                None => self.mark.changed().await,
+            }
+        };
         // What this subscription holds owns the senders: they cannot be closed.
-        let changed = match &mut self.today {
-            None => self.mark.changed().await,
+        let changed: Result<(), watch::error::RecvError> = match &mut self.today {
+            None => moved.await,
             Some(today) => tokio::select! {
-                changed = self.mark.changed() => changed,
+                changed = moved => changed,
                 changed = today.date.changed() => changed,
             },
         };
         changed.map_err(|_| Unavailable::Closed)
+    }
+
+    /// Has the position to itself again, as far as it came.
+    fn take_back(&mut self) {
+        if std::mem::take(&mut self.is_riding)
+            && let Some(Numbered { rider, .. }) = &self.rider
+            && let Some(position) = rider.position()
+        {
+            self.place = Place::At {
+                position,
+                is_live: true,
+            };
+        }
     }
 
     /// The client has taken `message`: the position moves behind it. A message that `next` did not
@@ -192,6 +258,9 @@ impl Subscription {
             return;
         }
         self.offered = None;
+        if let Some(Numbered { rider, .. }) = &self.rider {
+            rider.applied(*message.position());
+        }
         let was_live = matches!(self.place, Place::At { is_live: true, .. });
         self.place = Place::At {
             position: *message.position(),
@@ -219,9 +288,8 @@ impl Subscription {
         {
             return Ok(Some(update.message.clone()));
         }
-        let is_behind = mark.offset > position.offset || mark.revision > position.stamp.revision;
         let has_turned = today.is_some_and(|date| Stamp::day_of(date) != position.stamp.day);
-        if is_live && !is_behind && !has_turned {
+        if is_live && !mark.is_ahead_of(&position) && !has_turned {
             return Ok(None);
         }
         self.read(position, is_live).await
@@ -327,6 +395,9 @@ impl fmt::Debug for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        if let Some(Numbered { number, .. }) = self.rider {
+            self.head.remove_rider(number);
+        }
         self.feed.core.heads.leave(&self.account);
     }
 }

@@ -54,6 +54,17 @@ impl Tail {
         }
     }
 
+    /// All updates that continue `position`, one after the other.
+    pub(super) fn all_after(&self, position: &Position) -> Vec<Message> {
+        let mut position = *position;
+        let mut messages = Vec::new();
+        while let Some((update, _)) = self.after(&position) {
+            position = *update.message.position();
+            messages.push(update.message.clone());
+        }
+        messages
+    }
+
     /// The update that continues `position` and is of the same day, profile and history; with it,
     /// whether more wait behind it.
     pub(super) fn after(&self, position: &Position) -> Option<(Arc<Update>, bool)> {

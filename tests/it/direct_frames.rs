@@ -17,6 +17,7 @@ use super::{
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 const UPDATE: &str = r#"42/feed,["update","#;
+const NOTE: &str = r#"42/feed,["note","#;
 
 /// A client that sees every frame, and answers pings.
 struct Client(RawWebSocket);
@@ -62,6 +63,16 @@ impl Client {
         loop {
             let packet = self.packet().await;
             if packet.starts_with(start) {
+                return packet;
+            }
+        }
+    }
+
+    /// The next packet that is no push.
+    async fn past_pushes(&mut self) -> String {
+        loop {
+            let packet = self.packet().await;
+            if !packet.starts_with(NOTE) {
                 return packet;
             }
         }
@@ -146,7 +157,7 @@ impl Seen {
                 assert_eq!((frame.opcode, frame.payload), (BINARY, expected));
             }
             self.attached += 1;
-        } else if let Some(number) = packet.strip_prefix(r#"42/feed,["note","#) {
+        } else if let Some(number) = packet.strip_prefix(NOTE) {
             // At most once: those that found no room were dropped.
             let number: u64 = number.strip_suffix(']').unwrap().parse().unwrap();
             assert!(number > self.pushed, "{number} after {}", self.pushed);
@@ -245,6 +256,41 @@ async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
         direct += follow(&[size, 0, 4_000], &steps).await;
     }
     assert!(direct > 30, "{direct}: the feed goes past the engine");
+}
+
+/// Every byte is a chance for a frame of the feed to stand in the wrong place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packet_and_its_attachments_stay_together_byte_by_byte() {
+    const ATTACHMENTS: usize = 50;
+    let script = Script::new(&[1]);
+    let host = script.serve(busy_hub().await).await;
+    let mut client = Client::live(&host).await;
+    client.send("40/host,").await;
+    client.until("40/host,").await;
+    let value = rmpv::Value::Array(vec![rmpv::Value::Binary(Vec::new()); ATTACHMENTS]);
+    for id in 1..=100 {
+        let namespace = host.hub.socket_io().of("/host").unwrap();
+        let value = value.clone();
+        let attach = tokio::spawn(async move { namespace.emit("file", &value).await });
+        let read = async {
+            let (mut is_updated, mut is_attached) = (false, false);
+            while !(is_updated && is_attached) {
+                let packet = client.packet().await;
+                if packet.starts_with(UPDATE) {
+                    is_updated = true;
+                    continue;
+                }
+                assert!(packet.starts_with("4550-/host,"), "{packet}");
+                for _ in 0..ATTACHMENTS {
+                    assert_eq!(client.0.frame().await.unwrap().opcode, BINARY);
+                }
+                is_attached = true;
+            }
+        };
+        tokio::join!(host.record("alice", id..=id), read);
+        attach.await.unwrap().unwrap();
+    }
+    assert!(script.direct_writes() > 0);
 }
 
 #[tokio::test]
@@ -346,6 +392,7 @@ async fn nothing_goes_past_the_engine_to_who_was_shown_out() {
     }
 }
 
+/// Also beside pushes, which look like messages of the feed and are none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_begins_after_its_ack_and_ends_before_its_last() {
     let script = Script::willing();
@@ -357,14 +404,25 @@ async fn a_subscription_begins_after_its_ack_and_ends_before_its_last() {
                 .send(&format!(r#"42/feed,{n}["unsubscribe",{{}}]"#))
                 .await;
             client.until(&format!("43/feed,{n}[")).await;
+            let n = n + 1_000;
             client
-                .send(&format!(r#"42/feed,{}["subscribe",{{}}]"#, n + 1_000))
+                .send(&format!(r#"42/feed,{n}["subscribe",{{}}]"#))
                 .await;
-            let ack = client.packet().await;
-            assert!(ack.starts_with(&format!("43/feed,{}[", n + 1_000)), "{ack}");
-            let first = client.packet().await;
+            let ack = client.past_pushes().await;
+            assert!(ack.starts_with(&format!("43/feed,{n}[")), "{ack}");
+            let first = client.past_pushes().await;
             assert!(first.starts_with(r#"42/feed,["snapshot""#), "{first}");
         }
+    };
+    let pushing = async {
+        loop {
+            let push = Push::new(PushTo::All, "note", &"x".repeat(2_000)).unwrap();
+            host.hub.push(push).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let asking = async {
+        tokio::select! { () = asking => {}, () = pushing => {} }
     };
     until_done(&host, asking).await;
     assert!(script.direct_writes() > 0);
@@ -418,6 +476,19 @@ async fn who_takes_half_a_frame_is_cut() {
     timeout(STALL * 10, host.until_empty()).await.expect("cut");
     let end = timeout(SOON, client.0.end()).await;
     end.expect("its descriptor is gone").unwrap_or_default();
+}
+
+/// By a task of its own: nothing else is written for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_frame_comes_as_soon_as_it_is_taken() {
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let mut client = Client::live(&host).await;
+    host.record("alice", 1..=1).await;
+    client.update().await;
+    half_written(&host, &script).await;
+    script.allow(usize::MAX);
+    assert_eq!(client.update().await["to"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

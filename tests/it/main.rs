@@ -42,6 +42,7 @@ mod raw_http;
 mod raw_websocket;
 mod reconcile;
 mod resume;
+mod riding;
 mod run;
 mod scripted;
 mod serve;

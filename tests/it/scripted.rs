@@ -87,22 +87,6 @@ impl Script {
         self.log().iter().filter(|write| write.is_direct).count()
     }
 
-    /// How many of `wanted` bytes may be taken now.
-    fn poll_take(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
-        let mut state = self.0.lock().unwrap();
-        if state.left == 0 {
-            state.waiting.push(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let size = state.sizes[state.writes % state.sizes.len()];
-        state.writes += 1;
-        if size == 0 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(size.min(wanted).min(state.left))
-    }
-
     /// Whether a direct write stands before the end of this text, and whether one stands behind it.
     pub(crate) fn direct_around(&self, text: &str) -> (bool, bool) {
         let (mut written, mut around) = (Vec::new(), (false, false));
@@ -116,13 +100,30 @@ impl Script {
         }
         around
     }
+}
 
-    fn taken(&self, bytes: Vec<u8>, is_direct: bool) {
-        let mut state = self.0.lock().unwrap();
-        if state.left != usize::MAX {
-            state.left -= bytes.len();
+impl State {
+    /// How many of `wanted` bytes may be taken now.
+    fn poll_take(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
+        if self.left == 0 {
+            self.waiting.push(cx.waker().clone());
+            return Poll::Pending;
         }
-        state.log.push(Write { is_direct, bytes });
+        let size = self.sizes[self.writes % self.sizes.len()];
+        self.writes += 1;
+        if size == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(size.min(wanted).min(self.left))
+    }
+
+    fn taken(&mut self, bytes: &[u8], is_direct: bool) {
+        if self.left != usize::MAX {
+            self.left -= bytes.len();
+        }
+        let bytes = bytes.to_vec();
+        self.log.push(Write { is_direct, bytes });
     }
 }
 
@@ -169,9 +170,10 @@ impl Connection {
         bytes: &[u8],
         is_direct: bool,
     ) -> Poll<io::Result<usize>> {
-        let size = std::task::ready!(self.script.poll_take(cx, bytes.len()));
+        let mut state = self.script.0.lock().unwrap();
+        let size = std::task::ready!(state.poll_take(cx, bytes.len()));
         let written = std::task::ready!(Pin::new(&mut self.tcp).poll_write(cx, &bytes[..size]))?;
-        self.script.taken(bytes[..written].to_vec(), is_direct);
+        state.taken(&bytes[..written], is_direct);
         Poll::Ready(Ok(written))
     }
 }

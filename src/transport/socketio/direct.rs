@@ -10,7 +10,7 @@ use super::{
     limits::UNWRITTEN_BYTES_MAX,
     session::Session,
 };
-use crate::feed::Message;
+use crate::feed::{Message, Sink};
 
 /// What stands before an event's name and after it, and behind its payload.
 const OPENING: &[u8] = b"42/feed,[\"";
@@ -162,10 +162,15 @@ impl Direct {
     pub(super) fn new(session: Arc<Session>, admission: u32) -> Self {
         Self { session, admission }
     }
+}
 
-    /// Writes what the connection takes at once, in order: how many of the messages are on their way. One
-    /// that was begun is finished whatever happens, or the connection is cut.
-    pub(super) fn offer<'m>(&self, messages: impl IntoIterator<Item = &'m Message>) -> usize {
+impl Sink for Direct {
+    fn is_open(&self) -> bool {
+        self.session.conn().is_some() && self.session.flow.is_clear(self.admission)
+    }
+
+    /// One message that was begun is finished whatever happens, or the connection is cut.
+    fn offer(&self, messages: &[Message]) -> usize {
         let Some(conn) = self.session.conn() else {
             return 0;
         };

@@ -1,7 +1,7 @@
 //! The way out for one feed socket: straight to the connection where nothing is in the way, else through the
 //! engine, when there is room and counted.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use serde_json::value::RawValue;
 use socketioxide::{
@@ -13,7 +13,7 @@ use socketioxide::{
 };
 
 use super::{direct::Direct, flow::Gone, session::Session};
-use crate::feed::Message;
+use crate::feed::{Message, Sink};
 
 /// What an event adds to its name and payload: `42/feed,["name",payload]`.
 const EVENT_BYTES: usize = 13;
@@ -50,9 +50,14 @@ impl Outlet {
         &self.session
     }
 
+    /// Where messages are written without a task.
+    pub(super) fn direct(&self) -> Direct {
+        self.direct.clone()
+    }
+
     /// Emits a message of the feed as soon as there is room for it. Cancel-safe: it is emitted, or it is not.
     pub(super) async fn deliver(&self, message: &Message) -> Result<(), Gone> {
-        if self.direct.offer([message]) > 0 {
+        if self.direct.offer(slice::from_ref(message)) > 0 {
             return Ok(());
         }
         self.emit(message.name(), message.json()).await

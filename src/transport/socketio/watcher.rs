@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     access::Grant,
-    domain::{Account, Position},
-    feed::{Interrupted, Message, SubscribeOptions, Subscription},
+    domain::Account,
+    feed::{Interrupted, Message, Rider, SubscribeOptions, Subscription},
 };
 
 /// A connected socket.
@@ -45,7 +45,15 @@ pub(super) struct Watcher {
 /// An account that the socket follows.
 struct Following {
     stop: CancellationToken,
-    position: Option<Position>,
+    rider: Arc<Rider>,
+}
+
+impl Following {
+    /// Nothing of it is written any more once this returns, but by its task.
+    fn stop(&self) {
+        self.stop.cancel();
+        self.rider.get_off();
+    }
 }
 
 /// A subscription with its next message, which comes again until it was emitted.
@@ -148,11 +156,10 @@ impl Watcher {
             mut subscription,
             message,
         } = offer;
-        let (Ok(message), Some(following)) = (message, self.following.get_mut(&account)) else {
+        let (Ok(message), Some(following)) = (message, self.following.get(&account)) else {
             return;
         };
         subscription.applied(&message);
-        following.position = Some(*message.position());
         let stop = following.stop.clone();
         self.offers.push(next_offer(account, subscription, stop));
     }
@@ -255,21 +262,16 @@ impl Watcher {
         self.unfollow(&account);
         self.outlet.socket().join(room_of(&account));
         let stop = CancellationToken::new();
-        let subscription = self.room.feed.subscribe(account.clone(), options);
+        let mut subscription = self.room.feed.subscribe(account.clone(), options);
+        let rider = subscription.ride(self.outlet.direct());
         self.offers
             .push(next_offer(account.clone(), subscription, stop.clone()));
-        self.following.insert(
-            account,
-            Following {
-                stop,
-                position: None,
-            },
-        );
+        self.following.insert(account, Following { stop, rider });
     }
 
     fn unfollow(&mut self, account: &Account) {
         if let Some(following) = self.following.remove(account) {
-            following.stop.cancel();
+            following.stop();
             self.outlet.socket().leave(room_of(account));
         }
     }
@@ -287,13 +289,15 @@ impl Watcher {
 
     /// Says why, gives that a moment to arrive, and closes.
     async fn say(self, farewell: Farewell) {
+        // Nothing comes after the last word.
+        self.following.values().for_each(Following::stop);
         // With several accounts it would have to say whose; the client has kept them all anyway.
         let mut following = self.following.values();
         let position = match (following.next(), following.next()) {
-            (Some(sole), None) => sole.position.as_ref(),
+            (Some(sole), None) => sole.rider.position(),
             _ => None,
         };
-        let closing = RawValue::from_string(farewell.message_at(position));
+        let closing = RawValue::from_string(farewell.message_at(position.as_ref()));
         let closing = closing.expect("a message is JSON");
         self.outlet.emit_now("closing", &closing);
         let flushed = self.session().flow.flushed();

@@ -1,0 +1,115 @@
+//! Carries riders after a commit: on the runtime, away from the ledger's thread, and without waking a task
+//! for each of them.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread::available_parallelism,
+};
+
+use tokio::{runtime::Handle, task};
+
+use super::{heads::Head, rider::Ahead};
+
+/// Riders that are carried before others on the runtime get their turn: about two milliseconds.
+const RIDERS_AT_ONCE: usize = 256;
+
+/// The most tasks that carry at a time: as many as there are processors, and no more than this.
+const TASKS_MAX: usize = 16;
+
+/// The heads that have moved and whose riders have not. One task for each share of the accounts carries them,
+/// and ends when there are none.
+pub(super) struct Fanout {
+    runtime: OnceLock<Handle>,
+    shares: Box<[Arc<Share>]>,
+}
+
+/// It is bounded by the watched accounts: a head waits at most once.
+#[derive(Default)]
+struct Share(Mutex<Due>);
+
+#[derive(Default)]
+struct Due {
+    heads: VecDeque<Arc<Head>>,
+    is_running: bool,
+}
+
+impl Fanout {
+    pub(super) fn new() -> Self {
+        let tasks = available_parallelism().map_or(1, usize::from);
+        let share = |_| Arc::default();
+        Self {
+            runtime: OnceLock::new(),
+            shares: (0..tasks.min(TASKS_MAX)).map(share).collect(),
+        }
+    }
+
+    /// Carries on the runtime of the caller from now on, unless it does so on another.
+    pub(super) fn start(&self) {
+        self.runtime.get_or_init(Handle::current);
+    }
+
+    /// The head has moved: its riders will.
+    pub(super) fn carry(&self, head: &Arc<Head>) {
+        let Some(runtime) = self.runtime.get() else {
+            return; // Nobody has ever ridden.
+        };
+        if !head.has_riders() || !head.becomes_due() {
+            return;
+        }
+        let share = &self.shares[head.number() % self.shares.len()];
+        let mut due = share.lock();
+        due.heads.push_back(Arc::clone(head));
+        if !std::mem::replace(&mut due.is_running, true) {
+            // Writing must not look blocked because the task has used its budget up: it yields by itself.
+            runtime.spawn(task::unconstrained(Arc::clone(share).run()));
+        }
+    }
+}
+
+impl Share {
+    async fn run(self: Arc<Self>) {
+        let mut carried = 0;
+        while let Some(head) = self.next() {
+            // In this order: a commit that comes in between makes the head due again.
+            head.no_longer_due();
+            let mark = head.mark();
+            let mut ahead = Ahead::new(&head);
+            let mut reached = 0;
+            loop {
+                let riders = head.riders_after(reached, RIDERS_AT_ONCE - carried);
+                let Some((last, _)) = riders.last() else {
+                    break;
+                };
+                reached = *last;
+                for (_, rider) in &riders {
+                    rider.carry(mark, &mut ahead);
+                }
+                carried += riders.len();
+                if carried == RIDERS_AT_ONCE {
+                    carried = 0;
+                    task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// The next head; where there is none, the task is not running any more.
+    fn next(&self) -> Option<Arc<Head>> {
+        let mut due = self.lock();
+        let head = due.heads.pop_front();
+        due.is_running = head.is_some();
+        head
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Due> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Fanout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fanout").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+use std::sync::{Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use super::{
+    Message, Mode,
+    heads::{Head, Mark},
+};
+use crate::domain::Position;
+
+/// Where a live subscription's updates can be written at once, without waking its task.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// Whether it would take something just now.
+    fn is_open(&self) -> bool;
+
+    /// Takes these messages, in order: how many are on their way. It does not block. The task takes care of
+    /// what is left.
+    fn offer(&self, messages: &[Message]) -> usize;
+}
+
+/// A live subscription that lacks nothing, carried along by the account's head while its task sleeps.
+///
+/// Either the task owns the position, or the rider does and moves it under its lock: whoever asks the
+/// rider to get off has the position to itself when that returns.
+pub(crate) struct Rider {
+    seat: Mutex<Seat>,
+    sink: Box<dyn Sink>,
+    mode: Mode,
+    got_off: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    rides: bool,
+    position: Option<Position>,
+    erasures: u32,
+}
+
+impl Rider {
+    pub(super) fn new(sink: impl Sink, mode: Mode) -> Self {
+        Self {
+            seat: Mutex::default(),
+            sink: Box::new(sink),
+            mode,
+            got_off: Notify::new(),
+        }
+    }
+
+    /// How far the client is.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.seat().position
+    }
+
+    /// From when this returns on, nothing is written but by the subscription's task.
+    pub(crate) fn get_off(&self) {
+        self.seat().rides = false;
+    }
+
+    /// The client has taken this from the task.
+    pub(super) fn applied(&self, position: Position) {
+        self.seat().position = Some(position);
+    }
+
+    /// Rides from here, if there is a sense in that, until the guard is dropped.
+    pub(super) fn get_on(&self, position: Position, erasures: u32) -> Option<Ride<'_>> {
+        if !self.sink.is_open() {
+            return None;
+        }
+        *self.seat() = Seat {
+            rides: true,
+            position: Some(position),
+            erasures,
+        };
+        Some(Ride(self))
+    }
+
+    /// Takes the rider as far as the head is; where that cannot be, its task is woken to go on from where
+    /// it got to.
+    pub(super) fn carry(&self, mark: Mark, ahead: &mut Ahead<'_>) {
+        let mut seat = self.seat();
+        if !seat.rides {
+            return;
+        }
+        if mark.erasures != seat.erasures || !self.carry_from(&mut seat, mark, ahead) {
+            seat.rides = false;
+            self.got_off.notify_one();
+        }
+    }
+
+    /// Whether it has all that the head has.
+    fn carry_from(&self, seat: &mut Seat, mark: Mark, ahead: &mut Ahead<'_>) -> bool {
+        let Some(position) = &mut seat.position else {
+            return false;
+        };
+        while let messages = ahead.of(*position)
+            && !messages.is_empty()
+        {
+            // Who wants the newest totals alone is served by the task, which merges.
+            if self.mode == Mode::Totals && messages.len() > 1 {
+                return false;
+            }
+            let taken = self.sink.offer(messages);
+            let Some(last) = messages[..taken].last() else {
+                return false;
+            };
+            *position = *last.position();
+        }
+        !mark.is_ahead_of(position)
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat
+            .lock()
+            .expect("no code panics while it holds a seat")
+    }
+}
+
+/// A rider on its way.
+pub(super) struct Ride<'a>(&'a Rider);
+
+impl Ride<'_> {
+    /// Resolves when the task has to go on. Cancel-safe.
+    pub(super) async fn ended(&self) {
+        self.0.got_off.notified().await;
+    }
+}
+
+impl Drop for Ride<'_> {
+    fn drop(&mut self) {
+        self.0.get_off();
+    }
+}
+
+/// What the tail has behind a position. Most riders of an account are at the same one, so that the last
+/// answer is kept.
+pub(super) struct Ahead<'a> {
+    head: &'a Head,
+    from: Option<Position>,
+    messages: Vec<Message>,
+}
+
+impl<'a> Ahead<'a> {
+    pub(super) fn new(head: &'a Head) -> Self {
+        Self {
+            head,
+            from: None,
+            messages: Vec::new(),
+        }
+    }
+
+    fn of(&mut self, position: Position) -> &[Message] {
+        if self.from != Some(position) {
+            self.from = Some(position);
+            self.messages = self.head.updates_after(&position);
+        }
+        &self.messages
+    }
+}

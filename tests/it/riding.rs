@@ -1,0 +1,225 @@
+//! Live clients whose updates are written for them while their tasks sleep: what ends that, and that nobody
+//! can tell.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tallycast::{Clock, Hub, ProfileChange};
+use tokio::time::timeout;
+
+use super::{
+    engine::{Host, SOON},
+    scripted::Script,
+    watching::{ALICE, Watcher, account, host, settings},
+};
+
+/// A client that has got an update since it is live: from then on it rides.
+async fn riding(host: &Host, auth: &Value) -> (Watcher, Value) {
+    let mut watcher = host.watch(auth).await;
+    let mut offset = watcher.until_live().await["offset"].as_u64().unwrap();
+    let mut position = Value::Null;
+    for _ in 0..3 {
+        offset += 1;
+        host.record("alice", offset..=offset).await;
+        let update = watcher.expect("update").await;
+        assert_eq!(update["to"], offset);
+        position = update["position"].clone();
+    }
+    (watcher, position)
+}
+
+async fn alice(host: &Host) -> Watcher {
+    riding(host, &json!({ "token": ALICE })).await.0
+}
+
+#[tokio::test]
+async fn midnight_comes_to_whoever_rides() {
+    let (clock, hand) = Clock::by_hand("2026-10-31T23:59:59Z".parse().unwrap());
+    let host = Host::start(settings().clock(clock).build().await.unwrap()).await;
+    let mut alice = alice(&host).await;
+    hand.advance(SignedDuration::from_secs(1));
+    assert_eq!(alice.expect("rollover").await["offset"], 3);
+    host.record("alice", 4..=5).await;
+    assert_eq!(
+        alice.expect("update").await["totals"][0]["day"]["start"],
+        "2026-11-01"
+    );
+    assert_eq!(alice.expect("update").await["to"], 5);
+}
+
+#[tokio::test]
+async fn an_edit_comes_to_whoever_rides() {
+    let host = host().await;
+    let mut alice = alice(&host).await;
+    for time_zone in ["Asia/Kathmandu", "UTC"] {
+        let change = ProfileChange {
+            time_zone: Some(time_zone.to_owned()),
+            ..ProfileChange::default()
+        };
+        let edited = host.hub.feed().set_profile(&account("alice"), change).await;
+        edited.unwrap().unwrap();
+        let snapshot = alice.expect("snapshot").await;
+        assert_eq!(snapshot["reason"], "profile_changed");
+        assert_eq!(snapshot["time_zone"], time_zone);
+    }
+    host.record("alice", 4..=4).await;
+    assert_eq!(alice.expect("update").await["to"], 4);
+}
+
+#[tokio::test]
+async fn an_erasure_comes_to_whoever_rides() {
+    let host = host().await;
+    let mut alice = alice(&host).await;
+    host.hub.feed().erase(&account("alice")).await.unwrap();
+    host.record("alice", 4..=4).await;
+    assert_eq!(alice.expect("closing").await["code"], "revoked");
+    assert_eq!(alice.ws.closed().await, Some(1008));
+}
+
+/// With the place where it really is, and with nothing behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_rides_is_told_the_end_in_its_place() {
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let token = json!({ "token": "alice/alice/1000" });
+    let (mut expiring, mut position) = riding(&host, &token).await;
+    let flood = async {
+        for id in 4.. {
+            host.record("alice", id..=id).await;
+        }
+    };
+    let end = async {
+        loop {
+            let (name, message) = expiring.event().await;
+            match name.as_str() {
+                "update" => position = message["position"].clone(),
+                "auth_expiring" => {}
+                _ => break (name, message),
+            }
+        }
+    };
+    let (name, closing) = tokio::select! {
+        () = flood => unreachable!("it goes on"),
+        end = timeout(SOON, end) => end.expect("an end"),
+    };
+    assert_eq!(
+        (name.as_str(), &closing["code"]),
+        ("closing", &json!("expired"))
+    );
+    assert_eq!(closing["position"], position);
+    let next = expiring.ws.frame().await.unwrap().unwrap();
+    assert!(next.is_close(), "{next:?}");
+}
+
+#[tokio::test]
+async fn a_drain_tells_whoever_rides_its_place() {
+    let host = host().await;
+    let (mut alice, position) = riding(&host, &json!({ "token": ALICE })).await;
+    let hub = host.hub.clone();
+    tokio::spawn(async move { hub.drain(Duration::from_secs(3)).await });
+    let closing = alice.expect("closing").await;
+    assert_eq!(closing["position"], position);
+    assert_eq!(alice.ws.closed().await, Some(1012));
+}
+
+/// Commits that come while the server's runtime has no time.
+fn record_meanwhile(hub: &Hub, ids: std::ops::RangeInclusive<u64>) {
+    let feed = hub.feed();
+    let record = async move {
+        for id in ids {
+            let event = super::watching::described("alice", id, "");
+            feed.append(event).await.unwrap();
+        }
+    };
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| runtime().block_on(record)).join().unwrap();
+    });
+}
+
+#[tokio::test]
+async fn updates_that_wait_together_leave_in_one_write() {
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let mut alice = alice(&host).await;
+    let before = script.log().len();
+    record_meanwhile(&host.hub, 4..=13);
+    for offset in 4..=13 {
+        assert_eq!(alice.expect("update").await["to"], offset);
+    }
+    assert_eq!(script.log().len(), before + 1);
+    // More than the tail holds comes from the ledger.
+    record_meanwhile(&host.hub, 14..=113);
+    let mut offset = 13;
+    while offset < 113 {
+        let update = alice.expect("update").await;
+        assert_eq!(update["from"], offset + 1);
+        offset = update["to"].as_u64().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn totals_that_wait_together_are_one() {
+    let host = host().await;
+    let auth = json!({ "token": ALICE, "mode": "totals" });
+    let (mut alice, _) = riding(&host, &auth).await;
+    record_meanwhile(&host.hub, 4..=13);
+    let update = alice.expect("update").await;
+    assert_eq!((&update["from"], &update["to"]), (&json!(4), &json!(13)));
+    assert_eq!(update["merged"], 10);
+}
+
+/// More than are carried at once, while others come and go.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_of_a_crowd_is_passed_over() {
+    const CROWD: usize = 300;
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let mut crowd = Vec::new();
+    for _ in 0..CROWD {
+        let mut watcher = host.watch(&json!({ "token": ALICE })).await;
+        watcher.until_live().await;
+        crowd.push(watcher);
+    }
+    let coming_and_going = async {
+        loop {
+            host.watch(&json!({ "token": ALICE }))
+                .await
+                .until_live()
+                .await;
+        }
+    };
+    let following = async {
+        for offset in 1..=10 {
+            host.record("alice", offset..=offset).await;
+            for watcher in &mut crowd {
+                assert_eq!(watcher.expect("update").await["to"], offset);
+            }
+        }
+    };
+    tokio::select! {
+        () = coming_and_going => {}
+        () = following => {}
+    }
+    assert!(
+        script.direct_writes() > CROWD * 8,
+        "{}",
+        script.direct_writes()
+    );
+}
+
+/// Getting on and a commit at the same time: neither misses the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_on_beside_a_commit_has_it() {
+    let host = host().await;
+    let mut alice = alice(&host).await;
+    for offset in 4..=2_000 {
+        host.record("alice", offset..=offset).await;
+        assert_eq!(alice.expect("update").await["to"], offset);
+    }
+}
