@@ -59,23 +59,60 @@ impl Fanout {
             return;
         }
         let share = &self.shares[head.number() % self.shares.len()];
-        let mut due = share.lock();
-        due.heads.push_back(Arc::clone(head));
-        if !std::mem::replace(&mut due.is_running, true) {
+        if share.push(head) {
+            let carrying = Carrying::new(share);
             // Writing must not look blocked because the task has used its budget up: it yields by itself.
-            runtime.spawn(task::unconstrained(Arc::clone(share).run()));
+            runtime.spawn(task::unconstrained(carrying.run()));
         }
     }
 }
 
 impl Share {
-    async fn run(self: Arc<Self>) {
+    /// Whether a task has to be started for it.
+    fn push(&self, head: &Arc<Head>) -> bool {
+        let mut due = self.lock();
+        due.heads.push_back(Arc::clone(head));
+        !std::mem::replace(&mut due.is_running, true)
+    }
+
+    /// The next head; where there is none, the task is not running any more.
+    fn next(&self) -> Option<Arc<Head>> {
+        let mut due = self.lock();
+        let head = due.heads.pop_front();
+        due.is_running = head.is_some();
+        head
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Due> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of one share.
+struct Carrying {
+    share: Arc<Share>,
+    head: Option<Arc<Head>>,
+    is_done: bool,
+}
+
+impl Carrying {
+    fn new(share: &Arc<Share>) -> Self {
+        Self {
+            share: Arc::clone(share),
+            head: None,
+            is_done: false,
+        }
+    }
+
+    async fn run(mut self) {
         let mut carried = 0;
-        while let Some(head) = self.next() {
+        loop {
+            self.head = self.share.next();
+            let Some(head) = &self.head else { break };
             // In this order: a commit that comes in between makes the head due again.
             head.no_longer_due();
             let mark = head.mark();
-            let mut ahead = Ahead::new(&head);
+            let mut ahead = Ahead::new(head);
             let mut reached = 0;
             loop {
                 let riders = head.riders_after(reached, RIDERS_AT_ONCE - carried);
@@ -93,18 +130,22 @@ impl Share {
                 }
             }
         }
+        self.is_done = true;
     }
+}
 
-    /// The next head; where there is none, the task is not running any more.
-    fn next(&self) -> Option<Arc<Head>> {
-        let mut due = self.lock();
-        let head = due.heads.pop_front();
-        due.is_running = head.is_some();
-        head
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Due> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Carrying {
+    /// Where the runtime ends before the task does, whoever rides goes on by itself, on another.
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        while let Some(head) = self.head.take().or_else(|| self.share.next()) {
+            head.no_longer_due();
+            for (_, rider) in head.riders_after(0, usize::MAX) {
+                rider.put_off();
+            }
+        }
     }
 }
 

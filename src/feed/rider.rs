@@ -51,7 +51,7 @@ impl Rider {
         self.seat().position
     }
 
-    /// From when this returns on, nothing is written but by the subscription's task.
+    /// Stops riding: once this returns, nothing is written but by the subscription's task.
     pub(crate) fn get_off(&self) {
         self.seat().rides = false;
     }
@@ -61,7 +61,7 @@ impl Rider {
         self.seat().position = Some(position);
     }
 
-    /// Rides from here, if there is a sense in that, until the guard is dropped.
+    /// Rides from here until the guard is dropped, if the sink takes anything.
     pub(super) fn get_on(&self, position: Position, erasures: u32) -> Option<Ride<'_>> {
         if !self.sink.is_open() {
             return None;
@@ -87,14 +87,23 @@ impl Rider {
         }
     }
 
+    /// Nobody will carry it: its task is woken.
+    pub(super) fn put_off(&self) {
+        if std::mem::take(&mut self.seat().rides) {
+            self.got_off.notify_one();
+        }
+    }
+
     /// Whether it has all that the head has.
     fn carry_from(&self, seat: &mut Seat, mark: Mark, ahead: &mut Ahead<'_>) -> bool {
         let Some(position) = &mut seat.position else {
             return false;
         };
-        while let messages = ahead.of(*position)
-            && !messages.is_empty()
-        {
+        loop {
+            let messages = ahead.of(*position);
+            if messages.is_empty() {
+                break;
+            }
             // Who wants the newest totals alone is served by the task, which merges.
             if self.mode == Mode::Totals && messages.len() > 1 {
                 return false;
@@ -104,6 +113,9 @@ impl Rider {
                 return false;
             };
             *position = *last.position();
+            if taken == messages.len() {
+                break;
+            }
         }
         !mark.is_ahead_of(position)
     }

@@ -112,15 +112,38 @@ async fn who_rides_is_told_the_end_in_its_place() {
     assert!(next.is_close(), "{next:?}");
 }
 
-#[tokio::test]
+/// Each with the place where it really is, and with nothing behind it, however much is recorded.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_tells_whoever_rides_its_place() {
     let host = host().await;
-    let (mut alice, position) = riding(&host, &json!({ "token": ALICE })).await;
-    let hub = host.hub.clone();
-    tokio::spawn(async move { hub.drain(Duration::from_secs(3)).await });
-    let closing = alice.expect("closing").await;
-    assert_eq!(closing["position"], position);
-    assert_eq!(alice.ws.closed().await, Some(1012));
+    let mut crowd = Vec::new();
+    for _ in 0..60 {
+        crowd.push(riding(&host, &json!({ "token": ALICE })).await);
+    }
+    let flood = async {
+        for id in 1_000.. {
+            host.record("alice", id..=id).await;
+        }
+    };
+    let leaving = crowd.iter_mut().map(|(watcher, position)| async move {
+        let closing = loop {
+            match watcher.event().await {
+                (name, closing) if name == "closing" => break closing,
+                (_, update) => *position = update["position"].clone(),
+            }
+        };
+        assert_eq!(closing["position"], *position);
+        let next = watcher.ws.frame().await.unwrap().unwrap();
+        assert!(next.is_close(), "{next:?}");
+    });
+    let draining = async {
+        let drain = host.hub.drain(Duration::from_secs(4));
+        tokio::join!(drain, futures_util::future::join_all(leaving));
+    };
+    tokio::select! {
+        () = flood => unreachable!("it goes on"),
+        () = draining => {}
+    }
 }
 
 /// Commits that come while the server's runtime has no time.
@@ -222,4 +245,29 @@ async fn who_gets_on_beside_a_commit_has_it() {
         host.record("alice", offset..=offset).await;
         assert_eq!(alice.expect("update").await["to"], offset);
     }
+}
+
+/// Whoever carries ends with its runtime, and the hub does not.
+#[test]
+fn a_hub_that_moves_to_another_runtime_goes_on() {
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let hub = first.block_on(async {
+        let host = host().await;
+        alice(&host).await;
+        host.hub.clone()
+    });
+    drop(first);
+    runtime().block_on(async {
+        let host = Host::start(hub).await;
+        let mut alice = alice(&host).await;
+        host.record("alice", 7..=7).await;
+        assert_eq!(alice.expect("update").await["to"], 7);
+    });
 }

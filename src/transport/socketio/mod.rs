@@ -4,7 +4,7 @@
 //! makes its [`session`]. The engine of socketioxide does the protocol, but on a stream that is
 //! ours: [`upgrade`] takes it from HTTP, [`guarded`] is what the engine gets, [`conn`] is the
 //! handle that we keep. The feed's namespace reads requests from one [`mailbox`] and writes as
-//! much as the [`flow`] allows.
+//! much as the [`flow`] allows: [`direct`] to the connection where nothing is in the way.
 
 mod answer;
 mod command;
