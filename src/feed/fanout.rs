@@ -52,12 +52,11 @@ impl Fanout {
 
     /// The head has moved: its riders will.
     pub(super) fn carry(&self, head: &Arc<Head>) {
-        let Some(runtime) = self.runtime.get() else {
-            return; // Nobody has ever ridden.
-        };
         if !head.has_riders() || !head.becomes_due() {
             return;
         }
+        let runtime = self.runtime.get();
+        let runtime = runtime.expect("it starts before the first rider comes");
         let share = &self.shares[head.number() % self.shares.len()];
         if share.push(head) {
             let carrying = Carrying::new(share);

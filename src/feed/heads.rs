@@ -187,9 +187,10 @@ impl Head {
         !self.is_due.swap(true, Ordering::AcqRel)
     }
 
-    /// Its riders are about to be carried: what moves it from now on makes it due again.
+    /// Its riders are about to be carried: what moves it from now on makes it due again. Swapped and not
+    /// stored, so that whatever found it due before is seen by what reads the mark behind this.
     pub(super) fn no_longer_due(&self) {
-        self.is_due.store(false, Ordering::Release);
+        self.is_due.swap(false, Ordering::AcqRel);
     }
 
     /// At most `count` riders that came after the one of this number, with their numbers.

@@ -135,8 +135,10 @@ impl Subscription {
 
     /// From now on what is committed while the subscription is live and waits may be written to `sink` at
     /// once, and is not offered then. Said once, before the first message; from then on it is the rider
-    /// that knows how far the client is.
+    /// that knows how far the client is. It must be called inside a Tokio runtime.
     pub(crate) fn ride(&mut self, sink: impl Sink) -> Arc<Rider> {
+        // Before it is among the riders: whoever finds it there can carry it.
+        self.feed.core.heads.fanout().start();
         let rider = Arc::new(Rider::new(sink, self.mode));
         let number = self.head.add_rider(rider.clone());
         self.rider = Some(Numbered {
@@ -207,10 +209,7 @@ impl Subscription {
                     position,
                     is_live: true,
                 },
-            ) => {
-                self.feed.core.heads.fanout().start();
-                numbered.rider.get_on(*position, self.erasures)
-            }
+            ) => numbered.rider.get_on(*position, self.erasures),
             _ => None,
         };
         self.is_riding = ride.is_some();
