@@ -1,0 +1,162 @@
+/**
+ * Follows one account with a stock Socket.IO client, so that the screen equals the ledger: it keeps the position, drops
+ * repeats, closes gaps, renews the token, and says how far the screen can be trusted. It needs nothing at run time: copy it.
+ *
+ *     const feed = new Feed({ account: "alice", token: fetchToken, storage: localStorage });
+ *     feed.follow(io("https://host/feed", { auth: feed.auth }));
+ *     feed.onChange(() => render(feed.status, feed.screen));
+ */
+import type { Socket } from "socket.io-client";
+import type { Budget, ClientToServerEvents, Entry, FeedAuth, FeedMessage, ServerToClientEvents, Totals } from "./contract";
+
+/** How far the screen can be trusted. `refused` is final, with this token; all others heal by themselves. */
+export type Status = "connecting" | "catching-up" | "live" | "stale" | "offline" | "refused";
+
+/** What the ledger holds, as of `position`. Amounts are decimals in text: do not make floats of them. */
+export interface Screen {
+  readonly position: string;
+  readonly offset: number;
+  readonly totals: readonly Totals[];
+  readonly entries: readonly Entry[]; // the last ones, oldest first
+  readonly budgets: readonly Budget[];
+  readonly timeZone: string;
+}
+
+export interface FeedOptions {
+  account: string;
+  /** Gives a token that is valid now, from your backend; called at every connect, and before a token ends. */
+  token: () => string | Promise<string>;
+  /** Keeps the screen over a reload: `localStorage`, or whatever reads and writes a text at once. */
+  storage?: Pick<Storage, "getItem" | "setItem">;
+  /** How many entries the screen has, at most 100; 20 unless given. */
+  recent?: number;
+}
+
+const SILENCE_MAX_MS = 28_000; // longer than the server is ever silent: it pings every 12 seconds
+const RETRY_MS = 5_000;
+
+export class Feed {
+  status: Status = "connecting";
+  screen: Screen | undefined;
+  /** Why the server refuses, when it does. */
+  refusal = "";
+  readonly #options: FeedOptions & { recent: number };
+  readonly #key: string;
+  readonly #listeners = new Set<(message?: FeedMessage) => void>();
+  #socket: Socket<ServerToClientEvents, ClientToServerEvents> | undefined;
+  #heard = 0;
+  #resubscribing = false;
+
+  constructor(options: FeedOptions) {
+    this.#options = { recent: 20, ...options };
+    this.#key = `tallycast-feed-1 ${options.account}`;
+    this.screen = JSON.parse(options.storage?.getItem(this.#key) ?? "null") ?? undefined;
+  }
+
+  /** For `io(url, { auth: feed.auth })`: asked at every connect, so that it resumes where the screen is. */
+  readonly auth = async (give: (auth: FeedAuth) => void): Promise<void> => {
+    const { account, recent, token } = this.#options;
+    try {
+      give({ token: await token(), account, recent, after: this.screen?.position ?? "" });
+    } catch {
+      setTimeout(() => this.#reconnect(), RETRY_MS);
+    }
+  };
+
+  /** Calls back at every change, with the message that made it, if one did. */
+  onChange(listener: (message?: FeedMessage) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  follow(socket: Socket<ServerToClientEvents, ClientToServerEvents>): void {
+    this.#socket = socket;
+    const take = (message: FeedMessage) => this.#take(message);
+    socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
+    socket.io.on("ping", () => (this.#heard = Date.now()));
+    socket.on("connect", () => this.#become("catching-up"));
+    socket.on("auth_expiring", async () => {
+      const token = await Promise.resolve(this.#options.token()).catch(() => undefined);
+      if (token) socket.emit("authenticate", { token }, () => {}); // else it is closed, and asks again
+    });
+    socket.on("disconnect", (reason) => {
+      this.#become(this.#lost());
+      if (reason === "io server disconnect") this.#reconnect(); // the one end after which stock clients stay away
+    });
+    socket.on("connect_error", ({ message }) => {
+      if (socket.active) return this.#become(this.#lost()); // the client tries again by itself
+      if (message === "unavailable") return setTimeout(() => this.#reconnect(), RETRY_MS);
+      this.refusal = message;
+      this.#become("refused");
+    });
+  }
+
+  /** Call it when the app comes to the foreground, or the network back: a connection that died asleep is replaced. */
+  wake(): void {
+    const alive = this.#socket?.connected && Date.now() - this.#heard < SILENCE_MAX_MS;
+    if (!alive && this.status !== "refused") this.#reconnect();
+  }
+
+  /** Ends it; the screen stays in the storage. */
+  close(): void {
+    this.#listeners.clear();
+    this.#socket?.disconnect();
+    this.#socket = undefined;
+  }
+
+  #take(message: FeedMessage): void {
+    this.#heard = Date.now();
+    const screen = this.#with(message);
+    if (!screen) return;
+    this.screen = screen;
+    this.#options.storage?.setItem(this.#key, JSON.stringify(screen));
+    if (message.type === "live") this.status = "live";
+    this.#tell(message);
+  }
+
+  /** The screen with the message in it; nothing where it brings nothing, or does not fit. */
+  #with(message: FeedMessage): Screen | undefined {
+    const { screen } = this;
+    const { type, position } = message;
+    if (type === "snapshot") {
+      const { offset, totals, recent, budgets, time_zone } = message;
+      return { position, offset, totals, entries: recent, budgets, timeZone: time_zone };
+    }
+    if (!screen) return;
+    if (type === "live") return { ...screen, position };
+    if (type === "rollover") return { ...screen, position, totals: message.totals };
+    if (message.to <= screen.offset) return;
+    if (message.from > screen.offset + 1) return this.#resubscribe();
+    const news = message.entries.filter((entry) => entry.offset > screen.offset);
+    const entries = [...screen.entries, ...news].slice(-this.#options.recent);
+    return { ...screen, position, offset: message.to, entries, totals: replaced(screen.totals, message.totals ?? []) };
+  }
+
+  #resubscribe(): undefined {
+    if (this.#resubscribing) return;
+    this.#resubscribing = true;
+    const { account, recent } = this.#options;
+    this.#socket?.emit("subscribe", { account, recent, after: this.screen?.position ?? "" }, () => (this.#resubscribing = false));
+  }
+
+  #reconnect(): void {
+    this.#resubscribing = false;
+    this.#socket?.disconnect().connect();
+  }
+
+  #lost(): Status {
+    return globalThis.navigator?.onLine === false ? "offline" : this.screen ? "stale" : "connecting";
+  }
+
+  #become(status: Status): void {
+    this.status = status;
+    this.#tell();
+  }
+
+  #tell(message?: FeedMessage): void {
+    for (const listener of this.#listeners) listener(message);
+  }
+}
+
+function replaced(old: readonly Totals[], news: readonly Totals[]): Totals[] {
+  return [...new Map([...old, ...news].map((totals) => [`${totals.meter} ${totals.unit}`, totals])).values()];
+}
