@@ -56,44 +56,44 @@ export class Feed {
   /** For `io(url, { auth: feed.auth })`: asked at every connect, so that it resumes where the screen is. */
   readonly auth = async (give: (auth: FeedAuth) => void): Promise<void> => {
     const { account, recent, token } = this.#options;
+    this.#resubscribing = false;
     try {
       give({ token: await token(), account, recent, after: this.screen?.position ?? "" });
     } catch {
-      setTimeout(() => this.#reconnect(), RETRY_MS);
+      setTimeout(() => this.wake(), RETRY_MS);
     }
   };
 
-  /** Calls back at every change, with the message that made it, if one did. */
-  onChange(listener: (message?: FeedMessage) => void): void {
+  /** Calls back at every change, with the message that made it, if one did. Returns how to end that. */
+  onChange(listener: (message?: FeedMessage) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   follow(socket: Socket<ServerToClientEvents, ClientToServerEvents>): void {
     this.#socket = socket;
     const take = (message: FeedMessage) => this.#take(message);
+    const lost = () => this.#tell(globalThis.navigator?.onLine === false ? "offline" : this.screen ? "stale" : "connecting");
     socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
     socket.io.on("ping", () => (this.#heard = Date.now()));
-    socket.on("connect", () => this.#become("catching-up"));
-    socket.on("auth_expiring", async () => {
-      const token = await Promise.resolve(this.#options.token()).catch(() => undefined);
-      if (token) socket.emit("authenticate", { token }, () => {}); // else it is closed, and asks again
-    });
+    socket.on("connect", () => this.#tell("catching-up"));
+    socket.on("auth_expiring", () => this.auth(({ token = "" }) => socket.emit("authenticate", { token }, () => {})));
     socket.on("disconnect", (reason) => {
-      this.#become(this.#lost());
-      if (reason === "io server disconnect") this.#reconnect(); // the one end after which stock clients stay away
+      lost();
+      if (reason === "io server disconnect") this.wake(); // the one end after which stock clients stay away
     });
     socket.on("connect_error", ({ message }) => {
-      if (socket.active) return this.#become(this.#lost()); // the client tries again by itself
-      if (message === "unavailable") return setTimeout(() => this.#reconnect(), RETRY_MS);
+      if (socket.active) return lost(); // the client tries again by itself
+      if (message === "unavailable") return setTimeout(() => this.wake(), RETRY_MS);
       this.refusal = message;
-      this.#become("refused");
+      this.#tell("refused");
     });
   }
 
   /** Call it when the app comes to the foreground, or the network back: a connection that died asleep is replaced. */
   wake(): void {
     const alive = this.#socket?.connected && Date.now() - this.#heard < SILENCE_MAX_MS;
-    if (!alive && this.status !== "refused") this.#reconnect();
+    if (!alive && this.status !== "refused") this.#socket?.disconnect().connect();
   }
 
   /** Ends it; the screen stays in the storage. */
@@ -108,9 +108,10 @@ export class Feed {
     const screen = this.#with(message);
     if (!screen) return;
     this.screen = screen;
-    this.#options.storage?.setItem(this.#key, JSON.stringify(screen));
-    if (message.type === "live") this.status = "live";
-    this.#tell(message);
+    try {
+      this.#options.storage?.setItem(this.#key, JSON.stringify(screen));
+    } catch {} // a full storage costs the resume after a reload, not the screen
+    this.#tell(message.type === "live" ? "live" : this.status, message);
   }
 
   /** The screen with the message in it; nothing where it brings nothing, or does not fit. */
@@ -128,35 +129,20 @@ export class Feed {
     if (message.from > screen.offset + 1) return this.#resubscribe();
     const news = message.entries.filter((entry) => entry.offset > screen.offset);
     const entries = [...screen.entries, ...news].slice(-this.#options.recent);
-    return { ...screen, position, offset: message.to, entries, totals: replaced(screen.totals, message.totals ?? []) };
+    const pairs = [...screen.totals, ...(message.totals ?? [])].map((totals) => [`${totals.meter} ${totals.unit}`, totals] as const);
+    return { ...screen, position, offset: message.to, entries, totals: [...new Map(pairs).values()] };
   }
 
   #resubscribe(): undefined {
     if (this.#resubscribing) return;
     this.#resubscribing = true;
     const { account, recent } = this.#options;
-    this.#socket?.emit("subscribe", { account, recent, after: this.screen?.position ?? "" }, () => (this.#resubscribing = false));
+    const done = () => (this.#resubscribing = false);
+    this.#socket?.emit("subscribe", { account, recent, after: this.screen?.position ?? "" }, done);
   }
 
-  #reconnect(): void {
-    this.#resubscribing = false;
-    this.#socket?.disconnect().connect();
-  }
-
-  #lost(): Status {
-    return globalThis.navigator?.onLine === false ? "offline" : this.screen ? "stale" : "connecting";
-  }
-
-  #become(status: Status): void {
+  #tell(status: Status, message?: FeedMessage): void {
     this.status = status;
-    this.#tell();
-  }
-
-  #tell(message?: FeedMessage): void {
     for (const listener of this.#listeners) listener(message);
   }
-}
-
-function replaced(old: readonly Totals[], news: readonly Totals[]): Totals[] {
-  return [...new Map([...old, ...news].map((totals) => [`${totals.meter} ${totals.unit}`, totals])).values()];
 }

@@ -13,7 +13,7 @@ const en = {
   by_category: "By category",
   last_entries: "Last entries",
   no_entries: "Nothing yet. It shows here the moment it happens.",
-  entries_counted: (count: string) => `${count} entries`,
+  entries_counted: (count: string) => `${count} ${count === "1" ? "entry" : "entries"}`,
   other: "other",
   connecting: "Connecting",
   catching_up: "Catching up",
@@ -40,6 +40,7 @@ const en = {
   noodles: "Noodles",
   buy: (what: string, price: string) => `Buy ${what} for ${price}`,
   not_bought: "That did not reach the server. It is tried again.",
+  budget_line: (limit: string) => `Budget ${limit}`,
   chart_of_day: (amount: string, from: string, to: string) => `Today's sum over the day, ${amount} by now, from ${from} to ${to}`,
   chart_of_days: (days: string) => `What each of the last ${days} days came to`,
   about_data:
@@ -88,6 +89,7 @@ const zh: typeof en = {
   noodles: "面条",
   buy: (what, price) => `买${what}，${price}`,
   not_bought: "没有送达服务器，正在重试。",
+  budget_line: (limit) => `预算 ${limit}`,
   chart_of_day: (amount, from, to) => `今天的累计消费，目前 ${amount}，${from} 到 ${to}`,
   chart_of_days: (days) => `最近 ${days} 天每天的消费`,
   about_data:

@@ -16,7 +16,7 @@ export function days(account: string, api: Api): Part {
   let past: PastTotals | undefined;
   let asked = "";
 
-  const draw = ({ totals, screen }: Shown) => {
+  const draw = ({ totals }: Shown) => {
     const amounts = new Map<string, string>();
     for (const day of past?.totals ?? []) {
       if (day.meter === totals.meter && day.unit === totals.unit) amounts.set(day.start, day.amount);
@@ -28,7 +28,6 @@ export function days(account: string, api: Api): Part {
     bars.at(-1)?.setAttribute("class", "now");
     root.replaceChildren(makeSvg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, ...bars));
     root.setAttribute("aria-label", words().chart_of_days(String(dates.length)));
-    void screen;
   };
 
   return (shown) => {

@@ -13,8 +13,8 @@ interface Thing {
 }
 
 const THINGS: readonly Thing[] = [
-  { name: "coffee", sign: "☕", amount: "3.20" },
-  { name: "noodles", sign: "🍜", amount: "8.50" },
+  { name: "coffee", sign: "\u2615\ufe0f", amount: "3.20" },
+  { name: "noodles", sign: "\u{1f35c}", amount: "8.50" },
 ];
 
 /** Buttons that spend. An app's token may not record; the demo's may, so that there is something to press. */

@@ -15,7 +15,7 @@ import type { Part } from "./shown";
 import { spend } from "./spend";
 import { StatusLine } from "./status";
 
-const RECENT = 20;
+const RECENT = 12;
 const NOTHING = { amount: "0", count: 0 };
 
 /** "My consumption": one account's screen, and nothing that the ledger does not say. Returns how to leave it. */
