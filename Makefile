@@ -7,7 +7,7 @@ DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
 
-.PHONY: help demo page test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants doc clean
+.PHONY: help demo page test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -17,9 +17,9 @@ demo: $(PAGE) ## real purchases, live, on a page: builds, starts, prints a link
 
 page: $(PAGE) ## the page alone
 
-$(PAGE): client-demo/package-lock.json $(wildcard client-demo/src/*) client-demo/build.mjs
+$(PAGE): client-demo/package-lock.json client-demo/index.html $(wildcard client-demo/*.ts* client-demo/src/* client-demo/src/*/*)
 	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
-	cd client-demo && $(NPM) ci --no-audit --no-fund && $(NPM) run build
+	cd client-demo && $(NPM) ci --ignore-scripts --no-audit --no-fund && $(NPM) run build
 
 test: setup-tests $(PAGE) test-fast test-clients test-browser test-faults ## all tests; installs what they need
 
@@ -33,8 +33,14 @@ setup-tests: ## what the tests with real clients need
 test-clients: ## real clients in JavaScript, Python, Rust, and curl over the real binary
 	$(CARGO) test --locked --test clients -- --skip browser::
 
-test-browser: ## a page in Debian's Chromium: iframe, EventSource, WebSocket, fetch
+test-browser: $(PAGE) ## the demo's page in Debian's Chromium, and a page with nothing but browser APIs
 	$(CARGO) test --locked --test clients browser::
+	$(CARGO) build --locked
+	node --test --test-reporter=spec tests/page/*.test.js
+
+screenshots: $(PAGE) setup-tests ## pictures of the page, to be looked at: target/screenshots
+	$(CARGO) build --locked
+	node tests/page/screenshots.js $(ARGS)
 
 test-faults: ## the scorecard's experiments, short forms
 	$(CARGO) test --locked --test faults

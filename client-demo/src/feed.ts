@@ -77,7 +77,7 @@ export class Feed {
     socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
     socket.io.on("ping", () => (this.#heard = Date.now()));
     socket.on("connect", () => this.#tell("catching-up"));
-    socket.on("auth_expiring", () => this.auth(({ token = "" }) => socket.emit("authenticate", { token }, () => {})));
+    socket.on("auth_expiring", () => this.auth(({ token }) => socket.emit("authenticate", { token: token ?? "" }, () => {})));
     socket.on("disconnect", (reason) => {
       lost();
       if (reason === "io server disconnect") this.wake(); // the one end after which stock clients stay away
