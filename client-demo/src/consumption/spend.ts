@@ -41,9 +41,9 @@ export function spend(account: string, unit: string, api: Api): void {
 }
 
 function button({ name, sign, amount }: Thing, unit: string, act: () => void): HTMLElement {
-  const price = written(amount, unit);
-  const label = words().buy(words()[name], price);
-  const made = make("button", { type: "button", "aria-label": label, "data-thing": name }, make("span", { "aria-hidden": "true" }, sign), `${words()[name]} ${price}`);
+  const icon = make("span", { "aria-hidden": "true" }, sign);
+  const verb = make("span", { class: "hidden" }, words().buy);
+  const made = make("button", { type: "button", "data-thing": name }, icon, verb, `${words()[name]} ${written(amount, unit)}`);
   made.addEventListener("click", act);
   return made;
 }
