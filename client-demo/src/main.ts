@@ -54,5 +54,10 @@ if (link) {
   byId("notice").hidden = false;
   byId("notice").textContent = words().open_link;
 }
+// The fragment holds the link, so jumping within the page may not change it.
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("main").focus();
+});
 // Another link in the same window is another token.
 addEventListener("hashchange", () => location.reload());

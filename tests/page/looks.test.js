@@ -11,7 +11,7 @@ let browser;
 let server;
 before(async () => {
   [browser, server] = [await launch(), await Server.start()];
-  await server.profile({ budgets: [{ id: "food", unit: "EUR", window: "day", limit: "20", thresholds: [50, 80] }] });
+  await server.profile({ budgets: [{ id: "food", unit: "EUR", window: "day", limit: "20", thresholds: [95] }] });
   for (const category of ["food", "rail", "books"]) await server.record({ category, amount: "5.40", description: `for ${category}` });
 });
 after(async () => {

@@ -13,6 +13,7 @@ export const dist = join(root, "client-demo/dist");
 
 export const ACCOUNT = "alice";
 const ACCOUNTS = ["alice", "bob"];
+const QUIET = { ...process.env, RUST_LOG: "warn" };
 
 export class Server {
   #folder = mkdtempSync(join(tmpdir(), "tallycast-page-"));
@@ -34,7 +35,7 @@ export class Server {
   async restart() {
     const args = ["serve", "--listen", this.#listen, "--admin-listen", "127.0.0.1:0", "--page", dist];
     const secrets = ["--ledger", `sqlite:${join(this.#folder, "ledger.db")}`, "--jwt-secret-file", join(this.#folder, "secret.txt")];
-    this.#process = spawn(binary, [...args, ...secrets], { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, TALLYCAST_LOG: undefined } });
+    this.#process = spawn(binary, [...args, ...secrets], { stdio: ["ignore", "pipe", "inherit"], env: QUIET });
     this.url = (await firstLine(this.#process, /^listening on/)).replace("listening on ", "");
     this.#listen = this.url.slice("http://".length);
   }
@@ -91,7 +92,7 @@ export class Demo {
 
   static async start() {
     const demo = new Demo();
-    demo.#process = spawn(binary, ["demo", "--listen", "127.0.0.1:0", "--no-open", "--page", dist], { stdio: ["ignore", "pipe", "inherit"] });
+    demo.#process = spawn(binary, ["demo", "--listen", "127.0.0.1:0", "--no-open", "--page", dist], { stdio: ["ignore", "pipe", "inherit"], env: QUIET });
     demo.link = (await firstLine(demo.#process, /#/)).trim();
     return demo;
   }

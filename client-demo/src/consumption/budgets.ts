@@ -6,25 +6,27 @@ import type { Part, Shown } from "./shown";
 
 /** An alert that came while nobody looked is told all the same; an old one is not. */
 const ALERT_AGE_MAX_MS = 60 * 60_000;
-const ALERTS_MAX = 3;
 
 /** Each budget as a bar, and the alerts that fired. */
 export function budgets(): Part {
   const card = byId("budgets-card");
   const list = byId("budgets");
   const banners = byId("alerts");
-  const told = new Set<string>();
+  const told = new Map<string, { offset: number; banner: HTMLElement }>();
+  banners.replaceChildren();
 
+  /** One banner for each budget: the next threshold takes the place of the one before. */
   const alert = (entry: Alert) => {
-    const key = `${entry.account} ${entry.offset}`;
-    if (told.has(key) || Date.now() - Date.parse(entry.recorded_at) > ALERT_AGE_MAX_MS) return;
-    told.add(key);
+    const before = told.get(entry.budget);
+    if (before && before.offset >= entry.offset) return;
+    if (Date.now() - Date.parse(entry.recorded_at) > ALERT_AGE_MAX_MS) return;
+    before?.banner.remove();
     const text = words().alert(entry.budget, percent(entry.threshold / 100), written(entry.limit, entry.unit));
     const dismiss = make("button", { type: "button", "aria-label": words().dismiss }, "×");
     const banner = make("div", { class: `banner ${entry.threshold >= 100 ? "over" : ""}` }, make("strong", {}, text), dismiss);
     dismiss.addEventListener("click", () => banner.remove());
     banners.append(banner);
-    while (banners.childElementCount > ALERTS_MAX) banners.firstElementChild?.remove();
+    told.set(entry.budget, { offset: entry.offset, banner });
   };
 
   return ({ screen, news }) => {
