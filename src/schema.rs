@@ -1,0 +1,87 @@
+//! The contract as JSON Schema: what goes over the wire, made of the types that write and read it.
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api, domain,
+    feed::{self, Receipt},
+    transport::{
+        self, Pushed,
+        socketio::{self, Authenticated, No, Subscribed, Unsubscribed, Yes},
+    },
+};
+
+/// What a feed says: the same JSON on every transport.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it describes what is written elsewhere")]
+enum FeedMessage {
+    Snapshot(feed::Snapshot<'static>),
+    Update(feed::UpdateJson<'static>),
+    Live(feed::Live<'static>),
+    Rollover(feed::Rollover<'static>),
+}
+
+/// The whole contract as one JSON Schema (2020-12): each of its types is one of the `$defs`.
+///
+/// # Panics
+/// When two types of the contract have one name.
+#[must_use]
+pub fn contract() -> Value {
+    let settings = SchemaSettings::draft2020_12;
+    let mut said = settings().for_serialize().into_generator();
+    said.add::<FeedMessage>();
+    said.add::<transport::Closing>();
+    said.add::<transport::AuthExpiring>();
+    said.add::<Yes<Subscribed<'_>>>();
+    said.add::<Yes<Unsubscribed>>();
+    said.add::<Yes<feed::History>>();
+    said.add::<Yes<Authenticated>>();
+    said.add::<No<'_>>();
+    said.add::<Receipt>();
+    said.add::<api::Results>();
+    said.add::<api::Body<'_>>();
+    said.add::<api::Minted<'_>>();
+    said.add::<api::Shown<'_>>();
+    said.add::<feed::History>();
+    said.add::<domain::PastTotals>();
+    said.add::<Pushed>();
+    let mut heard = settings().for_deserialize().into_generator();
+    heard.add::<socketio::Handshake>();
+    heard.add::<socketio::Subscribe>();
+    heard.add::<socketio::Unsubscribe>();
+    heard.add::<socketio::History>();
+    heard.add::<socketio::Authenticate>();
+    heard.add::<domain::EventJson>();
+    heard.add::<api::Sent<'_>>();
+    heard.add::<api::Wanted>();
+    heard.add::<transport::Asked>();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Contract",
+        "description": "What goes over Tallycast's wires. Made by `make types`: do not edit.",
+        "$defs": joined(said.take_definitions(true), heard.take_definitions(true)),
+    })
+}
+
+trait Add {
+    /// Describes a type, and all that it is made of.
+    fn add<T: JsonSchema>(&mut self);
+}
+
+impl Add for SchemaGenerator {
+    fn add<T: JsonSchema>(&mut self) {
+        self.subschema_for::<T>();
+    }
+}
+
+/// All of both.
+fn joined(mut all: Map<String, Value>, more: Map<String, Value>) -> Map<String, Value> {
+    for (name, schema) in more {
+        let known = all.get(&name).is_none_or(|known| *known == schema);
+        assert!(known, "{name} is said and heard in two forms: rename one");
+        all.insert(name, schema);
+    }
+    all
+}
