@@ -1,6 +1,8 @@
 //! The contract as JSON Schema: what goes over the wire, made of the types that write and read it.
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -30,7 +32,10 @@ enum FeedMessage {
 #[must_use]
 pub fn contract() -> Value {
     let settings = SchemaSettings::draft2020_12;
-    let mut said = settings().for_serialize().into_generator();
+    let mut said = settings()
+        .for_serialize()
+        .with_transform(RecursiveTransform(absent_is_not_null))
+        .into_generator();
     said.add::<FeedMessage>();
     said.add::<transport::Closing>();
     said.add::<transport::AuthExpiring>();
@@ -73,6 +78,26 @@ trait Add {
 impl Add for SchemaGenerator {
     fn add<T: JsonSchema>(&mut self) {
         self.subschema_for::<T>();
+    }
+}
+
+/// What we leave out where there is none is never `null`.
+fn absent_is_not_null(schema: &mut Schema) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let required = required.as_array().map_or(&[][..], Vec::as_slice);
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
+    for (name, property) in properties {
+        if required.iter().any(|required| required == name) {
+            continue;
+        }
+        if let Some(Value::Array(types)) = property.get_mut("type") {
+            types.retain(|one| one != "null");
+        }
+        if let Some(Value::Array(schemas)) = property.get_mut("anyOf") {
+            schemas.retain(|one| one["type"] != "null");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::Invalid;
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(with = "String", inline)
+    schemars(with = "String", inline, description = "The account's name.")
 )]
 pub struct Account(Arc<str>);
 

@@ -12,7 +12,7 @@ use crate::{
 /// A finished ack.
 pub(super) type Answer = Box<RawValue>;
 
-/// It was done.
+/// A request that was done.
 #[derive(Serialize)]
 #[cfg_attr(
     feature = "schema",
@@ -76,6 +76,7 @@ pub(crate) struct Authenticated {
     /// When the new token ends; `null` where it does not.
     pub(super) expires_at: Option<Timestamp>,
     /// The accounts that it does not cover, and that are no longer followed.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub(super) ended: Vec<Account>,
 }
 
