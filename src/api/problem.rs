@@ -181,26 +181,6 @@ impl From<Unavailable> for Problem {
     }
 }
 
-/// A request that was refused, as RFC 9457 has it.
-#[derive(Serialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename = "Problem")
-)]
-pub(crate) struct Body<'a> {
-    /// Always `about:blank`: the `code` says it.
-    r#type: &'static str,
-    /// The status in words.
-    title: &'static str,
-    /// The HTTP status.
-    status: u16,
-    /// Stable, for programs.
-    code: &'static str,
-    /// What to do about it, for people.
-    detail: &'a str,
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = Body {
@@ -230,4 +210,24 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// A request that was refused, as RFC 9457 has it.
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Problem")
+)]
+pub(crate) struct Body<'a> {
+    /// Always `about:blank`: the `code` says it.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// Stable, for programs.
+    code: &'static str,
+    /// What to do about it, for people.
+    detail: &'a str,
 }
