@@ -28,7 +28,7 @@ enum FeedMessage {
 /// The whole contract as one JSON Schema (2020-12): each of its types is one of the `$defs`.
 ///
 /// # Panics
-/// When two types of the contract have one name.
+/// When a type is said in one form and heard in another: they need two names.
 #[must_use]
 pub fn contract() -> Value {
     let settings = SchemaSettings::draft2020_12;
@@ -105,7 +105,10 @@ fn absent_is_not_null(schema: &mut Schema) {
 fn joined(mut all: Map<String, Value>, more: Map<String, Value>) -> Map<String, Value> {
     for (name, schema) in more {
         let known = all.get(&name).is_none_or(|known| *known == schema);
-        assert!(known, "{name} is said and heard in two forms: rename one");
+        assert!(
+            known,
+            "{name} is said in one form and heard in another: rename one of them"
+        );
         all.insert(name, schema);
     }
     all
