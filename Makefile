@@ -6,8 +6,11 @@ TOOLS := target/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
+MODULES := client-demo/node_modules/.package-lock.json
+PRINT_SCHEMA := $(CARGO) run --locked --quiet --example schema --features schema
+PRINT_TYPES := node client-demo/types.mjs
 
-.PHONY: help demo page test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
+.PHONY: help demo page types check-types test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -17,9 +20,21 @@ demo: $(PAGE) ## real purchases, live, on a page: builds, starts, prints a link
 
 page: $(PAGE) ## the page alone
 
-$(PAGE): client-demo/package-lock.json client-demo/index.html $(wildcard client-demo/*.ts* client-demo/src/* client-demo/src/*/*)
+$(PAGE): $(MODULES) client-demo/index.html $(wildcard client-demo/*.ts* client-demo/src/* client-demo/src/*/*)
+	cd client-demo && $(NPM) run build
+
+$(MODULES): client-demo/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
-	cd client-demo && $(NPM) ci --ignore-scripts --no-audit --no-fund && $(NPM) run build
+	cd client-demo && $(NPM) ci --ignore-scripts --no-audit --no-fund
+
+types: $(MODULES) ## the contract as JSON Schema and TypeScript, from the server's own types
+	$(PRINT_SCHEMA) >target/contract.schema.json && mv target/contract.schema.json docs/
+	$(PRINT_TYPES) >target/contract.ts && mv target/contract.ts client-demo/src/
+
+check-types: $(MODULES) ## whether those two are what the sources say
+	@$(PRINT_SCHEMA) | cmp -s - docs/contract.schema.json || { echo "docs/contract.schema.json is not what the sources say: run \`make types\`"; exit 1; }
+	@$(PRINT_TYPES) | cmp -s - client-demo/src/contract.ts || { echo "client-demo/src/contract.ts is not what the schema says: run \`make types\`"; exit 1; }
+	cd client-demo && $(NPM) run --silent check
 
 test: setup-tests $(PAGE) test-fast test-clients test-browser test-faults ## all tests; installs what they need
 
@@ -51,9 +66,9 @@ fault: ## the scorecard's experiments, long forms, on the release binary
 mutants: ## breaks the code once for each experiment, and expects it red; not in CI, it takes a while
 	tests/faults/mutants.sh $(ARGS)
 
-lint: $(DENY) ## format, clippy, docs, and what may be in the dependency tree
+lint: $(DENY) check-types ## format, clippy, docs, the contract's types, and what may be in the dependency tree
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features schema -- -D warnings
 	$(CARGO) clippy --locked --test clients --test faults -- -D warnings
 	$(CARGO) clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
