@@ -6,22 +6,23 @@ TOOLS := target/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
+PAGE_SOURCES := $(shell find client-demo -name node_modules -prune -o -name dist -prune -o -type f -print)
 
-.PHONY: help demo page test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants doc clean
+.PHONY: help demo page test test-fast test-page test-clients test-browser test-faults setup-tests lint audit bench fault mutants doc clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: $(PAGE) ## real purchases, live, on a page: builds, starts, prints a link
-	$(CARGO) run --locked -- demo $(ARGS)
+	$(CARGO) run --locked -- demo --page client-demo/dist $(ARGS)
 
 page: $(PAGE) ## the page alone
 
-$(PAGE): client-demo/package-lock.json $(wildcard client-demo/src/*) client-demo/build.mjs
+$(PAGE): $(PAGE_SOURCES)
 	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
 	cd client-demo && $(NPM) ci --no-audit --no-fund && $(NPM) run build
 
-test: setup-tests $(PAGE) test-fast test-clients test-browser test-faults ## all tests; installs what they need
+test: setup-tests test-fast test-page test-clients test-browser test-faults ## all tests; installs what they need
 
 # Two at a time on each processor: many wait for a timeout most of their time.
 test-fast: ## the tests that need nothing but cargo and strace
@@ -29,6 +30,10 @@ test-fast: ## the tests that need nothing but cargo and strace
 
 setup-tests: ## what the tests with real clients need
 	tests/setup.sh
+
+test-page: $(PAGE) ## the binary that has the page in it: clippy, and the page's tests
+	$(CARGO) clippy --locked --features page --all-targets -- -D warnings
+	$(CARGO) test --locked --features page --bin tallycast page::
 
 test-clients: ## real clients in JavaScript, Python, Rust, and curl over the real binary
 	$(CARGO) test --locked --test clients -- --skip browser::
