@@ -7,20 +7,21 @@ DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
 MODULES := client-demo/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find client-demo -name node_modules -prune -o -name dist -prune -o -type f -print)
 PRINT_SCHEMA := $(CARGO) run --locked --quiet --example schema --features schema
 PRINT_TYPES := node client-demo/types.mjs
 
-.PHONY: help demo page types check-types test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
+.PHONY: help demo page types check-types test test-fast test-page test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: $(PAGE) ## real purchases, live, on a page: builds, starts, prints a link
-	$(CARGO) run --locked -- demo $(ARGS)
+	$(CARGO) run --locked -- demo --page client-demo/dist $(ARGS)
 
 page: $(PAGE) ## the page alone
 
-$(PAGE): $(MODULES) client-demo/index.html $(wildcard client-demo/*.ts* client-demo/src/* client-demo/src/*/*)
+$(PAGE): $(MODULES) $(PAGE_SOURCES)
 	cd client-demo && $(NPM) run build
 
 $(MODULES): client-demo/package-lock.json
@@ -36,7 +37,7 @@ check-types: $(MODULES) ## whether those two are what the sources say
 	@$(PRINT_TYPES) | cmp -s - client-demo/src/contract.ts || { echo "client-demo/src/contract.ts is not what the schema says: run \`make types\`"; exit 1; }
 	cd client-demo && $(NPM) run --silent check
 
-test: setup-tests $(PAGE) test-fast test-clients test-browser test-faults ## all tests; installs what they need
+test: setup-tests test-fast test-page test-clients test-browser test-faults ## all tests; installs what they need
 
 # Two at a time on each processor: many wait for a timeout most of their time.
 test-fast: ## the tests that need nothing but cargo and strace
@@ -44,6 +45,9 @@ test-fast: ## the tests that need nothing but cargo and strace
 
 setup-tests: ## what the tests with real clients need
 	tests/setup.sh
+
+test-page: $(PAGE) ## the page inside the binary
+	$(CARGO) test --locked --features page --bin tallycast page::
 
 test-clients: ## real clients in JavaScript, Python, Rust, and curl over the real binary
 	$(CARGO) test --locked --test clients -- --skip browser::
@@ -66,10 +70,10 @@ fault: ## the scorecard's experiments, long forms, on the release binary
 mutants: ## breaks the code once for each experiment, and expects it red; not in CI, it takes a while
 	tests/faults/mutants.sh $(ARGS)
 
-lint: $(DENY) check-types ## format, clippy, docs, the contract's types, and what may be in the dependency tree
+lint: $(DENY) $(PAGE) check-types ## format, clippy, docs, the contract's types, and what may be in the dependency tree
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --locked --all-targets --features schema -- -D warnings
-	$(CARGO) clippy --locked --test clients --test faults -- -D warnings
+	$(CARGO) clippy --locked --all-features --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-features --test clients --test faults -- -D warnings
 	$(CARGO) clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(DENY) --locked check bans licenses sources

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod export;
 mod log;
+mod page;
 mod remote;
 mod replay;
 mod serve;

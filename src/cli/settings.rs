@@ -8,7 +8,7 @@ use std::{
 
 use tallycast::{Jwt, Limits, Origins, Signer, Tls};
 
-use super::{Failure, config::Config};
+use super::{Failure, config::Config, page::Page};
 
 /// A file of a secret or key is read whole; none is near this long (bytes).
 const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -89,6 +89,10 @@ pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, Failure>
 
 pub(super) fn origins(config: &Config) -> Result<Origins, Failure> {
     Origins::allow(&config.allowed_origins).map_err(Failure::usage)
+}
+
+pub(super) fn page(config: &Config) -> Result<Option<Page>, Failure> {
+    config.page.as_deref().map(Page::folder).transpose()
 }
 
 pub(super) fn tls(config: &Config) -> Result<Option<Tls>, Failure> {

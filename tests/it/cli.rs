@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod export;
 mod flash_policy;
+mod page;
 mod replay;
 mod serve;
 mod stalled;
