@@ -3,6 +3,9 @@ import { make } from "../dom";
 import { bytesOf } from "./address";
 import { keep, pushed, type Open } from "./lane";
 
+/** Browsers tell nobody that a frame's response broke off. But the server writes something every 15 seconds. */
+const SILENCE_MAX_MS = 20_000;
+
 /** The page's own functions, by the names that the frames call. */
 const callbacks = window as unknown as Record<string, (message: FeedMessage) => void>;
 let frames = 0;
@@ -16,16 +19,28 @@ export const iframe: Open = (tally, address) =>
     await pushed(tally, signal, (take, end) => {
       const callback = `tallycast_${++frames}`;
       const frame = make("iframe", { src: String(address.feed("/iframe", tally, { callback, ticket })), title: "iframe", hidden: "" });
+      let silence: ReturnType<typeof setTimeout>;
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(end, SILENCE_MAX_MS);
+      };
+      const writing = new MutationObserver(heard);
       callbacks[callback] = (message) => {
+        const page = frame.contentDocument;
+        if (!page) return;
+        writing.observe(page, { childList: true, characterData: true, subtree: true });
         // A page without end would hold each message for ever.
-        frame.contentDocument?.currentScript?.remove();
+        page.currentScript?.remove();
         tally.count({ bytes: bytesOf(JSON.stringify(message)) });
         take(message);
       };
       frame.addEventListener("load", () => end());
       document.body.append(frame);
       tally.count({ requests: 1 });
+      heard();
       return () => {
+        clearTimeout(silence);
+        writing.disconnect();
         delete callbacks[callback];
         frame.remove();
       };

@@ -19,7 +19,8 @@ const over =
         });
         socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
         socket.on("disconnect", () => end());
-        socket.on("connect_error", ({ message }) => end(socket.io.engine.readyState === "open" ? new Refusal(message) : undefined));
+        // Only what the server itself says has data.
+        socket.on("connect_error", (error) => end("data" in error ? new Refusal(error.message) : error));
         if (transport === "websocket") {
           tally.count({ requests: 1 });
           // Each packet has one byte before its data that says what it is; pings are nothing else.

@@ -39,7 +39,7 @@ export class Tally {
   /** Why it is `retrying`, if the server said so, and for how long. */
   refusal = "";
   retryMs = 0;
-  /** The entries that are missing, should there ever be some. */
+  /** The entries that did not come in turn, should that ever be: it stays there, to be seen. */
   gap = "";
   /** All since the start. */
   readonly cost: Cost = { requests: 0, bytes: 0 };
@@ -128,8 +128,8 @@ export class Tally {
   #append({ from, to, entries, totals }: Update): void {
     if (to <= this.offset) return;
     if (from > this.offset + 1) {
-      this.gap = `${this.offset + 1}–${from - 1}`;
-      throw new Error(`entries ${this.gap} are missing`);
+      this.gap = [...new Set([this.offset + 1, from - 1])].join("–");
+      throw new Error(`a gap: ${this.gap}`);
     }
     const news = entries.filter(({ offset }) => offset > this.offset);
     const pairs = [...this.totals, ...(totals ?? [])].map((totals) => [`${totals.meter} ${totals.unit}`, totals] as const);
