@@ -3,7 +3,7 @@ import type { Link } from "../link";
 import { ENTRIES_MAX, type Tally } from "./tally";
 import type { Traffic } from "./traffic";
 
-/** The server said no: its words are worth showing, unlike those of a broken connection. */
+/** The server said no, and why: its message is the protocol's code. */
 export class Refusal extends Error {}
 
 /** Where a lane finds its account, and what it proves with that it may. */
@@ -45,8 +45,9 @@ export class Address {
   async ask(url: URL, tally: Tally, request: RequestInit): Promise<Response> {
     this.traffic.expect(url, tally);
     const answer = await fetch(url, { ...request, headers: { ...request.headers, authorization: `Bearer ${this.token}` } });
-    if (!answer.ok) throw new Refusal(`${answer.status} ${answer.statusText}`.trim());
-    return answer;
+    if (answer.ok) return answer;
+    const problem: { code?: string } = await answer.json().catch(() => ({}));
+    throw new Refusal(problem.code ?? String(answer.status));
   }
 }
 

@@ -60,19 +60,18 @@ export class Card {
   }
 
   draw(): void {
-    const { state, offset, amount, unit, gap, cost, lastDelayMs, medianDelayMs } = this.#tally;
+    const { state, offset, amount, unit, gap, refusal, cost, lastDelayMs, medianDelayMs } = this.#tally;
     Object.assign(this.element.dataset, { offset, state, amount });
     this.#state.dataset.status = state;
     this.#state.textContent = stateText(this.#tally);
-    this.#amount.textContent = offset ? written(amount, unit) : "–";
+    this.#amount.textContent = unit ? written(amount, unit) : "–";
     this.#offset.textContent = words().lanes_entry(counted(offset));
-    this.#note.textContent = gap ? words().lanes_gap(gap) : recoveryText(this.#tally);
-    this.#note.classList.toggle("bad", gap !== "");
+    this.#note.textContent = noteText(this.#tally);
+    this.#note.classList.toggle("bad", gap !== "" || refusal !== "");
     this.#delays.textContent = lastDelayMs === undefined || medianDelayMs === undefined ? "–" : words().lanes_delays(milliseconds(lastDelayMs), milliseconds(medianDelayMs));
     this.#requests.textContent = counted(cost.requests);
     this.#bytes.textContent = sized(cost.bytes);
-    const isOff = state === "cut";
-    const label = isOff ? words().lanes_resume : words().lanes_cut_it;
+    const label = state === "cut" ? words().lanes_resume : words().lanes_cut_it;
     this.#cut.textContent = label;
     this.#cut.setAttribute("aria-label", `${label}: ${this.#title.textContent}`);
     this.#drawEntries();
@@ -109,10 +108,16 @@ function lineOf({ entry, how, delayMs }: Landed): HTMLElement {
   );
 }
 
-function stateText({ state, refusal, retryMs }: Tally): string {
+function stateText({ state, retryMs }: Tally): string {
   const { connecting, catching_up, live, lanes_cut, lanes_resting, lanes_retrying } = words();
-  const again = lanes_retrying(String(retryMs / 1_000));
-  return { connecting, "catching-up": catching_up, live, cut: lanes_cut, resting: lanes_resting, retrying: refusal ? `${refusal} · ${again}` : again }[state];
+  const retrying = lanes_retrying(String(retryMs / 1_000));
+  return { connecting, "catching-up": catching_up, live, cut: lanes_cut, resting: lanes_resting, retrying }[state];
+}
+
+function noteText(tally: Tally): string {
+  const { gap, refusal } = tally;
+  if (gap) return words().lanes_gap(gap);
+  return refusal ? words().lanes_refused(refusal) : recoveryText(tally);
 }
 
 export function recoveryText({ recovery }: Tally): string {

@@ -36,8 +36,9 @@ export class Tally {
   /** Newest first. */
   landed: readonly Landed[] = [];
   recovery: Recovery | undefined;
-  /** Why it is `retrying`, if the server said so, and for how long. */
+  /** The code of the server's last refusal, until the lane is live again. */
   refusal = "";
+  /** How long it waits while it is `retrying`. */
   retryMs = 0;
   /** The entries that did not come in turn, should that ever be: it stays there, to be seen. */
   gap = "";
@@ -83,6 +84,7 @@ export class Tally {
     const missed = this.#lastSeen === undefined ? 0 : this.offset - this.#lastSeen;
     if (this.#lastSeen !== undefined) this.recovery = { entries: missed };
     this.#lastSeen = undefined;
+    this.refusal = "";
     this.#entries += missed;
     this.#opening ??= { ...this.cost };
     this.become("live");

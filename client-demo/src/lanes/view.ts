@@ -16,6 +16,8 @@ const UNSEEN_MS = 10_000;
 const TOLD_MAX = WAYS.length;
 /** Before anybody has spent anything. */
 const UNIT = "USD";
+/** How every way says that the token is not good. */
+const UNAUTHORIZED = "unauthorized";
 
 /** "Every way at once": the same account by each of the ways, side by side. Returns how to leave it. */
 export function openLanes(link: Link): { redraw: () => void; close: () => void } {
@@ -27,6 +29,7 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
   const grid = make("div", { class: "lanes" });
   const countedTitle = make("h2");
   const countedHow = make("p", { class: "quiet" });
+  const notice = byId("notice");
   const told = make("div", { class: "hidden", "aria-live": "polite" });
 
   const api = new Api(link.token);
@@ -41,11 +44,14 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
   };
   const draw = () => {
     const tallies = panels.map(({ tally }) => tally);
-    const newest = Math.max(...tallies.map(({ offset }) => offset));
-    const there = tallies.filter(({ offset }) => offset === newest);
-    const isAgreed = newest > 0 && there.length === WAYS.length && new Set(there.map(({ amount }) => amount)).size === 1;
+    const newest = Math.max(...tallies.map(({ offset }) => offset), 0);
+    const there = tallies.filter(({ offset, position }) => position && offset === newest);
+    const isAgreed = there.length === WAYS.length && new Set(there.map(({ amount }) => amount)).size === 1;
     for (const element of [grid, agreement]) element.classList.toggle("agreed", isAgreed);
-    agreement.textContent = isAgreed ? words().lanes_agreed(counted(newest)) : words().lanes_behind(counted(newest), String(there.length));
+    if (isAgreed) agreement.textContent = words().lanes_agreed(counted(newest));
+    else agreement.textContent = there.length ? words().lanes_behind(counted(newest), counted(there.length)) : words().connecting;
+    notice.hidden = !tallies.every(({ refusal }) => refusal === UNAUTHORIZED);
+    if (!notice.hidden) notice.textContent = words().refused_because(UNAUTHORIZED);
     cutAll.textContent = panels.every(({ isCut }) => isCut) ? words().lanes_resume_all : words().lanes_cut_all;
     if ((tallies[0]?.unit || UNIT) !== unit) offerThings();
     comparison.draw();
@@ -72,7 +78,10 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
   grid.append(...panels.map(({ card }) => card.element), make("section", { class: "counted" }, countedTitle, countedHow));
   cutAll.addEventListener("click", () => {
     const areCut = panels.every(({ isCut }) => isCut);
-    for (const panel of panels) if (areCut === panel.isCut) areCut ? panel.resume() : panel.cut();
+    for (const panel of panels) {
+      if (areCut) panel.resume();
+      else if (!panel.isCut) panel.cut();
+    }
   });
   byId("lanes").replaceChildren(
     make("div", { class: "lanes-head" }, make("div", {}, title, about), make("div", { class: "acts" }, things, cutAll)),
@@ -103,6 +112,7 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
       clearTimeout(unseen);
       for (const panel of panels) panel.close();
       traffic.close();
+      notice.hidden = true;
       byId("lanes").replaceChildren();
     },
   };
