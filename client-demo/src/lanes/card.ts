@@ -53,10 +53,11 @@ export class Card {
     const { name, about } = words().lanes_ways[this.#way];
     this.#title.textContent = name;
     this.#about.textContent = about;
-    const { lanes_delay, lanes_requests, lanes_bytes } = words();
-    [lanes_delay, lanes_requests, lanes_bytes].forEach((term, index) => (this.#terms[index]!.textContent = term));
+    const [delay, requests, bytes] = this.#terms;
+    delay.textContent = words().lanes_delay;
+    requests.textContent = words().lanes_requests;
+    bytes.textContent = words().lanes_bytes;
     this.#lines.clear();
-    this.draw();
   }
 
   draw(): void {
@@ -90,7 +91,10 @@ export class Card {
     const lines = [...next.values()];
     // Only what moved is put anew: an element that is taken out and in again begins its animation anew.
     for (const child of [...this.#entries.children]) if (!lines.includes(child as HTMLElement)) child.remove();
-    lines.forEach((line, index) => this.#entries.children[index] === line || this.#entries.insertBefore(line, this.#entries.children[index] ?? null));
+    for (const [index, line] of lines.entries()) {
+      const there = this.#entries.children[index];
+      if (there !== line) this.#entries.insertBefore(line, there ?? null);
+    }
   }
 }
 

@@ -36,7 +36,6 @@ export class Comparison {
     });
     const caption = make("caption", {}, words().lanes_compared);
     this.element.replaceChildren(caption, make("thead", {}, make("tr", {}, make("td"), ...heads)), make("tbody", {}, ...rows));
-    this.draw();
   }
 
   draw(): void {

@@ -1,6 +1,16 @@
 import { locale } from "../words";
 
-const format = (options: Intl.NumberFormatOptions) => (value: number) => new Intl.NumberFormat(locale(), options).format(value);
+/** A format is dear to make, and seven lanes write many numbers: it is made once for a language. */
+function format(options: Intl.NumberFormatOptions): (value: number) => string {
+  let made: Intl.NumberFormat | undefined;
+  let madeFor = "";
+  return (value) => {
+    if (madeFor !== locale()) made = undefined;
+    madeFor = locale();
+    made ??= new Intl.NumberFormat(madeFor, options);
+    return made.format(value);
+  };
+}
 
 export const counted = format({ maximumFractionDigits: 1 });
 export const milliseconds = format({ style: "unit", unit: "millisecond", maximumFractionDigits: 0 });

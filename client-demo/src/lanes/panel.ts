@@ -24,7 +24,6 @@ export class Panel {
     this.way = way;
     this.#tell = tell;
     this.tally = new Tally(() => {
-      this.card.draw();
       this.#tellReturn();
       changed();
     });

@@ -43,6 +43,7 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
     if (mayRecord(link.token)) spend(link.account, unit, api, things);
   };
   const draw = () => {
+    for (const { card } of panels) card.draw();
     const tallies = panels.map(({ tally }) => tally);
     const newest = Math.max(...tallies.map(({ offset }) => offset), 0);
     const there = tallies.filter(({ offset, position }) => position && offset === newest);
@@ -55,6 +56,12 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
     cutAll.textContent = panels.every(({ isCut }) => isCut) ? words().lanes_resume_all : words().lanes_cut_all;
     if ((tallies[0]?.unit || UNIT) !== unit) offerThings();
     comparison.draw();
+  };
+  // Once in a frame: a lane that is drawn while the next one's message waits would make that one look slow.
+  let frame = 0;
+  const drawSoon = () => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(draw);
   };
   const tell = (text: string) => {
     told.append(make("p", {}, text));
@@ -73,7 +80,7 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
 
   for (const way of WAYS) {
     const port = way.port === undefined ? undefined : link.lanes[way.port];
-    panels.push(new Panel(way, new Address(link, traffic, port), draw, tell));
+    panels.push(new Panel(way, new Address(link, traffic, port), drawSoon, tell));
   }
   grid.append(...panels.map(({ card }) => card.element), make("section", { class: "counted" }, countedTitle, countedHow));
   cutAll.addEventListener("click", () => {
@@ -110,6 +117,7 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
       document.removeEventListener("visibilitychange", look);
       removeEventListener("online", renew);
       clearTimeout(unseen);
+      cancelAnimationFrame(frame);
       for (const panel of panels) panel.close();
       traffic.close();
       notice.hidden = true;
