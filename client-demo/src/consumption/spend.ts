@@ -18,8 +18,7 @@ const THINGS: readonly Thing[] = [
 ];
 
 /** Buttons that spend. An app's token may not record; the demo's may, so that there is something to press. */
-export function spend(account: string, unit: string, api: Api): void {
-  const root = byId("spend");
+export function spend(account: string, unit: string, api: Api, root = byId("spend")): void {
   const said = make("span", { role: "status", class: "quiet" });
   root.hidden = false;
   root.replaceChildren(...THINGS.map((thing) => button(thing, unit, () => buy(thing))), said);
