@@ -58,6 +58,11 @@ impl Guide {
         self
     }
 
+    /// What app developers copy.
+    pub(crate) fn with_helper(self) -> Self {
+        self.with_files(&["client-demo/src/feed.ts", "client-demo/src/contract.ts"])
+    }
+
     /// Files of this repository.
     pub(crate) fn with_files(self, files: &[&str]) -> Self {
         for file in files {

@@ -223,8 +223,7 @@ impl Helper {
     }
 
     async fn start_with(spec: &Value, backend: Option<Backend>) -> Self {
-        let helper = ["client-demo/src/feed.ts", "client-demo/src/contract.ts"];
-        let built = Guide::empty().with_files(&helper);
+        let built = Guide::empty().with_helper();
         built.compile().await.unwrap();
         let mut command = node("feed.js", "socket.io-client");
         command.arg(built.path().join("built/feed.js"));
