@@ -27,7 +27,7 @@ export interface FeedOptions {
   /** Gives a token that is valid now, from your backend; called at every connect, and before a token ends. */
   token: () => string | Promise<string>;
   /** Keeps the screen over a reload: `localStorage`, or whatever reads and writes a text at once. */
-  storage?: Pick<Storage, "getItem" | "setItem">;
+  storage?: { getItem(key: string): string | null; setItem(key: string, text: string): void };
   /** How many entries the screen has, at most 100; 20 unless given. */
   recent?: number;
 }
@@ -38,8 +38,7 @@ const RETRY_MS = 5_000;
 export class Feed {
   status: Status = "connecting";
   screen: Screen | undefined;
-  /** Why the server refuses, when it does. */
-  refusal = "";
+  refusal = ""; // the server's code, of the status "refused"
   readonly #options: FeedOptions & { recent: number };
   readonly #key: string;
   readonly #listeners = new Set<(message?: FeedMessage) => void>();
@@ -48,9 +47,11 @@ export class Feed {
   #resubscribing = false;
 
   constructor(options: FeedOptions) {
-    this.#options = { recent: 20, ...options };
+    this.#options = { ...options, recent: options.recent ?? 20 };
     this.#key = `tallycast-feed-1 ${options.account}`;
-    this.screen = JSON.parse(options.storage?.getItem(this.#key) ?? "null") ?? undefined;
+    try {
+      this.screen = JSON.parse(options.storage?.getItem(this.#key) ?? "null") ?? undefined;
+    } catch {} // whatever that was: the server sends a snapshot
   }
 
   /** For `io(url, { auth: feed.auth })`: asked at every connect, so that it resumes where the screen is. */
@@ -72,18 +73,22 @@ export class Feed {
 
   follow(socket: Socket<ServerToClientEvents, ClientToServerEvents>): void {
     this.#socket = socket;
-    const take = (message: FeedMessage) => this.#take(message);
+    const take = (message: FeedMessage) => {
+      const screen = this.#with(message);
+      if (!screen) return;
+      this.#keep(screen);
+      this.#tell(message.type === "live" ? "live" : this.status, message);
+    };
+    const heard = () => (this.#heard = Date.now());
     const lost = () => this.#tell(globalThis.navigator?.onLine === false ? "offline" : this.screen ? "stale" : "connecting");
     socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
-    socket.io.on("ping", () => (this.#heard = Date.now()));
+    socket.io.on("open", heard).on("ping", heard);
     socket.on("connect", () => this.#tell("catching-up"));
+    socket.on("closing", ({ code }) => code === "revoked" && this.forget());
     socket.on("auth_expiring", () => this.auth(({ token }) => socket.emit("authenticate", { token: token ?? "" }, () => {})));
-    socket.on("disconnect", (reason) => {
-      lost();
-      if (reason === "io server disconnect") this.wake(); // the one end after which stock clients stay away
-    });
+    socket.on("disconnect", lost); // the client comes back by itself
     socket.on("connect_error", ({ message }) => {
-      if (socket.active) return lost(); // the client tries again by itself
+      if (socket.active) return lost();
       if (message === "unavailable") return setTimeout(() => this.wake(), RETRY_MS);
       this.refusal = message;
       this.#tell("refused");
@@ -96,22 +101,20 @@ export class Feed {
     if (!alive && this.status !== "refused") this.#socket?.disconnect().connect();
   }
 
-  /** Ends it; the screen stays in the storage. */
+  /** Ends it; the screen stays in the storage, unless you `forget` it too. */
   close(): void {
     this.#listeners.clear();
     this.#socket?.disconnect();
     this.#socket = undefined;
   }
 
-  #take(message: FeedMessage): void {
-    this.#heard = Date.now();
-    const screen = this.#with(message);
-    if (!screen) return;
+  readonly forget = (): void => this.#keep(undefined);
+
+  #keep(screen: Screen | undefined): void {
     this.screen = screen;
     try {
-      this.#options.storage?.setItem(this.#key, JSON.stringify(screen));
+      this.#options.storage?.setItem(this.#key, JSON.stringify(screen ?? null));
     } catch {} // a full storage costs the resume after a reload, not the screen
-    this.#tell(message.type === "live" ? "live" : this.status, message);
   }
 
   /** The screen with the message in it; nothing where it brings nothing, or does not fit. */
@@ -119,16 +122,15 @@ export class Feed {
     const { screen } = this;
     const { type, position } = message;
     if (type === "snapshot") {
-      const { offset, totals, recent, budgets, time_zone } = message;
-      return { position, offset, totals, entries: recent, budgets, timeZone: time_zone };
+      const { offset, totals, recent: entries, budgets, time_zone: timeZone } = message;
+      return { position, offset, totals, entries, budgets, timeZone };
     }
-    if (!screen) return;
-    if (type === "live") return { ...screen, position };
+    if (!screen || type === "live") return screen && { ...screen, position };
     if (type === "rollover") return { ...screen, position, totals: message.totals };
     if (message.to <= screen.offset) return;
     if (message.from > screen.offset + 1) return this.#resubscribe();
     const news = message.entries.filter((entry) => entry.offset > screen.offset);
-    const entries = [...screen.entries, ...news].slice(-this.#options.recent);
+    const entries = [...screen.entries, ...news].slice(-this.#options.recent || Infinity);
     const pairs = [...screen.totals, ...(message.totals ?? [])].map((totals) => [`${totals.meter} ${totals.unit}`, totals] as const);
     return { ...screen, position, offset: message.to, entries, totals: [...new Map(pairs).values()] };
   }
@@ -136,9 +138,8 @@ export class Feed {
   #resubscribe(): undefined {
     if (this.#resubscribing) return;
     this.#resubscribing = true;
-    const { account, recent } = this.#options;
-    const done = () => (this.#resubscribing = false);
-    this.#socket?.emit("subscribe", { account, recent, after: this.screen?.position ?? "" }, done);
+    const request = { account: this.#options.account, after: this.screen?.position ?? "" };
+    this.#socket?.emit("subscribe", request, () => (this.#resubscribing = false));
   }
 
   #tell(status: Status, message?: FeedMessage): void {
