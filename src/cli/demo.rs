@@ -34,7 +34,7 @@ use purchases::Purchases;
 /// Shows live consumption with real data, in a browser.
 ///
 /// The purchases are those that customers of CDNOW, a music shop, made in 1997 and 1998, moved to now and folded
-/// into twelve accounts: the first 4,920 become the accounts' last 40 days and today, the others arrive live, four
+/// into twelve accounts: the first 6,240 become the accounts' last 40 days and today, the others arrive live, two
 /// a second, and then all of them again. Names and budgets are made up. The ledger is in a temporary folder, which
 /// is removed at the end.
 #[derive(Debug, Args)]
@@ -76,8 +76,8 @@ enum DemoError {
     Record(#[from] AppendError),
 }
 
-/// Four a second: each of the twelve accounts moves every three seconds on average.
-const PURCHASE_INTERVAL: Duration = Duration::from_millis(1000 / 4);
+/// Two a second: each of the twelve accounts moves every six seconds on average.
+const PURCHASE_INTERVAL: Duration = Duration::from_millis(1000 / 2);
 /// The pause after a refusal that may pass.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long the page may take to be told that the demo ends: whoever presses Ctrl-C waits for it.

@@ -12,6 +12,7 @@ let server;
 before(async () => {
   [browser, server] = [await launch(), await Server.start()];
   await server.profile({ budgets: [{ id: "food", unit: "EUR", window: "day", limit: "20", thresholds: [95] }] });
+  await server.record({ account: "bob", amount: "123456789012345.123456789", unit: "CNY", description: "x".repeat(200) });
   for (const category of ["food", "rail", "books"]) await server.record({ category, amount: "5.40", description: `for ${category}` });
 });
 after(async () => {
@@ -36,11 +37,13 @@ for (const view of ["consumption", "lanes"]) {
   }
 
   test(`nothing is wider than a phone: ${view}`, async () => {
-    const page = await open(browser, server.link({ view }), PHONE);
-    await settled(page, view);
-    const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert.ok(content <= screen, `${content} > ${screen}`);
-    await page.leave();
+    for (const account of ["alice", "bob"]) {
+      const page = await open(browser, server.link({ view, account }), PHONE);
+      await settled(page, view);
+      const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(content <= screen, `${account}: ${content} > ${screen}`);
+      await page.leave();
+    }
   });
 }
 

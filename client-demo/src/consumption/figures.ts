@@ -4,6 +4,9 @@ import { locale, words } from "../words";
 import type { Part } from "./shown";
 
 const COUNT_UP_MS = 700;
+/** From so many characters on a figure is written smaller. */
+const LONG = 12;
+const VERY_LONG = 22;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A large figure that counts up to what the ledger says. In between it shows a picture, at the end the exact text. */
@@ -25,7 +28,9 @@ class Figure {
     cancelAnimationFrame(this.#frame);
     const end = () => {
       this.#shown = to;
-      this.#element.textContent = written(amount, unit);
+      const { length } = (this.#element.textContent = written(amount, unit));
+      if (length < LONG) delete this.#element.dataset.length;
+      else this.#element.dataset.length = length < VERY_LONG ? "long" : "very-long";
     };
     if (from === undefined || from === to || still.matches || document.hidden) return end();
     if (amount !== this.#amount) this.#flash(to > from);

@@ -10,8 +10,10 @@ use super::purchases::{ACCOUNTS, Purchases, UNIT, accounts, title};
 
 /// How far back it goes: a whole month, and some of the one before.
 pub(super) const DAYS: i64 = 40;
-/// About ten for each account.
-const PURCHASES_A_DAY: i32 = 10 * ACCOUNTS.cast_signed();
+/// About a dozen for each account.
+const PURCHASES_A_DAY: i32 = 12 * ACCOUNTS.cast_signed();
+/// More, so that what then comes live does not dwarf it.
+const PURCHASES_TODAY: i32 = 40 * ACCOUNTS.cast_signed();
 /// How many events one append takes.
 const BATCH_EVENTS: usize = 1_000;
 
@@ -60,12 +62,12 @@ impl Past {
         };
         for days in (0..=DAYS).rev() {
             let start = midnight(now, days);
-            let end = match days {
-                0 => now.clone(),
-                days => midnight(now, days - 1),
+            let (end, count) = match days {
+                0 => (now.clone(), PURCHASES_TODAY),
+                days => (midnight(now, days - 1), PURCHASES_A_DAY),
             };
             let is_this_month = start.date().first_of_month() == now.date().first_of_month();
-            for time in times(start.timestamp(), end.timestamp()) {
+            for time in times(start.timestamp(), end.timestamp(), count) {
                 let purchase = purchases.next_purchase();
                 let spent = past.spent.entry(purchase.account).or_default();
                 if days == 0 {
@@ -124,10 +126,10 @@ fn midnight(now: &Zoned, days: i64) -> Zoned {
         .expect("the calendar reaches back for so many days")
 }
 
-/// As many instants as a day has purchases, evenly from `start` to `end`.
-fn times(start: Timestamp, end: Timestamp) -> impl Iterator<Item = Timestamp> {
+/// So many instants, evenly from `start` to `end`.
+fn times(start: Timestamp, end: Timestamp, count: i32) -> impl Iterator<Item = Timestamp> {
     let length: SignedDuration = end.duration_since(start);
-    (0..PURCHASES_A_DAY).map(move |number| start + length * number / PURCHASES_A_DAY)
+    (0..count).map(move |number| start + length * number / count)
 }
 
 fn add(sum: &mut Amount, dollars: Amount) {
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn the_past_has_as_many_purchases_as_the_demo_says() {
         for (_, past, _) in pasts() {
-            assert_eq!(past.events.len(), 4_920);
+            assert_eq!(past.events.len(), 6_240);
         }
     }
 
@@ -171,7 +173,7 @@ mod tests {
     fn a_time_is_never_before_the_one_before_and_never_after_now() {
         let first: Zoned = "2026-01-01T00:00:07+08:00[Asia/Shanghai]".parse().unwrap();
         let (start, end) = (midnight(&first, 0).timestamp(), first.timestamp());
-        let times: Vec<_> = times(start, end).collect();
+        let times: Vec<_> = times(start, end, 480).collect();
         assert!(times.is_sorted());
         assert!(*times.first().unwrap() >= start && *times.last().unwrap() <= end);
         assert_eq!(
@@ -199,7 +201,7 @@ mod tests {
                 "{now}: {profile:?}"
             );
 
-            let minute = (0..60 * 4).map(|_| purchases.next_purchase());
+            let minute = (0..60 * 2).map(|_| purchases.next_purchase());
             let mut after = spent.today;
             for purchase in minute.filter(|purchase| purchase.account == account) {
                 add(&mut after, purchase.dollars);

@@ -9,7 +9,7 @@ static FILE: &str = include_str!(concat!(
     "/data/cdnow_purchases.csv"
 ));
 
-/// How many accounts the customers are folded into: few enough that each moves every couple of seconds.
+/// How many accounts the customers are folded into: few enough that each moves every few seconds.
 pub(super) const ACCOUNTS: u32 = 12;
 
 /// What accounts are called, before their number.
