@@ -185,6 +185,52 @@ async fn shows_its_last_screen_after_a_reload_and_resumes() {
 }
 
 #[tokio::test]
+async fn starts_anew_from_a_storage_that_it_cannot_read() {
+    let mut server = Server::start().await;
+    server.record(3).await;
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("screen");
+    std::fs::write(&storage, "{ broken").unwrap();
+    let backend = Backend::of(&server).await;
+    let spec = json!({ "url": server.url, "backend": backend.url, "storage": storage });
+    let mut app = Helper::start_with(&spec, None).await;
+    assert_shows_the_ledger(&app.live().await, &server).await;
+}
+
+#[tokio::test]
+async fn shows_no_more_entries_than_it_was_asked_for() {
+    let mut server = Server::start().await;
+    server.record(3).await;
+    for (recent, shown) in [(0, 0), (2, 2)] {
+        let backend = Backend::of(&server).await;
+        let spec = json!({ "url": server.url, "backend": backend.url, "recent": recent });
+        let mut app = Helper::start_with(&spec, Some(backend)).await;
+        let first = app.live().await;
+        server.record(4).await;
+        let next = app.at(first["offset"].as_u64().unwrap() + 4).await;
+        for screen in [first, next] {
+            assert_eq!(screen["entries"].as_array().unwrap().len(), shown);
+        }
+    }
+}
+
+#[tokio::test]
+async fn forgets_an_account_that_was_erased() {
+    let mut server = Server::start().await;
+    server.record(3).await;
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("screen");
+    let backend = Backend::handing_out(&server, &[Lasting("1h"), Nonsense]).await;
+    let spec = json!({ "url": server.url, "backend": backend.url, "storage": storage });
+    let mut app = Helper::start_with(&spec, None).await;
+    app.live().await;
+    server.erase().await;
+    // Its customer is gone: no token brings the screen back.
+    assert_eq!(app.status("refused").await.get("screen"), None);
+    assert_eq!(std::fs::read_to_string(&storage).unwrap(), "null");
+}
+
+#[tokio::test]
 async fn wakes_with_a_new_connection_after_a_sleep() {
     let server = Server::start().await;
     let mut app = Helper::start(&server, &server.url).await;

@@ -1,7 +1,7 @@
 // client-demo/src/feed.ts driven by lines: `node feed.js FEED SPEC`.
 //
-// FEED is what the compiler made of it; SPEC is JSON: { url, backend, storage }: where the feeds are, who hands out tokens, and a
-// file, if the screen is to be kept. Everything that happens is printed as a line of JSON. Lines of JSON on stdin are done:
+// FEED is what the compiler made of it; SPEC is JSON: { url, backend, storage, recent }: where the feeds are, who hands out tokens, a
+// file, if the screen is to be kept, and how many entries it has. Everything that happens is printed as a line of JSON. Lines of JSON on stdin are done:
 // { wake }, and what no app can do: { repeat } the last update, { lose } the next one, let the clock jump by { sleep_ms }.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -17,7 +17,7 @@ const storage = spec.storage && {
 };
 const token = async () => (await fetch(`${spec.backend}/token`)).text();
 
-const feed = new Feed({ account: "alice", token, storage });
+const feed = new Feed({ account: "alice", token, storage, recent: spec.recent });
 const show = (message) => print({ kind: "change", message: message?.type, status: feed.status, refusal: feed.refusal, screen: feed.screen });
 show();
 // Quick and even, so that a test waits for the server and not for a back-off.

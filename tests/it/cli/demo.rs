@@ -1,6 +1,6 @@
 //! `tallycast demo` over the real binary: a past, and real purchases that arrive on the page that it links to.
 
-use std::{fs, net::UdpSocket, process::Stdio};
+use std::{fs, net::UdpSocket, process::Stdio, time::Duration};
 
 use http::HeaderMap;
 use jiff::{ToSpan, civil::Date};
