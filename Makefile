@@ -6,6 +6,7 @@ TOOLS := target/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 PAGE := client-demo/dist/index.html
+PEERS := benches/peers/node_modules/.package-lock.json
 
 .PHONY: help demo page test test-fast test-clients test-browser test-faults setup-tests lint audit bench fault mutants doc clean
 
@@ -59,8 +60,12 @@ $(DENY):
 audit: $(DENY) ## known vulnerabilities; needs the internet, and says so where it has none
 	@$(DENY) --locked check advisories || { echo "audit: not done, or not clean: the lines above say which. It needs the RustSec database from the internet."; exit 1; }
 
-bench: ## figures, beside their peers in the same run
-	$(CARGO) bench --locked
+bench: $(PEERS) ## Tallycast beside its peers (docs/performance.md); single parts: cargo bench --bench NAME
+	$(CARGO) bench --locked --bench peers
+
+$(PEERS): benches/peers/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
+	cd benches/peers && $(NPM) ci --ignore-scripts --no-audit --no-fund
 
 doc: ## the library's documentation
 	$(CARGO) doc --locked --no-deps --open

@@ -57,7 +57,7 @@ mod settings;
 #[path = "peers/table.rs"]
 mod table;
 
-use std::{env, process::exit};
+use std::env;
 
 use settings::Settings;
 
@@ -65,7 +65,10 @@ use settings::Settings;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const WORKLOADS: [(&str, fn(&Settings)); 8] = [
+/// Measures something, and prints its table.
+type Workload = fn(&Settings);
+
+const WORKLOADS: [(&str, Workload); 8] = [
     ("a", broadcast::run),
     ("b", unicast::run),
     ("c", job::run),
@@ -77,11 +80,11 @@ const WORKLOADS: [(&str, fn(&Settings)); 8] = [
 ];
 
 fn main() {
-    let args: Vec<String> = env::args().collect();
-    // Twice as many as there are connections: both ends of each are on this machine.
+    // Peers, which this program starts, have the limit from it.
     descriptors::raise();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
-        ["peer", role] => be(role),
+    let args: Vec<String> = env::args().collect();
+    match args.as_slice() {
+        [_, peer, role] if peer == "peer" => be(role),
         _ => measure(),
     }
 }
@@ -106,6 +109,4 @@ async fn be(role: &str) {
         "push" => tallycast::serve(tallycast::Through::Push).await,
         _ => panic!("no such role: {role}"),
     }
-    // Its accept loops would go on.
-    exit(0);
 }

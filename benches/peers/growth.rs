@@ -77,14 +77,14 @@ fn measure(settings: &Settings, accounts: u32, entries: u32) -> Result<Figures<2
         ..
     } = &mut product;
     let events = settings.scaled(EVENTS);
-    let (_, load) = Load::of(server.id(), || {
+    let (measured, load) = Load::of(server.id(), || {
         drive::unicast(fleet, posts, events, accounts)
     })?;
     let events = f64::from(events.next_multiple_of(drive::BURST));
     Ok(Figures {
         values: [
             load.server_seconds * 1e6 / events,
-            events / load.elapsed.as_secs_f64(),
+            events / measured.elapsed.as_secs_f64(),
         ],
         others: load.others,
     })

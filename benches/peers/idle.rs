@@ -16,8 +16,8 @@ const CONNECTIONS: u32 = 10_000;
 /// Connections before it counts: what the first ones bring in for all is not theirs.
 const WARM_UP: u32 = 50;
 
-/// Longer than from one heartbeat of Tallycast to the next.
-const HELD: Duration = Duration::from_secs(13);
+/// Longer than from one heartbeat to the next, which is 25 seconds with Node's `socket.io`.
+const HELD: Duration = Duration::from_secs(26);
 
 const COLUMNS: [Column; 2] = [
     Column {
@@ -57,7 +57,7 @@ fn measure(contender: &Contender, settings: &Settings) -> Result<Figures<2>, Voi
     let before = rss_kib()?;
     peer.watch(&mut fleet, WARM_UP..WARM_UP + connections)?;
     let grown = rss_kib()?.saturating_sub(before);
-    let ((), load) = Load::of(peer.id(), || hold(&mut fleet))?;
+    let ((), load) = Load::of(peer.id(), || hold(&mut fleet, HELD.mul_f64(settings.scale)))?;
     Ok(Figures {
         values: [
             grown as f64 / f64::from(connections),
@@ -68,9 +68,9 @@ fn measure(contender: &Contender, settings: &Settings) -> Result<Figures<2>, Voi
 }
 
 /// Answers heartbeats, and sleeps in between.
-fn hold(fleet: &mut Fleet) -> Result<(), Fault> {
+fn hold(fleet: &mut Fleet, held: Duration) -> Result<(), Fault> {
     let started = Instant::now();
-    while let Some(left) = HELD.checked_sub(started.elapsed()) {
+    while let Some(left) = held.checked_sub(started.elapsed()) {
         fleet.turn(left, &mut |_, _| {})?;
     }
     Ok(())

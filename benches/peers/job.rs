@@ -4,7 +4,7 @@ use crate::{
     generator::{Way, drive},
     load::Load,
     peer,
-    product::{Keeps, Product},
+    product::{Follow, Keeps, Product},
     settings::Settings,
     table::{Figures, Row, Table, Void},
     unicast::{self, ACCOUNTS, COLUMNS},
@@ -14,7 +14,7 @@ const EVENTS: u32 = 50_000;
 const WARM_UP: u32 = 5_000;
 
 pub(crate) fn run(settings: &Settings) {
-    let ways: [(&str, fn(String) -> Way); 3] = [
+    let ways: [(&str, Follow); 3] = [
         ("Tallycast, durable, Socket.IO", Way::feed_socket_io),
         ("Tallycast, durable, /ws", Way::feed_web_socket),
         ("Tallycast, durable, SSE", Way::feed_sse),
@@ -34,7 +34,7 @@ pub(crate) fn run(settings: &Settings) {
     table.run(settings);
 }
 
-fn measure(settings: &Settings, way: fn(String) -> Way) -> Result<Figures<2>, Void> {
+fn measure(settings: &Settings, way: Follow) -> Result<Figures<2>, Void> {
     let accounts = settings.scaled(ACCOUNTS);
     let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
     product.watch(way, accounts)?;

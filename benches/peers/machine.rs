@@ -23,8 +23,12 @@ pub(crate) fn describe(settings: &Settings) -> String {
         true => "debug build: these figures mean nothing",
         false => "release build",
     };
+    let scaled = match settings.scale {
+        1.0 => String::new(),
+        scale => format!(", every count times {scale}: a trial"),
+    };
     format!(
-        "{date}, commit {commit}, {build}\n\n\
+        "{date}, commit {commit}, {build}{scaled}\n\n\
          {count} × {model}, {placed}; {kernel} {release}\n\n\
          Node.js {node}, Bun {bun}, SQLite {sqlite}; messages of {payload} bytes; medians of {rounds} \
          interleaved rounds (least–most)\n",

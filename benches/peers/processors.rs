@@ -12,7 +12,7 @@ impl Processors {
     pub(crate) fn of_this_machine() -> Self {
         let allowed = sched_getaffinity(None).unwrap();
         let mut ours = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
-        let pinned = ours.next().zip(ours.last());
+        let pinned = ours.next().zip(ours.next_back());
         let processors = Self { pinned };
         processors.pin(|(_, generator)| generator);
         processors

@@ -21,6 +21,9 @@ pub(crate) enum Keeps {
     InMemory,
 }
 
+/// How its watchers follow, given a token.
+pub(crate) type Follow = fn(String) -> Way;
+
 /// The binary with a ledger of its own, its watchers and its producer.
 pub(crate) struct Product {
     pub(crate) server: Server,
@@ -52,7 +55,7 @@ impl Product {
     }
 
     /// A watcher of each of the accounts 0 to `accounts` − 1.
-    pub(crate) fn watch(&mut self, way: fn(String) -> Way, accounts: u32) -> Result<(), Fault> {
+    pub(crate) fn watch(&mut self, way: Follow, accounts: u32) -> Result<(), Fault> {
         let way = way(self.server.token.clone());
         self.fleet.watch(way, (0..accounts).map(account))
     }

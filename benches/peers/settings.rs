@@ -14,7 +14,7 @@ pub(crate) struct Settings {
     /// `BENCH_ROUNDS`: how often each row is measured.
     pub(crate) rounds: usize,
     /// `BENCH_SCALE`: the share of messages and connections that a run takes, to try things out.
-    scale: f64,
+    pub(crate) scale: f64,
     /// `BENCH_OTHERS_MAX`: processor time of others, as a share of one processor's, from which on a round
     /// counts as disturbed.
     pub(crate) others_max: f64,

@@ -19,8 +19,8 @@ fn framed(payload: &str) -> Vec<u8> {
     let length = payload.len();
     let mut frame = vec![0x81];
     match length {
-        ..126 => frame.push(u8::try_from(length).unwrap()),
-        ..65_536 => {
+        0..126 => frame.push(u8::try_from(length).unwrap()),
+        126..65_536 => {
             frame.push(126);
             frame.extend(u16::try_from(length).unwrap().to_be_bytes());
         }

@@ -17,6 +17,9 @@ pub(crate) const BURST: u32 = 100;
 /// So many of them may be on their way.
 pub(crate) const UNICAST_WINDOW: u64 = 400;
 
+/// How long a measurement listens on once all is there: a message that came twice would come now.
+const SETTLE: Duration = Duration::from_millis(50);
+
 /// Makes the messages that a fleet's watchers get. Accounts are numbered.
 pub(crate) trait Source {
     /// Whether it can be asked now.
@@ -67,7 +70,7 @@ pub(crate) fn broadcast(
             run.arrived(asked_at.map(|at| at.elapsed()));
         }
     }
-    Ok(run.end(fleet))
+    run.end(fleet)
 }
 
 /// `messages` (rounded up to whole bursts) to random accounts of `of`. The first of them have one watcher
@@ -91,7 +94,7 @@ pub(crate) fn unicast(
         }
         fleet.turn(Duration::ZERO, &mut |_, _| {})?;
     }
-    Ok(run.end(fleet))
+    run.end(fleet)
 }
 
 /// How many messages of a burst somebody watches.
@@ -130,7 +133,7 @@ pub(crate) fn at_rate(
             }
         })?;
     }
-    Ok(run.end(fleet))
+    run.end(fleet)
 }
 
 /// `events` (rounded up to whole bursts) to random accounts of `of`, which nobody watches: `delivered`
@@ -210,15 +213,24 @@ impl Run {
         }
     }
 
-    fn end(self, fleet: &Fleet) -> Measured {
+    /// Waits a moment for what should not come, and sums up.
+    fn end(self, fleet: &mut Fleet) -> Result<Measured, Fault> {
+        let elapsed = self.started.elapsed();
+        while let Some(left) = (elapsed + SETTLE).checked_sub(self.started.elapsed()) {
+            fleet.turn(left, &mut |_, _| {})?;
+        }
+        let delivered = self.delivered(fleet);
+        if delivered != self.due {
+            return Err(Fault::Surplus);
+        }
         let after = fleet.counts();
         let messages = after.messages - self.before.messages;
-        Measured {
-            elapsed: self.started.elapsed(),
-            delivered: self.delivered(fleet),
+        Ok(Measured {
+            elapsed,
+            delivered,
             messages,
             payload_bytes: (after.bytes - self.before.bytes) as f64 / messages as f64,
             latencies: self.latencies,
-        }
+        })
     }
 }
