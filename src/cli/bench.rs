@@ -142,7 +142,8 @@ fn measure(args: &BenchArgs, token: String) -> Result<(), Failure> {
         watchers: args.watchers,
     };
     if args.workload == Workload::Connect {
-        return report.connected(&connected);
+        report.connected(&connected);
+        return Ok(());
     }
     if args.workload == Workload::Idle {
         let server = Server::new(args.pid)?;
@@ -150,14 +151,16 @@ fn measure(args: &BenchArgs, token: String) -> Result<(), Failure> {
         while started.elapsed() < IDLE {
             fleet.turn(IDLE.saturating_sub(started.elapsed()), &mut |_, _| {})?;
         }
-        return report.idle(&connected, &server.since(started)?);
+        report.idle(&connected, &server.since(started)?);
+        return Ok(());
     }
     fleet.open_posters(POSTERS)?;
     deliver(args, &mut fleet, &mut posts, WARM_UP.min(args.messages))?;
     let server = Server::new(args.pid)?;
     let started = Instant::now();
     let measured = deliver(args, &mut fleet, &mut posts, args.messages)?;
-    report.delivered(&measured, &server.since(started)?)
+    report.delivered(&measured, &server.since(started)?);
+    Ok(())
 }
 
 fn deliver(

@@ -70,7 +70,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn delivered(&self, measured: &Measured, taken: &Taken) -> Result<(), Failure> {
+    pub(super) fn delivered(&self, measured: &Measured, taken: &Taken) {
         let seconds = measured.elapsed.as_secs_f64();
         let millions = measured.delivered as f64 / 1e6;
         self.begin();
@@ -110,10 +110,9 @@ impl Report {
                 format_args!("{:.1} CPU s per million", server.cpu_seconds / millions),
             );
         }
-        Ok(())
     }
 
-    pub(super) fn connected(&self, taken: &Taken) -> Result<(), Failure> {
+    pub(super) fn connected(&self, taken: &Taken) {
         let seconds = taken.elapsed.as_secs_f64();
         self.begin();
         row(
@@ -130,10 +129,9 @@ impl Report {
                 ),
             );
         }
-        Ok(())
     }
 
-    pub(super) fn idle(&self, connected: &Taken, idle: &Taken) -> Result<(), Failure> {
+    pub(super) fn idle(&self, connected: &Taken, idle: &Taken) {
         self.begin();
         self.memory(connected);
         if let Some(server) = idle.server {
@@ -145,7 +143,6 @@ impl Report {
                 ),
             );
         }
-        Ok(())
     }
 
     fn begin(&self) {
