@@ -10,6 +10,7 @@ MODULES := client-demo/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find client-demo -name node_modules -prune -o -name dist -prune -o -type f -print)
 PRINT_SCHEMA := $(CARGO) run --locked --quiet --example schema --features schema
 PRINT_TYPES := node client-demo/types.mjs
+PEERS := benches/peers/node_modules/.package-lock.json
 
 .PHONY: help demo page types check-types test test-fast test-page test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
 
@@ -84,8 +85,12 @@ $(DENY):
 audit: $(DENY) ## known vulnerabilities; needs the internet, and says so where it has none
 	@$(DENY) --locked check advisories || { echo "audit: not done, or not clean: the lines above say which. It needs the RustSec database from the internet."; exit 1; }
 
-bench: ## figures, beside their peers in the same run
-	$(CARGO) bench --locked
+bench: $(PEERS) ## Tallycast beside its peers (docs/performance.md); single parts: cargo bench --bench NAME
+	$(CARGO) bench --locked --bench peers
+
+$(PEERS): benches/peers/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
+	cd benches/peers && $(NPM) ci --ignore-scripts --no-audit --no-fund
 
 doc: ## the library's documentation
 	$(CARGO) doc --locked --no-deps --open

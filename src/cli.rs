@@ -2,9 +2,11 @@
 
 mod backoff;
 mod bearer;
+mod bench;
 mod check_config;
 mod config;
 mod demo;
+mod descriptors;
 mod export;
 mod log;
 mod page;
@@ -36,6 +38,7 @@ enum Command {
     Token(token::TokenArgs),
     Watch(watch::WatchArgs),
     Export(export::ExportArgs),
+    Bench(bench::BenchArgs),
     CheckConfig(check_config::CheckConfigArgs),
 }
 
@@ -81,6 +84,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Token(args) => token::run(args),
         Command::Watch(args) => watch::run(args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::CheckConfig(args) => check_config::run(args),
     }
 }

@@ -1,6 +1,7 @@
 //! The binary as a person or a service manager meets it.
 
 mod bad_input;
+mod bench;
 mod config;
 mod demo;
 mod export;
