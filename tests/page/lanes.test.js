@@ -57,6 +57,8 @@ test("two windows follow by every way at once, live", async (t) => {
     await window.bringToFront();
     await reached(window, 1);
     const { sse: [[offset]] } = await entries(window);
+    // Purchases come by themselves too, but may take their time.
+    for (let cup = 0; cup < 2; cup++) await window.locator("[data-thing=coffee]:visible").click();
     await reached(window, offset + 2);
     agree(await entries(window));
   }
