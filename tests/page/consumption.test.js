@@ -110,10 +110,36 @@ test("another account is another screen", async () => {
   await figure(page, "today", "99");
   assert.match(await page.textContent("#today"), /^99\s?kWh$/);
   assert.equal(await page.locator("#entries li").count(), 1);
+  assert.equal(await page.locator("#chart .uplot").count(), 1);
   await server.record();
   await page.reload();
   await status(page, "live");
   await equalsLedger(page, "bob");
+  await leave(page);
+});
+
+test("a figure that still counts up does not outlive its account", async () => {
+  await server.record();
+  await server.record({ account: "bob", amount: "99" });
+  const page = await ready();
+  await server.record({ amount: "5000" });
+  await figure(page, "today", "5001.25");
+  await page.selectOption("#account", "bob");
+  await figure(page, "today", "99");
+  // Longer than any figure counts.
+  const since = await page.evaluate(() => performance.now());
+  await page.waitForFunction((since) => performance.now() > since + 1500, since);
+  assert.equal(await page.textContent("#today"), "€99.00");
+  await leave(page);
+});
+
+test("a button keeps the focus while figures move", async () => {
+  await server.record();
+  const page = await ready();
+  await page.focus("[data-thing=coffee]");
+  await server.record();
+  await figure(page, "today", "2.50");
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.thing), "coffee");
   await leave(page);
 });
 
@@ -205,6 +231,7 @@ test("a token that the server refuses is told, with the cure", async () => {
   const page = await open(browser, server.link({ token: "nonsense" }));
   await page.getByRole("alert").filter({ hasText: "Open the link that it prints now" }).waitFor();
   assert.equal(await page.textContent("#status"), "Refused");
+  assert.equal(await page.locator("#board").isVisible(), false, "no figures of anybody");
   const bare = await openIn(page.context(), `${server.url}/`);
   await bare.getByRole("alert").filter({ hasText: "Open the link that the server printed" }).waitFor();
   assert.deepEqual(bare.faults, []);

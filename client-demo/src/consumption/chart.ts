@@ -19,7 +19,7 @@ const AHEAD_MS = 5 * 60_000;
 const LIMIT_IN_SIGHT = 1.6;
 
 /** The day's sum over the day, drawn by uPlot. */
-export function chart(account: string, api: Api): Part {
+export function chart(account: string, api: Api, closed: AbortSignal): Part {
   const root = byId("chart");
   let curve: Curve | undefined;
   let plot: uPlot | undefined;
@@ -28,7 +28,7 @@ export function chart(account: string, api: Api): Part {
   const labels = () => ({ unit: last?.totals.unit ?? "", limit: last && dayLimit(last) });
 
   const draw = () => {
-    if (!last || !curve) return;
+    if (!last || !curve || closed.aborted) return;
     const { totals, screen } = last;
     const now = wallClock(Date.now(), screen.timeZone);
     const { minutes, sums } = curve.points(totals.day.amount, now.date === curve.date ? now.minute : MINUTES - 1);
@@ -40,7 +40,7 @@ export function chart(account: string, api: Api): Part {
   /** Reads today's entries from the newest back; the live ones go on meanwhile. */
   const backfill = async (into: Curve) => {
     let before = "";
-    for (let page = 0; page < PAGES_MAX && curve === into; page++) {
+    for (let page = 0; page < PAGES_MAX && curve === into && !closed.aborted; page++) {
       const { entries, next } = await api.get<History>(feedPath(account, `/entries?limit=${PAGE}${before}`));
       into.add(entries.toReversed());
       draw();
@@ -56,9 +56,15 @@ export function chart(account: string, api: Api): Part {
     plot = undefined;
     draw();
   };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-  new ResizeObserver(() => plot?.setSize({ width: root.clientWidth, height: HEIGHT })).observe(root);
-  new MutationObserver(restyle).observe(document.documentElement, { attributeFilter: ["lang"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle, { signal: closed });
+  const resizing = new ResizeObserver(() => plot?.setSize({ width: root.clientWidth, height: HEIGHT }));
+  resizing.observe(root);
+  const speaking = new MutationObserver(restyle);
+  speaking.observe(document.documentElement, { attributeFilter: ["lang"] });
+  closed.addEventListener("abort", () => {
+    for (const observer of [resizing, speaking]) observer.disconnect();
+    plot?.destroy();
+  });
 
   return (shown) => {
     last = shown;

@@ -11,12 +11,15 @@ const HEIGHT = 96;
 const GAP = 3;
 
 /** What each of the last days came to. Days that are over come from the ledger's own table; today from the feed. */
-export function days(account: string, api: Api): Part {
+export function days(account: string, api: Api, closed: AbortSignal): Part {
   const root = byId("days");
   let past: PastTotals | undefined;
+  let last: Shown | undefined;
   let asked = "";
 
-  const draw = ({ totals }: Shown) => {
+  const draw = () => {
+    if (!last || closed.aborted) return;
+    const { totals } = last;
     const amounts = new Map<string, string>();
     for (const day of past?.totals ?? []) {
       if (day.meter === totals.meter && day.unit === totals.unit) amounts.set(day.start, day.amount);
@@ -31,6 +34,7 @@ export function days(account: string, api: Api): Part {
   };
 
   return (shown) => {
+    last = shown;
     // Late events change days that are over: asked anew at each day and each snapshot.
     const wanted = `${shown.totals.day.start} ${shown.screen.timeZone} ${shown.news === shown.screen.entries}`;
     if (wanted !== asked) {
@@ -39,11 +43,11 @@ export function days(account: string, api: Api): Part {
         .get<PastTotals>(accountPath(account, "/totals?by=day"))
         .then((answer) => {
           past = answer;
-          draw(shown);
+          draw();
         })
         .catch(() => (asked = ""));
     }
-    draw(shown);
+    draw();
   };
 }
 

@@ -47,9 +47,13 @@ class Figure {
     this.#frame = requestAnimationFrame(step);
   }
 
-  /** Another unit or account does not count up from this one. */
+  /** Another unit or day does not count up from this one. */
   forget(): void {
     this.#shown = undefined;
+  }
+
+  stop(): void {
+    cancelAnimationFrame(this.#frame);
   }
 
   #flash(isUp: boolean): void {
@@ -59,9 +63,11 @@ class Figure {
   }
 }
 
-export function figures(): Part {
+export function figures(closed: AbortSignal): Part {
   const today = new Figure("today");
   const month = new Figure("month");
+  // A figure that still counts up would write over the next account's.
+  closed.addEventListener("abort", () => [today, month].forEach((figure) => figure.stop()));
   let pair = "";
   const counted = (id: string, count: number) => {
     byId(id).textContent = words().entries_counted(new Intl.NumberFormat(locale()).format(count));

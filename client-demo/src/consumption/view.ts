@@ -22,23 +22,33 @@ const NOTHING = { amount: "0", count: 0 };
 export function openConsumption({ account, token }: Link): { redraw: () => void; close: () => void } {
   const api = new Api(token);
   const feed = new Feed({ account, token: () => token, storage: localStorage, recent: RECENT });
-  const parts: Part[] = [figures(), chart(account, api), days(account, api), budgets(), categories(), entries()];
+  const closing = new AbortController();
+  const { signal } = closing;
+  const parts: Part[] = [figures(signal), chart(account, api, signal), days(account, api, signal), budgets(), categories(), entries()];
   const status = new StatusLine(feed);
+  const board = byId("board");
   let pair = "";
+  let offered = "";
 
   const draw = (news: readonly Entry[]) => {
     const { screen } = feed;
+    // Without a screen of its own, what stands there is another account's.
+    board.hidden = !screen;
     if (!screen) return;
     const totals = screen.totals.find((totals) => pairOf(totals) === pair) ?? screen.totals[0] ?? nothingYet();
-    pairs(screen.totals, totals);
-    if (mayRecord(token)) spend(account, totals.unit, api);
+    offer(screen.totals, totals);
     for (const part of parts) part({ screen, totals, news });
   };
   const redraw = () => {
     draw(feed.screen?.entries ?? []);
     status.show(false);
   };
-  const pairs = (all: readonly Totals[], chosen: Totals) => {
+  /** Buttons are made anew only when they are others: one that has the focus keeps it. */
+  const offer = (all: readonly Totals[], chosen: Totals) => {
+    const wanted = [document.documentElement.lang, pairOf(chosen), ...all.map(pairOf)].join("\n");
+    if (wanted === offered) return;
+    offered = wanted;
+    if (mayRecord(token)) spend(account, chosen.unit, api);
     const root = byId("pairs");
     root.hidden = all.length < 2;
     root.replaceChildren(
@@ -54,19 +64,19 @@ export function openConsumption({ account, token }: Link): { redraw: () => void;
   };
 
   feed.onChange((message) => {
-    if (message && message.type !== "live") draw(newsOf(message, feed));
+    if (!feed.screen || (message && message.type !== "live")) draw(message ? newsOf(message, feed) : []);
     status.show(message !== undefined && message.type !== "live");
   });
   const wake = () => document.hidden || feed.wake();
-  const wakers = [[document, "visibilitychange"], [window, "online"]] as const;
-  for (const [target, event] of wakers) target.addEventListener(event, wake);
+  document.addEventListener("visibilitychange", wake, { signal });
+  addEventListener("online", wake, { signal });
   redraw();
   feed.follow(io("/feed", { auth: feed.auth, forceNew: true, transports: ["websocket", "polling"] }));
 
   return {
     redraw,
     close() {
-      for (const [target, event] of wakers) target.removeEventListener(event, wake);
+      closing.abort();
       feed.close();
       status.close();
     },
