@@ -1,33 +1,48 @@
-//! Puts the demo's page into the binary: `client-demo/dist` where it was built (`make page`), else the bare
-//! page of `client-demo/src`, which follows its account without the Socket.IO client.
+//! Puts the demo's page, `client-demo/dist`, into a binary with the feature `page`. Otherwise it does nothing.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::Path};
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The folder, not `dist`: cargo takes a missing path for one that has changed.
-    println!("cargo::rerun-if-changed=client-demo");
-    if env::var_os("CARGO_FEATURE_CLI").is_none() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_PAGE").is_none() {
         return Ok(());
     }
-    let demo = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("client-demo");
-    let built = demo.join("dist");
-    let page = if built.join("index.html").exists() {
-        built
-    } else {
-        demo.join("src")
-    };
-    let mut files = Vec::new();
-    for file in fs::read_dir(page)? {
-        files.push(file?.path());
+    println!("cargo::rerun-if-changed=client-demo/dist");
+    let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("client-demo/dist");
+    if !page.join("index.html").is_file() {
+        println!("cargo::error=client-demo/dist has no index.html: run `make page` first");
+        return Ok(());
     }
+    let mut files = files(&page)?;
     files.sort();
     let mut code = "&[\n".to_owned();
-    for path in files {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or("a file of the page has no name in UTF-8")?;
-        writeln!(code, "    ({name:?}, include_bytes!({path:?})),")?;
+    for file in files {
+        let parts = file.strip_prefix(&page)?.iter();
+        let parts: Option<Vec<_>> = parts.map(|part| part.to_str()).collect();
+        let name = parts.ok_or("a file of the page has no name in UTF-8")?;
+        let name = name.join("/");
+        writeln!(code, "    ({name:?}, include_bytes!({file:?})),")?;
     }
     code.push_str("]\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("page_files.rs"), code)?;
     Ok(())
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }

@@ -5,6 +5,8 @@
 //! sets how many entries the ledger grows to (default 1,000,000).
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
+#[path = "shared/bare_sqlite.rs"]
+mod bare_sqlite;
 #[path = "shared/median.rs"]
 mod median;
 #[path = "shared/server.rs"]
@@ -16,7 +18,6 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -58,7 +59,11 @@ async fn measure() {
     for _ in 0..ROUNDS {
         let first = next;
         let ours = ingest(&server, &client, &mut next, ROUND_BATCHES, 1).await;
-        let bare = bare_sqlite(folder.path(), &rows(&server.ledger, first, next));
+        let bare = bare_sqlite::insert(
+            folder.path(),
+            &bare_sqlite::rows(&server.ledger, first, next),
+            BATCH,
+        );
         let parallel = ingest(&server, &client, &mut next, ROUND_BATCHES, 8).await;
         table.add(ours, parallel, bare);
     }
@@ -179,64 +184,6 @@ fn event(number: usize) -> Value {
         "amount": format!("{}.{:02}", number % 90, number % 100), "unit": "USD",
         "category": (["food", "music", "books"][number % 3]), "description": "A purchase",
     })
-}
-
-type Row = (i64, i64, String, String, Vec<u8>, i64, String);
-
-/// The rows that these events became, to insert again without Tallycast.
-fn rows(ledger: &Path, first: usize, next: usize) -> Vec<Row> {
-    let connection = Connection::open(ledger).unwrap();
-    let sql = "SELECT account, offset, source, id, fingerprint, happened, json FROM entry
-               WHERE CAST(substr(id, 7) AS INTEGER) BETWEEN ?1 AND ?2";
-    let mut statement = connection.prepare(sql).unwrap();
-    let range = [first, next - 1].map(|n| i64::try_from(n).unwrap());
-    let mut rows: Vec<Row> = statement
-        .query_map(range, |row| {
-            let json = row.get(6)?;
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                json,
-            ))
-        })
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    rows.sort_by_key(|row| row.3[6..].parse::<usize>().unwrap());
-    rows
-}
-
-/// The peer: one connection, one prepared statement, equal transactions, the same durability.
-fn bare_sqlite(folder: &Path, rows: &[Row]) -> Duration {
-    let mut connection = Connection::open(folder.join("bare.db")).unwrap();
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-             CREATE TABLE IF NOT EXISTS entry (
-                account INTEGER NOT NULL, offset INTEGER NOT NULL, source TEXT NOT NULL,
-                id TEXT NOT NULL, fingerprint BLOB NOT NULL, happened INTEGER NOT NULL,
-                json TEXT NOT NULL, PRIMARY KEY (account, offset)) STRICT, WITHOUT ROWID;
-             CREATE UNIQUE INDEX IF NOT EXISTS entry_key ON entry (account, source, id);",
-        )
-        .unwrap();
-    let started = Instant::now();
-    for batch in rows.chunks(BATCH) {
-        let transaction = connection.transaction().unwrap();
-        let sql = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let mut statement = transaction.prepare_cached(sql).unwrap();
-        for (account, offset, source, id, fingerprint, happened, json) in batch {
-            statement
-                .execute((account, offset, source, id, fingerprint, happened, json))
-                .unwrap();
-        }
-        drop(statement);
-        transaction.commit().unwrap();
-    }
-    started.elapsed()
 }
 
 type Socket =

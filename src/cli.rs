@@ -2,11 +2,14 @@
 
 mod backoff;
 mod bearer;
+mod bench;
 mod check_config;
 mod config;
 mod demo;
+mod descriptors;
 mod export;
 mod log;
+mod page;
 mod remote;
 mod replay;
 mod serve;
@@ -35,6 +38,7 @@ enum Command {
     Token(token::TokenArgs),
     Watch(watch::WatchArgs),
     Export(export::ExportArgs),
+    Bench(bench::BenchArgs),
     CheckConfig(check_config::CheckConfigArgs),
 }
 
@@ -80,6 +84,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Token(args) => token::run(args),
         Command::Watch(args) => watch::run(args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::CheckConfig(args) => check_config::run(args),
     }
 }

@@ -39,6 +39,8 @@ mod domain;
 mod feed;
 mod hub;
 mod ledger;
+#[cfg(feature = "schema")]
+mod schema;
 mod serve;
 mod transport;
 
@@ -58,6 +60,8 @@ pub use ledger::{
     Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader,
     LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
 };
+#[cfg(feature = "schema")]
+pub use schema::contract;
 pub use serve::{Connection, Limits, Serve, Slot, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};

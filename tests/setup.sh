@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests with real clients need, beside Rust and Node.js 20. Quick when it is all there.
 set -euo pipefail
-cd "$(dirname "$0")/clients"
+cd "$(dirname "$0")"
 
 fail() {
     echo "setup-tests: $*" >&2
@@ -9,7 +9,7 @@ fail() {
 }
 
 # Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, a clock that tests
-# move, curl, a browser, and what the experiments look with.
+# move, curl, a browser with the signs that the page shows, and what the experiments look with.
 install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
@@ -18,6 +18,8 @@ install_packages() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     command -v curl >/dev/null || missing+=(curl)
     command -v chromium >/dev/null || missing+=(chromium)
+    compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || missing+=(fonts-noto-cjk)
+    compgen -G '/usr/share/fonts/truetype/noto/NotoColorEmoji*' >/dev/null || missing+=(fonts-noto-color-emoji)
     command -v strace >/dev/null || missing+=(strace)
     command -v sqlite3 >/dev/null || missing+=(sqlite3)
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
@@ -35,22 +37,23 @@ once() {
     shift 2
     sum=$(sha256sum "$lock")
     [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return
-    "$@" || fail "could not install what tests/clients/$lock lists"
+    "$@" || fail "could not install what tests/$lock lists"
     echo "$sum" >"$stamp"
 }
 
 install_javascript() {
-    (cd js && npm ci --ignore-scripts --no-audit --no-fund --silent)
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --silent)
 }
 
 install_python() {
-    python3 -m venv --clear python/.venv &&
-        python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r python/requirements.txt
+    python3 -m venv --clear clients/python/.venv &&
+        clients/python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r clients/python/requirements.txt
 }
 
 command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or later"
 node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || fail "Node.js is older than 20"
 install_packages
-once js/package-lock.json js/node_modules/.setup install_javascript
-once python/requirements.txt python/.venv/.setup install_python
-cargo build --locked --quiet --manifest-path rust/Cargo.toml
+once clients/js/package-lock.json clients/js/node_modules/.setup install_javascript clients/js
+once page/package-lock.json page/node_modules/.setup install_javascript page
+once clients/python/requirements.txt clients/python/.venv/.setup install_python
+cargo build --locked --quiet --manifest-path clients/rust/Cargo.toml

@@ -1,6 +1,9 @@
 //! The release binary, as benchmarks of the whole server use it.
 #![allow(dead_code, reason = "not each of them uses all of it")]
 
+#[path = "../../src/cli/bench/usage.rs"]
+pub(crate) mod usage;
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -18,9 +21,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(folder: &Path) -> Self {
+        let ledger = folder.join("ledger.db");
+        Self::start_on(folder, &format!("sqlite:{}", ledger.display()))
+    }
+
+    /// On this ledger; `folder` is for the secret.
+    pub(crate) fn start_on(folder: &Path, ledger: &str) -> Self {
         let secret = folder.join("secret.txt");
         std::fs::write(&secret, "a secret of at least thirty-two bytes").unwrap();
-        let ledger = folder.join("ledger.db");
         let mut process = Command::new(env!("CARGO_BIN_EXE_tallycast"))
             .args([
                 "serve",
@@ -29,7 +37,9 @@ impl Server {
                 "--admin-listen",
                 "127.0.0.1:0",
             ])
-            .args(["--ledger", &format!("sqlite:{}", ledger.display())])
+            .args(["--ledger", ledger])
+            // All watchers come from here.
+            .args(["--connections-per-peer-max", "100000"])
             .args(["--jwt-secret-file", secret.to_str().unwrap()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -62,18 +72,16 @@ impl Server {
             process,
             url,
             token,
-            ledger,
+            ledger: folder.join("ledger.db"),
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn rss_kib(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        usage::rss_kib(self.id()).unwrap()
     }
 
     pub(crate) fn rss_mib(&self) -> f64 {
@@ -81,19 +89,7 @@ impl Server {
     }
 
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        const TICKS_PER_SECOND: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect();
-        let ticks: f64 = fields[11..13]
-            .iter()
-            .map(|field| field.parse::<f64>().unwrap())
-            .sum();
-        ticks / TICKS_PER_SECOND
+        usage::cpu_seconds(self.id()).unwrap()
     }
 }
 

@@ -25,21 +25,37 @@ use crate::{
 /// The most bytes of a profile: a name, a time zone, and 32 budgets of a kilobyte each.
 const PROFILE_BYTES_MAX: usize = 64 * 1024;
 
+/// An account's settings.
 #[derive(Serialize)]
-struct Shown<'a> {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Profile")
+)]
+pub(crate) struct Shown<'a> {
+    /// Whose they are.
     account: &'a Account,
     #[serde(flatten)]
     profile: &'a Profile,
 }
 
-/// What a profile is replaced with.
+/// What a profile is replaced with: what is absent goes back to its default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sent<'a> {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "ProfileInput")
+)]
+pub(crate) struct Sent<'a> {
+    /// What to call the customer: at most 128 characters.
     name: Option<String>,
+    /// An IANA name; `UTC` unless given.
     time_zone: Option<String>,
-    /// Read one by one, so that a refusal says that it is a budget's.
+    /// What the customer means to stay within: at most 32.
+    // Read one by one, so that a refusal says that it is a budget's.
     #[serde(default, borrow)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Budget>"))]
     budgets: Vec<&'a RawValue>,
 }
 

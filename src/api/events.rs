@@ -72,6 +72,12 @@ fn count(outcomes: &[Outcome]) {
 
 /// What became of the events of a batch, in their order.
 #[derive(Serialize)]
-struct Results {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "BatchAnswer")
+)]
+pub(crate) struct Results {
+    /// One for each event.
     results: Vec<Outcome>,
 }

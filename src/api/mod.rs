@@ -28,11 +28,19 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "schema")]
+pub(crate) use accounts::{Sent, Shown};
 pub(crate) use body::read_json;
 pub(crate) use caller::{Caller, Named};
+#[cfg(feature = "schema")]
+pub(crate) use events::Results;
 pub(crate) use health::{Admin, admin_router};
+#[cfg(feature = "schema")]
+pub(crate) use problem::Body;
 pub(crate) use problem::Problem;
 pub(crate) use query::Asked;
+#[cfg(feature = "schema")]
+pub(crate) use tickets::{Minted, Wanted};
 
 use crate::{
     access::{Authorize, Origins, Tickets},

@@ -183,14 +183,6 @@ impl From<Unavailable> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: &'static str,
-            title: &'static str,
-            status: u16,
-            code: &'static str,
-            detail: &'a str,
-        }
         let body = Body {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -218,4 +210,24 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// A request that was refused, as RFC 9457 has it.
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Problem")
+)]
+pub(crate) struct Body<'a> {
+    /// Always `about:blank`: the `code` says it.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// Stable, for programs.
+    code: &'static str,
+    /// What to do about it, for people.
+    detail: &'a str,
 }

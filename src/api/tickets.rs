@@ -20,16 +20,32 @@ use crate::{
 /// The most bytes of a request for a ticket: it names an account.
 const REQUEST_BYTES_MAX: usize = 4 * 1024;
 
+/// Whose connections a ticket should open.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "TicketRequest")
+)]
+pub(crate) struct Wanted {
+    /// May be left out where the token has one account.
     account: Option<String>,
 }
 
+/// What opens an account's connections from a browser, as `?ticket=` in their address.
 #[derive(Serialize)]
-struct Minted<'a> {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Ticket")
+)]
+pub(crate) struct Minted<'a> {
+    /// Short-lived: it ends up in logs and histories.
     ticket: String,
+    /// The one account that it watches.
     account: &'a Account,
+    /// Until when it opens connections; those that it opened go on.
     expires_at: Timestamp,
 }
 

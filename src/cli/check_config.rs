@@ -6,8 +6,8 @@ use super::{Failure, say, serve::ConfigArgs, settings};
 
 /// Prints the effective configuration, and where each value is from.
 ///
-/// The output is a configuration file. Secrets are not shown; key and certificate files are read, so
-/// that what is wrong with them is told now.
+/// The output is a configuration file. Secrets are not shown; key and certificate files are read, and the
+/// page's folder is looked at, so that what is wrong with them is told now.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
     #[command(flatten)]
@@ -26,6 +26,7 @@ pub(super) fn run(args: CheckConfigArgs) -> Result<(), Failure> {
     settings::ledger(config)?;
     settings::jwt(config)?;
     settings::origins(config)?;
+    settings::page(config)?;
     settings::tls(config)?;
     Ok(())
 }

@@ -91,6 +91,10 @@ struct Flags {
     #[arg(long, value_delimiter = ',', value_name = "ORIGINS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
+    /// Folder of a page to show at / [default: none]
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<PathBuf>,
     /// PEM file with the certificate chain: turns TLS on
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +138,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let limits = settings::limits(&config);
     let access = settings::jwt(&config)?;
     let origins = settings::origins(&config)?;
+    let page = settings::page(&config)?;
     let ledger = settings::ledger(&config)?;
     let mut signals = Signals::listen().map_err(Failure::failed)?;
     // Before the ledger is touched: a second server by mistake is told here.
@@ -161,8 +166,12 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
         }
         None => None,
     };
+    let router = match page {
+        Some(page) => hub.router().merge(page.router(&[])),
+        None => hub.router(),
+    };
     let server = Server {
-        public: Listener::start(public, hub.router(), limits, tls),
+        public: Listener::start(public, router, limits, tls),
         admin: Listener::start(admin, hub.admin_router(metrics), admin_limits(), None),
         flash_policy,
         drain: settings::drain(&config),

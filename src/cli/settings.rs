@@ -8,7 +8,7 @@ use std::{
 
 use tallycast::{Jwt, Limits, Origins, Signer, Tls};
 
-use super::{Failure, config::Config};
+use super::{Failure, config::Config, descriptors, page::Page};
 
 /// A file of a secret or key is read whole; none is near this long (bytes).
 const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -91,6 +91,10 @@ pub(super) fn origins(config: &Config) -> Result<Origins, Failure> {
     Origins::allow(&config.allowed_origins).map_err(Failure::usage)
 }
 
+pub(super) fn page(config: &Config) -> Result<Option<Page>, Failure> {
+    config.page.as_deref().map(Page::folder).transpose()
+}
+
 pub(super) fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
     match (&config.tls_certificate_file, &config.tls_key_file) {
         (None, None) => Ok(None),
@@ -104,7 +108,7 @@ pub(super) fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
 }
 
 pub(super) fn limits(config: &Config) -> Limits {
-    let descriptors = raise_descriptors()
+    let descriptors = descriptors::raise()
         .saturating_sub(DESCRIPTORS_RESERVED)
         .max(1);
     Limits {
@@ -117,25 +121,6 @@ pub(super) fn limits(config: &Config) -> Limits {
 
 pub(super) fn drain(config: &Config) -> Duration {
     Duration::from_secs(config.drain_seconds)
-}
-
-/// Raises the soft limit on open files to the hard one, as far as that is ours to do; the limit.
-///
-/// The soft one is 1,024 in many shells, for the sake of programs that use `select`; each connection
-/// takes one.
-fn raise_descriptors() -> usize {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    let soft = limit.current;
-    limit.current = limit.maximum;
-    let raised = if setrlimit(Resource::Nofile, limit).is_ok() {
-        limit.current
-    } else {
-        soft
-    };
-    raised.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    })
 }
 
 fn check_one_key(config: &Config) -> Result<(), Failure> {

@@ -31,12 +31,13 @@ pub(super) struct TokenArgs {
     accounts: Option<String>,
 }
 
+/// The key that signs, as a flag; variables and the configuration file may name it too.
 #[derive(Debug, Args, Serialize)]
-struct KeyArgs {
+pub(super) struct KeyArgs {
     /// File with the shared secret
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    jwt_secret_file: Option<PathBuf>,
+    pub(super) jwt_secret_file: Option<PathBuf>,
 }
 
 pub(super) fn run(args: TokenArgs) -> Result<(), Failure> {

@@ -13,6 +13,11 @@ use super::Invalid;
 /// assert_eq!(Account::parse("a/b").unwrap_err().code(), "invalid_account");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline, description = "The account's name.")
+)]
 pub struct Account(Arc<str>);
 
 impl Account {

@@ -24,6 +24,14 @@ const SUM_INTEGER_DIGITS_MAX: usize = 30;
 /// # Ok::<(), tallycast::Invalid>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(
+        with = "String",
+        description = "An exact decimal in text, such as `12.50`. Show it, or calculate with a decimal library: do not make a float of it."
+    )
+)]
 pub struct Amount {
     nanos: i128,
     scale: u8,

@@ -15,11 +15,19 @@ use super::{Amount, Event, Invalid, Period, checked_event::check_symbol, event::
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(
+        description = "How much of one meter and unit an account means to consume in a day or month, and at what parts of it an alert is due."
+    )
+)]
 pub struct Budget {
     /// Its name inside the account: 1 to 128 characters.
     pub id: String,
     /// What is counted; `spend` unless said.
     #[serde(default = "spend")]
+    #[cfg_attr(feature = "schema", schemars(!default))]
     pub meter: String,
     /// In what.
     pub unit: String,

@@ -4,10 +4,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::value::RawValue;
 
+#[cfg(feature = "schema")]
+use super::Alert;
 use super::{Account, Amount, EventKey, Kind};
 
 /// An event accepted into the ledger: its fields, its place, and the running total after it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "RecordedEntry")
+)]
 pub(crate) struct Entry {
     /// Its place in the account: 1, 2, 3 … without a gap.
     pub offset: u64,
@@ -19,6 +26,7 @@ pub(crate) struct Entry {
     /// Whose consumption.
     pub account: Account,
     /// What it does to the totals.
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["consumption", "adjustment", "reversal"])))]
     pub kind: Kind,
     /// How much, as it was sent; of a reversal the opposite of its original.
     pub amount: Amount,
@@ -52,8 +60,23 @@ pub(crate) struct Entry {
     pub count: i64,
 }
 
+/// What a feed and its history consist of: what a producer reported, or an alert.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Entry", untagged)]
+#[expect(dead_code, reason = "it describes what is stored as JSON")]
+pub(crate) enum AnyEntry {
+    Recorded(Entry),
+    Alert(Alert),
+}
+
 /// What a reversal takes back: an id of the same source, or a whole key.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(inline, untagged)
+)]
 pub(crate) enum ReversedKey {
     /// An event of the reversal's own source.
     SameSource(String),

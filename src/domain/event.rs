@@ -31,6 +31,11 @@ pub struct Event {
 
 /// The event that a reversal takes back: its id, and its source where that is another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "super::entry::ReversedKey", inline)
+)]
 pub struct Reverses {
     /// The original's source; `None` is the reversal's own.
     pub source: Option<String>,
@@ -219,6 +224,7 @@ pub(super) fn too_large() -> Invalid {
 
 /// (`source`, `id`): unique per account, for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventKey {
     /// Who reported; often empty.
     pub source: String,

@@ -8,30 +8,53 @@ use serde_json::value::RawValue;
 
 use super::{Event, Reverses, amount::amount_text};
 
-/// The JSON form of an event.
+/// What a producer reports, as the body of `POST /v1/events`. Sent twice, it counts once.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename = "event")]
-struct EventJson {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "EventInput")
+)]
+pub(crate) struct EventJson {
+    /// Yours: 1 to 128 characters. With `source` it is what a repetition is known by, for ever.
     id: String,
+    /// Who reports; empty unless given.
     #[serde(default)]
     source: Option<String>,
+    /// Whose consumption it is: 1 to 128 bytes.
     account: String,
+    /// What it does to the totals; `consumption` unless given.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["consumption", "adjustment", "reversal", null])))]
     kind: Option<String>,
+    /// How much: a decimal in text, or a number, which is read from its digits. Not in a reversal.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", extend("type" = ["string", "number", "null"])))]
     amount: Option<Box<RawValue>>,
+    /// In what: an ISO 4217 code or a unit's name. Not in a reversal.
     #[serde(default)]
     unit: Option<String>,
+    /// What is counted; `spend` unless given.
     #[serde(default)]
     meter: Option<String>,
+    /// On what: at most 64 characters.
     #[serde(default)]
     category: Option<String>,
+    /// A line for people; an adjustment needs one.
     #[serde(default)]
     description: Option<String>,
+    /// When it happened: RFC 3339 with an offset; the arrival unless given.
     #[serde(default)]
     time: Option<String>,
+    /// Up to 16 strings of your own.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<BTreeMap<String, String>>")
+    )]
     attributes: Option<Attributes>,
+    /// In a reversal only: the original's `id`, or its `source` and `id`.
     #[serde(default)]
     reverses: Option<Reverses>,
 }

@@ -36,7 +36,11 @@ pub use zone::Zone;
 pub(crate) use alert::Alert;
 pub(crate) use amount::amount_text;
 pub(crate) use checked_event::CheckedEvent;
+#[cfg(feature = "schema")]
+pub(crate) use entry::AnyEntry;
 pub(crate) use entry::{Entry, EntryHeader};
+#[cfg(feature = "schema")]
+pub(crate) use event_json::EventJson;
 pub(crate) use event_json::{Attributes, from_object};
 pub(crate) use past::Recount;
 pub(crate) use placement::{Original, Placement};

@@ -12,6 +12,7 @@ use super::{
 /// A span of the calendar, in an account's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Period {
     /// Midnight to midnight.
@@ -163,24 +164,37 @@ impl Recount {
 
 /// What was consumed in past days or months, for charts.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PastTotals {
+    /// Whose they are.
     account: Account,
     /// The entries that are in it: all up to this offset.
     offset: u64,
+    /// The IANA time zone whose days and months these are.
     time_zone: String,
+    /// How long each period is.
     by: Period,
+    /// By date, then meter and unit; periods without entries are left out.
     totals: Vec<PeriodTotals>,
+    /// The `from` of the page that follows; `null` where this is the last.
     next: Option<Date>,
 }
 
+/// What was consumed of one meter and unit in one day or month.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct PeriodTotals {
+    /// What was counted.
     meter: String,
+    /// In what.
     unit: String,
+    /// The first day of the period.
     start: Date,
+    /// The day after its last one.
     end: Date,
     #[serde(flatten)]
     sum: Sum,
+    /// The amount of each category.
     categories: BTreeMap<String, Amount>,
 }
 

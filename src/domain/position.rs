@@ -9,6 +9,11 @@ use super::{Account, Invalid};
 
 /// The random id of one ledger history; it changes when a backup is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", inline)
+)]
 pub struct Epoch(pub u64);
 
 impl fmt::Display for Epoch {
@@ -49,6 +54,14 @@ impl Stamp {
 /// Clients keep its text and send it back; what is in it is the server's business: the epoch, a tag
 /// of the account and its generation, the offset, and the stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(
+        with = "String",
+        description = "How far a client is, as an opaque text: keep the one of each message that you have applied, and give it as `after` when you come back."
+    )
+)]
 pub struct Position {
     /// The ledger history it belongs to.
     pub(crate) epoch: Epoch,

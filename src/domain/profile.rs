@@ -4,6 +4,7 @@ use super::{Budget, Invalid, Zone};
 
 /// An account's settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Profile {
     /// What to call the customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

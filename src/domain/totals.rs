@@ -129,20 +129,31 @@ impl PairTotals {
 
 /// The totals of one meter and unit at an instant, as clients see them.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Totals<'a> {
+    /// What is counted.
     meter: &'a str,
+    /// In what; units are never summed up.
     unit: &'a str,
+    /// Of all time.
     all: Sum,
+    /// Of this month, in the account's time zone.
     month: WindowTotals<'a>,
+    /// Of today, in the account's time zone.
     day: WindowTotals<'a>,
 }
 
+/// What was consumed in one day or month.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct WindowTotals<'a> {
+    /// The first day of the window.
     start: Date,
+    /// The day after its last one.
     end: Date,
     #[serde(flatten)]
     sum: Sum,
+    /// The amount of each category.
     categories: &'a BTreeMap<String, Amount>,
 }
 

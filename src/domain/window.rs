@@ -7,8 +7,11 @@ use super::{Amount, Invalid};
 
 /// A sum, and how many consumptions are in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Sum {
+    /// Consumption, adjustments and reversals, summed up.
     pub(crate) amount: Amount,
+    /// How many consumptions are in it; those that were reversed are not.
     pub(crate) count: i64,
 }
 

@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{ENTRIES_BYTES_MAX, MESSAGE_BYTES_MAX, tail::Update};
+#[cfg(feature = "schema")]
+use crate::domain::AnyEntry;
 use crate::{
     domain::{Account, AccountState, Budget, Epoch, Kind, Pair, Position, StoredEntry, Totals},
     ledger::View,
@@ -36,6 +38,11 @@ pub enum MessageKind {
 /// Why a snapshot was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "SnapshotReason")
+)]
 #[non_exhaustive]
 pub enum Reason {
     /// No position was given.
@@ -89,9 +96,20 @@ impl Message {
 
 /// One page of an account's past: newest first from `history`, oldest first from `history_after`.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(
+        description = "One page of an account's past: newest first, or with `after` oldest first."
+    )
+)]
 pub struct History {
+    /// The ledger history that the offsets are of.
     epoch: Epoch,
+    /// At most 200; fewer where they are very long.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<AnyEntry>"))]
     entries: Vec<Arc<RawValue>>,
+    /// The `before`, or the `after`, of the page that follows; `null` where there is none.
     next: Option<u64>,
 }
 
@@ -162,37 +180,92 @@ pub(super) enum TotalsOf {
     All,
 }
 
+/// The whole state of an account: replace everything you show.
 #[derive(Serialize)]
-struct Head<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Snapshot<'a> {
+    /// Tells it from other messages.
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "snapshot")))]
     r#type: MessageKind,
+    /// Whose feed it is of.
     account: &'a Account,
+    /// Where a client is that has applied it.
     position: Position,
-}
-
-#[derive(Serialize)]
-struct Snapshot<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
+    /// The account's last entry; 0 where it has none.
     offset: u64,
+    /// Why it was sent.
     reason: Reason,
+    /// Of every meter and unit.
     totals: Vec<Totals<'a>>,
+    /// The last entries, oldest first.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<AnyEntry>"))]
     recent: Vec<&'a RawValue>,
+    /// What the customer means to stay within.
     budgets: &'a [Budget],
+    /// The IANA time zone whose days and months are counted.
     time_zone: &'a str,
 }
 
+/// Entries `from` to `to`: add them, and replace the totals that are there.
 #[derive(Serialize)]
-struct UpdateJson<'a> {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Update")
+)]
+pub(crate) struct UpdateJson<'a> {
+    /// Tells it from other messages.
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "update")))]
     r#type: MessageKind,
+    /// Whose feed it is of.
     account: &'a Account,
+    /// Where a client is that has applied it.
     position: Position,
+    /// The offset of its first entry: the one after what you have.
     from: u64,
+    /// The offset of its last entry.
     to: u64,
+    /// Oldest first; where `merged` is, only alerts, reversals and adjustments.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<AnyEntry>"))]
     entries: Vec<&'a RawValue>,
+    /// Of the meters and units that changed; absent where more of a replay follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<Vec<Totals<'a>>>,
+    /// How many entries were left out, in the mode `totals`.
     #[serde(skip_serializing_if = "Option::is_none")]
     merged: Option<u64>,
+}
+
+/// Replay is over: from here on it is happening now.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Live<'a> {
+    /// Tells it from other messages.
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "live")))]
+    r#type: MessageKind,
+    /// Whose feed it is of.
+    account: &'a Account,
+    /// Where a client is that has applied it.
+    position: Position,
+    /// The account's last entry.
+    offset: u64,
+}
+
+/// A day or month turned: replace all totals.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Rollover<'a> {
+    /// Tells it from other messages.
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "rollover")))]
+    r#type: MessageKind,
+    /// Whose feed it is of.
+    account: &'a Account,
+    /// Where a client is that has applied it.
+    position: Position,
+    /// The account's last entry.
+    offset: u64,
+    /// Of every meter and unit.
+    totals: Vec<Totals<'a>>,
 }
 
 impl<'a> MessageBuilder<'a> {
@@ -222,7 +295,9 @@ impl<'a> MessageBuilder<'a> {
         let recent = &recent[recent.len() - fitting(recent.iter().rev(), room)..];
         let position = self.position(self.state.offset);
         let snapshot = Snapshot {
-            head: self.head(MessageKind::Snapshot, position),
+            r#type: MessageKind::Snapshot,
+            account: self.account,
+            position,
             offset: self.state.offset,
             reason,
             totals: self.state.totals(self.origin.now, None),
@@ -234,31 +309,22 @@ impl<'a> MessageBuilder<'a> {
     }
 
     pub(super) fn live(&self) -> Message {
-        #[derive(Serialize)]
-        struct Live<'a> {
-            #[serde(flatten)]
-            head: Head<'a>,
-            offset: u64,
-        }
         let position = self.position(self.state.offset);
         let live = Live {
-            head: self.head(MessageKind::Live, position),
+            r#type: MessageKind::Live,
+            account: self.account,
+            position,
             offset: position.offset,
         };
         message(MessageKind::Live, position, &live)
     }
 
     pub(super) fn rollover(&self) -> Message {
-        #[derive(Serialize)]
-        struct Rollover<'a> {
-            #[serde(flatten)]
-            head: Head<'a>,
-            offset: u64,
-            totals: Vec<Totals<'a>>,
-        }
         let position = self.position(self.state.offset);
         let rollover = Rollover {
-            head: self.head(MessageKind::Rollover, position),
+            r#type: MessageKind::Rollover,
+            account: self.account,
+            position,
             offset: position.offset,
             totals: self.state.totals(self.origin.now, None),
         };
@@ -378,14 +444,6 @@ impl<'a> MessageBuilder<'a> {
             merged,
         };
         message(MessageKind::Update, position, &update)
-    }
-
-    fn head(&self, kind: MessageKind, position: Position) -> Head<'a> {
-        Head {
-            r#type: kind,
-            account: self.account,
-            position,
-        }
     }
 }
 

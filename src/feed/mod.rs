@@ -24,6 +24,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use clock::{Clock, ClockHand};
 pub use message::{History, Message, MessageKind, Reason};
+#[cfg(feature = "schema")]
+pub(crate) use message::{Live, Rollover, Snapshot, UpdateJson};
 pub use receipt::{AppendError, Outcome, Receipt, Status};
 pub(crate) use rider::{Rider, Sink};
 pub use subscription::{Interrupted, Mode, SubscribeOptions, Subscription};

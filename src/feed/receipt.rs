@@ -1,4 +1,4 @@
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Serialize, Serializer};
 
 use crate::{
     domain::{Amount, Epoch, Invalid, Position},
@@ -7,6 +7,7 @@ use crate::{
 
 /// The proof that an event is in the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// Whether this call recorded it, or an earlier one.
     pub status: Status,
@@ -21,6 +22,11 @@ pub struct Receipt {
 /// Whether an event was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "ReceiptStatus")
+)]
 #[non_exhaustive]
 pub enum Status {
     /// It was, and is durable now.
@@ -31,15 +37,19 @@ pub enum Status {
 
 /// What became of one event of several.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(untagged))]
 #[non_exhaustive]
 pub enum Outcome {
     /// It is durable.
     Recorded(Receipt),
     /// It was recorded before; the answer is the first one.
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Duplicate(Receipt),
     /// Its source and id were recorded before with other content; nothing changed.
+    #[cfg_attr(feature = "schema", schemars(with = "RefusedEvent<'static>"))]
     Conflict(Invalid),
     /// It is not sound, or does not fit its account; nothing changed.
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Rejected(Invalid),
 }
 
@@ -86,6 +96,19 @@ impl Receipt {
     }
 }
 
+/// An event of a batch that was not recorded.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct RefusedEvent<'a> {
+    /// `conflict`: its source and id were recorded before with other content.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["conflict", "rejected"])))]
+    status: &'a str,
+    /// Stable, for programs.
+    code: &'a str,
+    /// What to do about it, for people.
+    message: &'a str,
+}
+
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (status, invalid) = match self {
@@ -95,10 +118,11 @@ impl Serialize for Outcome {
             Self::Conflict(invalid) => ("conflict", invalid),
             Self::Rejected(invalid) => ("rejected", invalid),
         };
-        let mut object = serializer.serialize_struct("outcome", 3)?;
-        object.serialize_field("status", status)?;
-        object.serialize_field("code", invalid.code())?;
-        object.serialize_field("message", invalid.message())?;
-        object.end()
+        let refused = RefusedEvent {
+            status,
+            code: invalid.code(),
+            message: invalid.message(),
+        };
+        refused.serialize(serializer)
     }
 }

@@ -45,6 +45,11 @@ impl Default for SubscribeOptions {
 
 /// What a client gets when more than one update waits for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Mode {
     /// Every entry.

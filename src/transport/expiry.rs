@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::limits::{EXPIRY_MAX, EXPIRY_NOTICE};
@@ -18,6 +19,17 @@ pub(super) struct Expiry {
     pub(super) expires_at: Timestamp,
 }
 
+/// The token ends soon: `authenticate` with a new one, and go on.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct AuthExpiring {
+    /// Tells it from other messages.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "auth_expiring")))]
+    r#type: &'static str,
+    /// When the connection will be closed.
+    expires_at: Timestamp,
+}
+
 impl Expiry {
     /// Read once from the wall clock, then timed by the steady one: setting the clock forward must
     /// not disconnect everybody.
@@ -30,6 +42,15 @@ impl Expiry {
             end: now + left,
             expires_at,
         })
+    }
+}
+
+impl AuthExpiring {
+    pub(super) fn at(expires_at: Timestamp) -> Self {
+        Self {
+            r#type: "auth_expiring",
+            expires_at,
+        }
     }
 }
 

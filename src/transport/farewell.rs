@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::frame::CloseCode;
 use crate::domain::Position;
@@ -19,16 +19,68 @@ pub(super) enum Farewell {
     Erased,
 }
 
-impl Farewell {
-    /// The `code` of the `closing` message.
-    pub(super) fn code(self) -> &'static str {
+/// The last message of a connection, which is about to close. It is best effort.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Closing {
+    /// Tells it from other messages.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "closing")))]
+    r#type: &'static str,
+    /// Why.
+    code: ClosingCode,
+    /// What to do about it, for people.
+    message: &'static str,
+    /// How long to wait before connecting again.
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
+    retry_ms: u128,
+    /// Where the client is; there when the connection follows one account and has had a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
+}
+
+/// Why the server closes a connection, as clients are told.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+enum ClosingCode {
+    /// The client took no data for too long.
+    Slow,
+    /// The token ended: fetch a new one, and connect at once.
+    Expired,
+    /// The account was erased: forget what you show of it.
+    Revoked,
+    /// The server goes away, or its ledger cannot be read.
+    Shutdown,
+    /// Too many requests without waiting for acks.
+    Limit,
+}
+
+impl ClosingCode {
+    fn name(self) -> &'static str {
         match self {
             Self::Slow => "slow",
             Self::Expired => "expired",
-            Self::Shutdown | Self::Unavailable => "shutdown",
+            Self::Revoked => "revoked",
+            Self::Shutdown => "shutdown",
             Self::Limit => "limit",
-            Self::Erased => "revoked",
         }
+    }
+}
+
+impl Farewell {
+    fn closing_code(self) -> ClosingCode {
+        match self {
+            Self::Slow => ClosingCode::Slow,
+            Self::Expired => ClosingCode::Expired,
+            Self::Shutdown | Self::Unavailable => ClosingCode::Shutdown,
+            Self::Limit => ClosingCode::Limit,
+            Self::Erased => ClosingCode::Revoked,
+        }
+    }
+
+    /// The `code` of the `closing` message.
+    pub(super) fn code(self) -> &'static str {
+        self.closing_code().name()
     }
 
     pub(super) fn message(self) -> &'static str {
@@ -55,16 +107,14 @@ impl Farewell {
 
     /// The whole `closing` message, to a client that is at `position`.
     pub(super) fn message_at(self, position: Option<&Position>) -> String {
-        let mut closing = json!({
-            "type": "closing",
-            "code": self.code(),
-            "message": self.message(),
-            "retry_ms": self.retry().as_millis(),
-        });
-        if let Some(position) = position {
-            closing["position"] = json!(position.to_string());
-        }
-        closing.to_string()
+        let closing = Closing {
+            r#type: "closing",
+            code: self.closing_code(),
+            message: self.message(),
+            retry_ms: self.retry().as_millis(),
+            position: position.copied(),
+        };
+        serde_json::to_string(&closing).expect("strings and numbers are JSON")
     }
 
     /// The WebSocket close code.

@@ -35,9 +35,15 @@ use socketioxide::SocketIo;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use drain::Drain;
+#[cfg(feature = "schema")]
+pub(crate) use expiry::AuthExpiring;
+#[cfg(feature = "schema")]
+pub(crate) use farewell::Closing;
 pub(crate) use limits::Timing;
 pub(crate) use push::push;
 pub use push::{Push, PushTo, Pushed};
+#[cfg(feature = "schema")]
+pub(crate) use pushing::Asked;
 
 use crate::api::{self, Api, Problem};
 

@@ -64,6 +64,7 @@ pub enum PushTo {
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Pushed {
     /// The sockets that it went to.

@@ -26,25 +26,47 @@ use crate::{
 /// The most bytes of a request: its data, and room for names.
 const REQUEST_BYTES_MAX: usize = Push::DATA_BYTES_MAX + 4 * 1024;
 
+/// An ephemeral event for connected Socket.IO clients, at most once.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Push")
+)]
+pub(crate) struct Asked {
+    /// Whom it is for.
     to: Target,
+    /// `/feed` unless given.
     namespace: Option<String>,
+    /// Its name: 1 to 128 characters, none of the feed's own events.
     event: String,
+    /// Any JSON of at most 64 KiB; `null` unless given.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Value>"))]
     data: Option<Box<RawValue>>,
+    /// Leave out sockets that are busy.
     #[serde(default)]
     volatile: bool,
+    /// Count who answers within so long: 1 to 30,000.
     ack_timeout_ms: Option<u64>,
 }
 
-/// One of these.
+/// One of these; all but `account` need a token for all accounts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "PushTo")
+)]
 struct Target {
+    /// Every socket that follows this account.
     account: Option<String>,
+    /// Every socket of this person or service.
     subject: Option<String>,
+    /// Every socket in this room of a host's own.
     room: Option<String>,
+    /// Every socket of the namespace.
     #[serde(default)]
     all: bool,
 }

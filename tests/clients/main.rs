@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod backend;
 mod browser;
 mod cable;
 mod customers;
@@ -14,7 +15,10 @@ mod examples;
 mod facts;
 mod follower;
 mod following;
+mod guide;
+mod guides;
 mod handmade;
+mod helper;
 mod midnight;
 mod moved_clock;
 mod screen;

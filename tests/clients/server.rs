@@ -211,14 +211,21 @@ impl Server {
 
     /// A token that `tallycast token` makes with these arguments.
     pub(crate) async fn mint(&self, arguments: &[&str]) -> String {
+        self.printed(self.token_command(arguments)).await
+    }
+
+    /// `tallycast token` with these arguments; what it prints lasts unless they say how long.
+    pub(crate) fn token_command(&self, arguments: &[&str]) -> Command {
         let mut token = Command::new(BINARY);
-        token
-            .args(["token", "--jwt-secret-file", "secret", "--ttl", "100d"])
-            .args(arguments);
+        token.args(["token", "--jwt-secret-file", "secret"]);
+        if !arguments.contains(&"--ttl") {
+            token.args(["--ttl", "100d"]);
+        }
+        token.args(arguments).current_dir(self.folder.path());
         if let Some(clock) = &self.clock {
             clock.rule(&mut token);
         }
-        self.printed(token).await
+        token
     }
 
     /// What a program prints that is run in the server's folder.

@@ -288,6 +288,11 @@ impl StockClient {
     /// Emits without waiting for the answer.
     pub(crate) async fn emit(&mut self, event: &str, data: &Value, id: &str) {
         let command = json!({ "emit": event, "data": data, "id": id });
+        self.tell(&command).await;
+    }
+
+    /// Gives it a line to act on.
+    pub(crate) async fn tell(&mut self, command: &Value) {
         let line = format!("{command}\n");
         self.commands.write_all(line.as_bytes()).await.unwrap();
     }

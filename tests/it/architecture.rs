@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "hub",
         &["domain", "ledger", "feed", "access", "api", "transport"],
     ),
+    ("schema", &["domain", "feed", "api", "transport"]),
     ("cli", &["*"]),
     ("main", &["*"]),
     ("lib", &["*"]),

@@ -1,10 +1,12 @@
 //! The binary as a person or a service manager meets it.
 
 mod bad_input;
+mod bench;
 mod config;
 mod demo;
 mod export;
 mod flash_policy;
+mod page;
 mod replay;
 mod serve;
 mod stalled;

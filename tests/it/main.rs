@@ -11,6 +11,7 @@ mod checks;
 mod cli;
 mod cloudevents;
 mod contract;
+mod contract_schema;
 mod desk;
 mod direct_frames;
 mod disk;

@@ -1,5 +1,5 @@
 use jiff::civil::Date;
-use tallycast::{Account, Event};
+use tallycast::{Account, Amount, Event};
 
 use crate::cli::replay::table::{Columns, Table};
 
@@ -9,19 +9,33 @@ static FILE: &str = include_str!(concat!(
     "/data/cdnow_purchases.csv"
 ));
 
-/// How many accounts the customers are folded into: few enough that each moves every couple of seconds.
+/// How many accounts the customers are folded into: few enough that each moves every few seconds.
 pub(super) const ACCOUNTS: u32 = 12;
+
+/// What accounts are called, before their number.
+const ACCOUNT: &str = "customer-";
+
+/// What is paid in.
+pub(super) const UNIT: &str = "USD";
 
 /// The real purchases, again and again: as of now, folded into a few accounts.
 #[derive(Debug)]
 pub(super) struct Purchases {
-    purchases: Vec<Purchase>,
+    rows: Vec<Row>,
     next: usize,
     round: u32,
 }
 
+/// One purchase as it is recorded.
 #[derive(Debug)]
-struct Purchase {
+pub(super) struct Purchase {
+    pub(super) account: Account,
+    pub(super) dollars: Amount,
+    pub(super) event: Event,
+}
+
+#[derive(Debug)]
+struct Row {
     customer: u32,
     date: Date,
     discs: u32,
@@ -39,9 +53,9 @@ impl Purchases {
         };
         let sound = "the file is built in, and a test reads it";
         let mut table = Table::read(FILE.as_bytes(), "cdnow_purchases.csv", &columns).expect(sound);
-        let mut purchases = Vec::new();
+        let mut rows = Vec::new();
         while let Some(cells) = table.next_row().expect(sound) {
-            purchases.push(Purchase {
+            rows.push(Row {
                 customer: cells.account.parse().expect(sound),
                 date: cells.time.parse().expect(sound),
                 discs: cells.quantity.and_then(|n| n.parse().ok()).expect(sound),
@@ -49,37 +63,43 @@ impl Purchases {
             });
         }
         Self {
-            purchases,
+            rows,
             next: 0,
             round: 1,
         }
     }
 
     /// The next purchase. Its id is of its round, so a purchase that comes again counts again.
-    pub(super) fn next_event(&mut self) -> Event {
-        let purchase = &self.purchases[self.next];
-        let row = self.next + 1;
+    pub(super) fn next_purchase(&mut self) -> Purchase {
+        let row = &self.rows[self.next];
+        let number = self.next + 1;
+        let account = account(row.customer);
         let event = Event::consumption(
-            format!("round-{}-row-{row}", self.round),
-            account(purchase.customer),
-            &purchase.dollars,
-            "USD",
+            format!("round-{}-row-{number}", self.round),
+            account.as_str(),
+            &row.dollars,
+            UNIT,
         )
         .with_source("cdnow")
-        .with_category(category(purchase.discs))
-        .with_description(purchase.description())
-        .with_attribute("customer", format!("{:05}", purchase.customer))
-        .with_attribute("bought_on", purchase.date.to_string())
-        .with_attribute("quantity", purchase.discs.to_string());
-        self.next = row % self.purchases.len();
+        .with_category(category(row.discs))
+        .with_description(row.description())
+        .with_attribute("customer", format!("{:05}", row.customer))
+        .with_attribute("bought_on", row.date.to_string())
+        .with_attribute("quantity", row.discs.to_string());
+        let dollars = row.dollars.parse().expect("a test reads all of them");
+        self.next = number % self.rows.len();
         if self.next == 0 {
             self.round += 1;
         }
-        event
+        Purchase {
+            account,
+            dollars,
+            event,
+        }
     }
 }
 
-impl Purchase {
+impl Row {
     fn description(&self) -> String {
         let Self {
             customer,
@@ -93,18 +113,22 @@ impl Purchase {
 }
 
 /// The account of a customer. All ids of the sample end in 4: the digits before it tell them apart.
-fn account(customer: u32) -> String {
-    account_name(customer / 10 % ACCOUNTS)
+fn account(customer: u32) -> Account {
+    account_of(customer / 10 % ACCOUNTS)
 }
 
-fn account_name(index: u32) -> String {
-    format!("customer-{:02}", index + 1)
+fn account_of(index: u32) -> Account {
+    Account::parse(&format!("{ACCOUNT}{:02}", index + 1)).expect("the name is short and plain")
 }
 
 /// All accounts that purchases come to.
 pub(super) fn accounts() -> impl Iterator<Item = Account> {
-    let parse = |name: String| Account::parse(&name).expect("the name is short and plain");
-    (0..ACCOUNTS).map(account_name).map(parse)
+    (0..ACCOUNTS).map(account_of)
+}
+
+/// What to call an account's customer: `Customer 01`.
+pub(super) fn title(account: &Account) -> String {
+    account.as_str().replace(ACCOUNT, "Customer ")
 }
 
 fn category(discs: u32) -> &'static str {
@@ -122,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_built_in_file_is_the_one_that_its_readme_describes() {
-        let purchases = Purchases::read().purchases;
+        let purchases = Purchases::read().rows;
         let customers: BTreeSet<_> = purchases.iter().map(|p| p.customer).collect();
         let discs: u32 = purchases.iter().map(|p| p.discs).sum();
         let cents: u64 = purchases
@@ -138,11 +162,9 @@ mod tests {
         let mut purchases = Purchases::read();
         let mut counts = BTreeMap::new();
         for _ in 0..6_856 {
-            let account = purchases.next_event().account().to_owned();
-            *counts.entry(account).or_insert(0) += 1;
+            *counts.entry(purchases.next_purchase().account).or_insert(0) += 1;
         }
-        let names: Vec<_> = accounts().map(|a| a.to_string()).collect();
-        assert_eq!(counts.keys().cloned().collect::<Vec<_>>(), names);
+        assert!(counts.keys().cloned().eq(accounts()));
         assert!(
             counts.values().all(|count| *count > 6_856 / 12 / 2),
             "{counts:?}"
@@ -152,12 +174,12 @@ mod tests {
     #[test]
     fn each_round_has_ids_of_its_own() {
         let mut purchases = Purchases::read();
-        let first = purchases.next_event();
+        let first = purchases.next_purchase();
         for _ in 1..6_856 {
-            purchases.next_event();
+            purchases.next_purchase();
         }
-        let again = purchases.next_event();
-        assert_eq!(first.account(), again.account());
-        assert_ne!(first, again);
+        let again = purchases.next_purchase();
+        assert_eq!(first.account, again.account);
+        assert_ne!(first.event, again.event);
     }
 }

@@ -1,25 +1,83 @@
 //! Acks: `{ ok: true, … }` or `{ ok: false, code, message }`.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{domain::Invalid, ledger::Unavailable};
+use crate::{
+    domain::{Account, Invalid},
+    ledger::Unavailable,
+};
 
 /// A finished ack.
 pub(super) type Answer = Box<RawValue>;
 
+/// A request that was done.
 #[derive(Serialize)]
-struct Yes<T> {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "{T}Answer")
+)]
+pub(crate) struct Yes<T> {
+    /// Tells it from a refusal.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     ok: bool,
     #[serde(flatten)]
     more: T,
 }
 
+/// A request that was not done.
 #[derive(Serialize)]
-struct No<'a> {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Refused")
+)]
+pub(crate) struct No<'a> {
+    /// Tells it from an answer.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = false)))]
     ok: bool,
+    /// Stable, for programs.
     code: &'a str,
+    /// What to do about it, for people.
     message: &'a str,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Subscribe")
+)]
+pub(crate) struct Subscribed<'a> {
+    /// The account that is followed now.
+    pub(super) account: &'a Account,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Unsubscribe")
+)]
+pub(crate) struct Unsubscribed {
+    /// The account that is not followed any more.
+    pub(super) account: Account,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Authenticate")
+)]
+pub(crate) struct Authenticated {
+    /// When the new token ends; `null` where it does not.
+    pub(super) expires_at: Option<Timestamp>,
+    /// The accounts that it does not cover, and that are no longer followed.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub(super) ended: Vec<Account>,
 }
 
 /// It was done; `more` is an object.

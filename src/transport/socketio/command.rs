@@ -71,16 +71,29 @@ impl Command {
     }
 }
 
-/// The `auth` of a CONNECT. Every field may be a string: some clients can send nothing else.
-/// Fields that are not ours are a host's or a client's own.
+/// The `auth` of a connection. Every field may be a string: some clients can send nothing else.
+/// Other fields are a host's or a client's own.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Handshake {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "FeedAuth")
+)]
+pub(crate) struct Handshake {
+    /// A JWT, or a ticket; may come as a header or in the query instead.
     pub(super) token: Option<Box<str>>,
+    /// Which account to follow at once, where the token has several.
     account: Option<String>,
+    /// The position to go on from; without one, the first message is a snapshot.
     after: Option<String>,
+    /// `totals` for screens that show sums only.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Mode>"))]
     mode: Option<String>,
+    /// How many entries a snapshot shows: 0 to 100, 20 unless given.
     recent: Option<Count>,
+    /// `false` to follow nothing before the first `subscribe`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<bool>"))]
     #[serde(deserialize_with = "flag")]
     subscribe: Option<bool>,
 }
@@ -108,12 +121,23 @@ impl Handshake {
     }
 }
 
+/// Follows an account, in place of an earlier subscription to it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Subscribe {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "SubscribeRequest")
+)]
+pub(crate) struct Subscribe {
+    /// Whose feed; may be left out where the token has one account, or the handshake named one.
     account: Option<String>,
+    /// The position to go on from; without one, the first message is a snapshot.
     after: Option<String>,
+    /// `totals` for screens that show sums only.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Mode>"))]
     mode: Option<String>,
+    /// How many entries a snapshot shows: 0 to 100, 20 unless given.
     recent: Option<Count>,
 }
 
@@ -127,17 +151,33 @@ impl Subscribe {
     }
 }
 
+/// Ends the subscription to an account.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unsubscribe {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "UnsubscribeRequest")
+)]
+pub(crate) struct Unsubscribe {
+    /// Whose feed; may be left out where the token has one account, or the handshake named one.
     account: Option<String>,
 }
 
+/// Asks for older entries, newest first.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct History {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "HistoryRequest")
+)]
+pub(crate) struct History {
+    /// Whose feed; may be left out where the token has one account, or the handshake named one.
     account: Option<String>,
+    /// An exclusive offset: the `next` of the page before. Without one it begins at the latest entry.
     before: Option<Count>,
+    /// How many: 1 to 200, 50 unless given.
     limit: Option<Count>,
 }
 
@@ -160,13 +200,25 @@ impl History {
     }
 }
 
+/// Goes on with a new token of the same subject.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Authenticate {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "AuthenticateRequest")
+)]
+pub(crate) struct Authenticate {
+    /// A JWT; a ticket does not do.
     token: Box<str>,
 }
 
 /// A whole number, or its digits in a string.
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(inline, with = "u64")
+)]
 struct Count(u64);
 
 impl<'de> Deserialize<'de> for Count {

@@ -44,6 +44,10 @@ use front::Front;
 use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, POLLING_BODY_BYTES_MAX, READ_BYTES};
 use sessions::Sessions;
 
+#[cfg(feature = "schema")]
+pub(crate) use answer::{Authenticated, No, Subscribed, Unsubscribed, Yes};
+#[cfg(feature = "schema")]
+pub(crate) use command::{Authenticate, Handshake, History, Subscribe, Unsubscribe};
 pub(crate) use front::OriginCheck;
 
 /// What a host may choose.

@@ -7,14 +7,14 @@
 use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{self, Answer},
+    answer::{self, Answer, Authenticated, Subscribed, Unsubscribed},
     command::Command,
-    expiry::{self, Expiry},
+    expiry::{self, AuthExpiring, Expiry},
     farewell::Farewell,
     flow::Gone,
     limits::{CLOSE_GRACE, FAREWELL_TIMEOUT, SUBSCRIPTIONS_MAX},
@@ -185,7 +185,7 @@ impl Watcher {
             Command::Unsubscribe { account } => match self.permitted(account) {
                 Ok(account) => {
                     self.unfollow(&account);
-                    answer::done(json!({ "account": account }))
+                    answer::done(Unsubscribed { account })
                 }
                 Err(refusal) => refusal,
             },
@@ -224,7 +224,7 @@ impl Watcher {
                 "one socket follows at most 16 accounts: unsubscribe from one first",
             );
         }
-        let answer = answer::done(json!({ "account": account }));
+        let answer = answer::done(Subscribed { account: &account });
         self.follow(account, options);
         answer
     }
@@ -254,7 +254,10 @@ impl Watcher {
         let expires_at = grant.expires_at();
         self.expiry.send_replace(Expiry::new(expires_at));
         self.grant = grant;
-        answer::done(json!({ "expires_at": expires_at, "ended": lost }))
+        answer::done(Authenticated {
+            expires_at,
+            ended: lost,
+        })
     }
 
     /// Follows an account from now on, in place of an earlier subscription to it.
@@ -280,7 +283,7 @@ impl Watcher {
         let Some(Expiry { expires_at, .. }) = *self.expiry.borrow() else {
             return Ok(());
         };
-        let warning = json!({ "type": "auth_expiring", "expires_at": expires_at });
+        let warning = AuthExpiring::at(expires_at);
         Ok(self
             .outlet
             .emit("auth_expiring", &answer::encode(&warning))

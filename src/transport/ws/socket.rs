@@ -22,6 +22,7 @@ use crate::{
     access::{Grant, Scope, Tickets},
     transport::{
         Transports,
+        expiry::AuthExpiring,
         farewell::Farewell,
         follower::{Follower, Told},
         frame::{CloseCode, text_header},
@@ -115,8 +116,9 @@ impl Socket {
                 Ok(())
             }
             Told::Expiring(expiry) => {
-                let notice = json!({ "type": "auth_expiring", "expires_at": expiry.expires_at });
-                self.write(&notice.to_string()).await
+                let notice = AuthExpiring::at(expiry.expires_at);
+                let notice = serde_json::to_string(&notice).expect("strings are JSON");
+                self.write(&notice).await
             }
             Told::Farewell(farewell) => Err(Ending::Farewell(farewell)),
         }

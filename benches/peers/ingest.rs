@@ -1,0 +1,98 @@
+//! (g) Ingest alone, beside bare SQLite in equal transactions.
+
+use std::cell::RefCell;
+
+use crate::{
+    bare_sqlite,
+    generator::{Fault, drive},
+    load::Load,
+    product::{Keeps, Product},
+    settings::Settings,
+    table::{Column, Figures, Row, Table, Void},
+    unicast::ACCOUNTS,
+};
+
+const EVENTS: u32 = 50_000;
+const WARM_UP: u32 = 5_000;
+const BARE: &str = "bare rusqlite, the same rows";
+
+const COLUMNS: [Column; 2] = [
+    Column {
+        name: "events/s",
+        decimals: 0,
+    },
+    Column {
+        name: "CPU s per million",
+        decimals: 1,
+    },
+];
+
+pub(crate) fn run(settings: &Settings) {
+    // Bare SQLite inserts what Tallycast has just recorded.
+    let recorded = RefCell::new(Vec::new());
+    let rows = vec![
+        Row::new("Tallycast, over HTTP", || measure(settings, &recorded)),
+        Row::new(BARE, || measure_bare(&recorded.borrow())),
+    ];
+    let table = Table {
+        title: format!(
+            "(g) Events in durable batches of {}, to random accounts of {ACCOUNTS}, watched by nobody",
+            drive::BURST
+        ),
+        columns: COLUMNS,
+        base: BARE,
+        rows,
+    };
+    table.run(settings);
+}
+
+fn measure(
+    settings: &Settings,
+    recorded: &RefCell<Vec<bare_sqlite::Row>>,
+) -> Result<Figures<2>, Void> {
+    let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
+    let Product {
+        server,
+        fleet,
+        posts,
+        ..
+    } = &mut product;
+    let warm_up = drive::ingest(fleet, posts, settings.scaled(WARM_UP), ACCOUNTS)?;
+    let (measured, load) = Load::of(server.id(), || {
+        drive::ingest(fleet, posts, settings.scaled(EVENTS), ACCOUNTS)
+    })?;
+    let first = usize::try_from(warm_up.delivered).unwrap() + 1;
+    let next = first + usize::try_from(measured.delivered).unwrap();
+    *recorded.borrow_mut() = bare_sqlite::rows(&server.ledger, first, next);
+    Ok(Figures {
+        values: [
+            measured.delivered as f64 / measured.elapsed.as_secs_f64(),
+            load.server_seconds_per_million(measured.delivered),
+        ],
+        others: load.others,
+    })
+}
+
+fn measure_bare(recorded: &[bare_sqlite::Row]) -> Result<Figures<2>, Void> {
+    assert!(
+        !recorded.is_empty(),
+        "bare SQLite inserts what Tallycast recorded: take both rows"
+    );
+    let folder = tempfile::tempdir().map_err(Fault::from)?;
+    // The work is in this process: what `Load` takes for the server's.
+    let (time, load) = Load::of(std::process::id(), || {
+        Ok(bare_sqlite::insert(
+            folder.path(),
+            recorded,
+            drive::BURST as usize,
+        ))
+    })?;
+    let count = recorded.len() as u64;
+    Ok(Figures {
+        values: [
+            count as f64 / time.as_secs_f64(),
+            load.server_seconds_per_million(count),
+        ],
+        others: load.others,
+    })
+}

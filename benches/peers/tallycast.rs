@@ -1,0 +1,73 @@
+//! Tallycast as a library in a process of its own, so that it is told what to send as its peers are:
+//! without HTTP, and with a ledger in memory.
+
+use std::future::IntoFuture;
+
+use jiff::{SignedDuration, Timestamp};
+use tallycast::{
+    Account, Accounts, Event, Grant, Hub, Jwt, Limits, Memory, Outcome, Push, PushTo, Scope,
+    Scopes, Signer,
+};
+use tokio::net::TcpListener;
+
+use crate::control::{Command, Messages, account, obey};
+
+const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+const OVERHEAD: usize = r#"42/feed,["pushed",]"#.len();
+
+/// What becomes of a message.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Through {
+    /// An event, appended to the account: an entry, which its feed tells.
+    Feed,
+    /// A push, beside the ledger.
+    Push,
+}
+
+/// A token that follows every account.
+pub(crate) fn token() -> String {
+    let end = Timestamp::now() + SignedDuration::from_hours(12);
+    let scopes = Scopes::from_iter([Scope::Watch]);
+    let grant = Grant::new("bench", scopes, Accounts::all()).expiring_at(end);
+    Signer::hs256(SECRET).unwrap().sign(&grant).unwrap()
+}
+
+pub(crate) async fn serve(through: Through) {
+    let access = Jwt::hs256(SECRET).unwrap();
+    let hub = Hub::builder(Memory::new()).access(access);
+    let hub = hub.build().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let limits = Limits {
+        // All of them come from here.
+        connections_per_peer_max: Limits::CONNECTIONS_MAX,
+        ..Limits::default()
+    };
+    tokio::spawn(tallycast::serve(listener, hub.router(), limits).into_future());
+    let mut messages = Messages::with_overhead(OVERHEAD);
+    let mut appended = 0;
+    obey(port, async |command| match (command, through) {
+        (Command::Size(bytes), _) => messages.set_size(bytes),
+        (Command::Push(indices), Through::Push) => {
+            for index in indices {
+                let to = PushTo::Account(Account::parse(&account(index)).unwrap());
+                let push = Push::new(to, "pushed", &messages.update(index)).unwrap();
+                hub.push(push).await.unwrap();
+            }
+        }
+        (Command::Push(indices), Through::Feed) => {
+            let events = indices.into_iter().map(|index| {
+                appended += 1;
+                let id = format!("a-{appended}");
+                Ok(Event::consumption(id, account(index), "0.01", "USD"))
+            });
+            let outcomes = hub.feed().append_all(events.collect()).await.unwrap();
+            assert!(
+                outcomes
+                    .iter()
+                    .all(|outcome| matches!(outcome, Outcome::Recorded(_)))
+            );
+        }
+    })
+    .await;
+}

@@ -1,0 +1,149 @@
+/**
+ * Follows one account with a stock Socket.IO client, so that the screen equals the ledger: it keeps the position, drops
+ * repeats, closes gaps, renews the token, and says how far the screen can be trusted. It needs nothing at run time: copy it.
+ *
+ *     const feed = new Feed({ account: "alice", token: fetchToken, storage: localStorage });
+ *     feed.follow(io("https://host/feed", { auth: feed.auth }));
+ *     feed.onChange(() => render(feed.status, feed.screen));
+ */
+import type { Socket } from "socket.io-client";
+import type { Budget, ClientToServerEvents, Entry, FeedAuth, FeedMessage, ServerToClientEvents, Totals } from "./contract";
+
+/** How far the screen can be trusted. `refused` is final, with this token; all others heal by themselves. */
+export type Status = "connecting" | "catching-up" | "live" | "stale" | "offline" | "refused";
+
+/** What the ledger holds, as of `position`. Amounts are decimals in text: do not make floats of them. */
+export interface Screen {
+  readonly position: string;
+  readonly offset: number;
+  readonly totals: readonly Totals[];
+  readonly entries: readonly Entry[]; // the last ones, oldest first
+  readonly budgets: readonly Budget[];
+  readonly timeZone: string;
+}
+
+export interface FeedOptions {
+  account: string;
+  /** Gives a token that is valid now, from your backend; called at every connect, and before a token ends. */
+  token: () => string | Promise<string>;
+  /** Keeps the screen over a reload: `localStorage`, or whatever reads and writes a text at once. */
+  storage?: { getItem(key: string): string | null; setItem(key: string, text: string): void };
+  /** How many entries the screen has, at most 100; 20 unless given. */
+  recent?: number;
+}
+
+const SILENCE_MAX_MS = 28_000; // longer than the server is ever silent: it pings every 12 seconds
+const RETRY_MS = 5_000;
+
+export class Feed {
+  status: Status = "connecting";
+  screen: Screen | undefined;
+  refusal = ""; // the server's code, of the status "refused"
+  readonly #options: FeedOptions & { recent: number };
+  readonly #key: string;
+  readonly #listeners = new Set<(message?: FeedMessage) => void>();
+  #socket: Socket<ServerToClientEvents, ClientToServerEvents> | undefined;
+  #heard = 0;
+  #resubscribing = false;
+
+  constructor(options: FeedOptions) {
+    this.#options = { ...options, recent: options.recent ?? 20 };
+    this.#key = `tallycast-feed-1 ${options.account}`;
+    try {
+      this.screen = JSON.parse(options.storage?.getItem(this.#key) ?? "null") ?? undefined;
+    } catch {} // whatever that was: the server sends a snapshot
+  }
+
+  /** For `io(url, { auth: feed.auth })`: asked at every connect, so that it resumes where the screen is. */
+  readonly auth = async (give: (auth: FeedAuth) => void): Promise<void> => {
+    const { account, recent, token } = this.#options;
+    this.#resubscribing = false;
+    try {
+      give({ token: await token(), account, recent, after: this.screen?.position ?? "" });
+    } catch {
+      setTimeout(() => this.wake(), RETRY_MS);
+    }
+  };
+
+  /** Calls back at every change, with the message that made it, if one did. Returns how to end that. */
+  onChange(listener: (message?: FeedMessage) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  follow(socket: Socket<ServerToClientEvents, ClientToServerEvents>): void {
+    this.#socket = socket;
+    const take = (message: FeedMessage) => {
+      const screen = this.#with(message);
+      if (!screen) return;
+      this.#keep(screen);
+      this.#tell(message.type === "live" ? "live" : this.status, message);
+    };
+    const heard = () => (this.#heard = Date.now());
+    const lost = () => this.#tell(globalThis.navigator?.onLine === false ? "offline" : this.screen ? "stale" : "connecting");
+    socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
+    socket.io.on("open", heard).on("ping", heard);
+    socket.on("connect", () => this.#tell("catching-up"));
+    socket.on("closing", ({ code }) => code === "revoked" && this.forget());
+    socket.on("auth_expiring", () => this.auth(({ token }) => socket.emit("authenticate", { token: token ?? "" }, () => {})));
+    socket.on("disconnect", lost); // the client comes back by itself
+    socket.on("connect_error", ({ message }) => {
+      if (socket.active) return lost();
+      if (message === "unavailable") return setTimeout(() => this.wake(), RETRY_MS);
+      this.refusal = message;
+      this.#tell("refused");
+    });
+  }
+
+  /** Call it when the app comes to the foreground, or the network back: a connection that died asleep is replaced. */
+  wake(): void {
+    const alive = this.#socket?.connected && Date.now() - this.#heard < SILENCE_MAX_MS;
+    if (!alive && this.status !== "refused") this.#socket?.disconnect().connect();
+  }
+
+  /** Ends it; the screen stays in the storage, unless you `forget` it too. */
+  close(): void {
+    this.#listeners.clear();
+    this.#socket?.disconnect();
+    this.#socket = undefined;
+  }
+
+  readonly forget = (): void => this.#keep(undefined);
+
+  #keep(screen: Screen | undefined): void {
+    this.screen = screen;
+    try {
+      this.#options.storage?.setItem(this.#key, JSON.stringify(screen ?? null));
+    } catch {} // a full storage costs the resume after a reload, not the screen
+  }
+
+  /** The screen with the message in it; nothing where it brings nothing, or does not fit. */
+  #with(message: FeedMessage): Screen | undefined {
+    const { screen } = this;
+    const { type, position } = message;
+    if (type === "snapshot") {
+      const { offset, totals, recent: entries, budgets, time_zone: timeZone } = message;
+      return { position, offset, totals, entries, budgets, timeZone };
+    }
+    if (!screen || type === "live") return screen && { ...screen, position };
+    if (type === "rollover") return { ...screen, position, totals: message.totals };
+    if (message.to <= screen.offset) return;
+    if (message.from > screen.offset + 1) return this.#resubscribe();
+    const news = message.entries.filter((entry) => entry.offset > screen.offset);
+    const entries = [...screen.entries, ...news].slice(-this.#options.recent || Infinity);
+    const pairs = [...screen.totals, ...(message.totals ?? [])].map((totals) => [`${totals.meter} ${totals.unit}`, totals] as const);
+    return { ...screen, position, offset: message.to, entries, totals: [...new Map(pairs).values()] };
+  }
+
+  #resubscribe(): undefined {
+    if (this.#resubscribing) return;
+    this.#resubscribing = true;
+    const request = { account: this.#options.account, after: this.screen?.position ?? "" };
+    this.#socket?.emit("subscribe", request, () => (this.#resubscribing = false));
+  }
+
+  #tell(status: Status, message?: FeedMessage): void {
+    this.status = status;
+    for (const listener of this.#listeners) listener(message);
+  }
+}

@@ -1,0 +1,115 @@
+//! The contract as JSON Schema: what goes over the wire, made of the types that write and read it.
+
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api, domain,
+    feed::{self, Receipt},
+    transport::{
+        self, Pushed,
+        socketio::{self, Authenticated, No, Subscribed, Unsubscribed, Yes},
+    },
+};
+
+/// What a feed says: the same JSON on every transport.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it describes what is written elsewhere")]
+enum FeedMessage {
+    Snapshot(feed::Snapshot<'static>),
+    Update(feed::UpdateJson<'static>),
+    Live(feed::Live<'static>),
+    Rollover(feed::Rollover<'static>),
+}
+
+/// The whole contract as one JSON Schema (2020-12): each of its types is one of the `$defs`.
+///
+/// # Panics
+/// When a type is said in one form and heard in another: they need two names.
+#[must_use]
+pub fn contract() -> Value {
+    let settings = SchemaSettings::draft2020_12;
+    let mut said = settings()
+        .for_serialize()
+        .with_transform(RecursiveTransform(absent_is_not_null))
+        .into_generator();
+    said.add::<FeedMessage>();
+    said.add::<transport::Closing>();
+    said.add::<transport::AuthExpiring>();
+    said.add::<Yes<Subscribed<'_>>>();
+    said.add::<Yes<Unsubscribed>>();
+    said.add::<Yes<feed::History>>();
+    said.add::<Yes<Authenticated>>();
+    said.add::<No<'_>>();
+    said.add::<Receipt>();
+    said.add::<api::Results>();
+    said.add::<api::Body<'_>>();
+    said.add::<api::Minted<'_>>();
+    said.add::<api::Shown<'_>>();
+    said.add::<feed::History>();
+    said.add::<domain::PastTotals>();
+    said.add::<Pushed>();
+    let mut heard = settings().for_deserialize().into_generator();
+    heard.add::<socketio::Handshake>();
+    heard.add::<socketio::Subscribe>();
+    heard.add::<socketio::Unsubscribe>();
+    heard.add::<socketio::History>();
+    heard.add::<socketio::Authenticate>();
+    heard.add::<domain::EventJson>();
+    heard.add::<api::Sent<'_>>();
+    heard.add::<api::Wanted>();
+    heard.add::<transport::Asked>();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Contract",
+        "description": "What goes over Tallycast's wires. Made by `make types`: do not edit.",
+        "$defs": joined(said.take_definitions(true), heard.take_definitions(true)),
+    })
+}
+
+trait Add {
+    /// Describes a type, and all that it is made of.
+    fn add<T: JsonSchema>(&mut self);
+}
+
+impl Add for SchemaGenerator {
+    fn add<T: JsonSchema>(&mut self) {
+        self.subschema_for::<T>();
+    }
+}
+
+/// What we leave out where there is none is never `null`.
+fn absent_is_not_null(schema: &mut Schema) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let required = required.as_array().map_or(&[][..], Vec::as_slice);
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
+    for (name, property) in properties {
+        if required.iter().any(|required| required == name) {
+            continue;
+        }
+        if let Some(Value::Array(types)) = property.get_mut("type") {
+            types.retain(|one| one != "null");
+        }
+        if let Some(Value::Array(schemas)) = property.get_mut("anyOf") {
+            schemas.retain(|one| one["type"] != "null");
+        }
+    }
+}
+
+/// All of both.
+fn joined(mut all: Map<String, Value>, more: Map<String, Value>) -> Map<String, Value> {
+    for (name, schema) in more {
+        let known = all.get(&name).is_none_or(|known| *known == schema);
+        assert!(
+            known,
+            "{name} is said in one form and heard in another: rename one of them"
+        );
+        all.insert(name, schema);
+    }
+    all
+}

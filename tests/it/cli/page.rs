@@ -1,0 +1,243 @@
+//! A page of one's own: `tallycast serve --page`.
+
+use std::fs;
+
+use http::{HeaderMap, StatusCode};
+use reqwest::Client;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{Place, Served};
+use crate::server::SOON;
+
+pub(super) const INDEX: &str = "<!doctype html><title>A page</title>";
+const SCRIPT: &str = "export {};";
+/// In files that nobody may get.
+const CANARY: &str = "canary-77a1";
+
+/// Puts a page into the folder `site`.
+pub(super) fn build(place: &Place) {
+    fs::create_dir_all(place.path().join("site/assets")).unwrap();
+    place.write("site/index.html", INDEX);
+    place.write("site/assets/page-1a2b.js", SCRIPT);
+}
+
+async fn serve(place: &Place) -> Served {
+    place.serve(&["--ledger", "memory", "--page", "site"]).await
+}
+
+/// Sends a path as it is, where a client would tidy it: the status, and the whole answer.
+async fn ask(served: &Served, method: &str, path: &str) -> (u16, String) {
+    let mut tcp = TcpStream::connect(served.address()).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let reading = tcp.read_to_string(&mut answer);
+    timeout(SOON, reading).await.expect("an answer").unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    let value = headers.get(name).unwrap_or_else(|| panic!("no {name}"));
+    value.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn the_page_of_a_folder_is_served_with_a_strict_policy() {
+    let place = Place::new();
+    build(&place);
+    let served = serve(&place).await;
+    let response = reqwest::get(&served.public).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let headers = response.headers().clone();
+    for (name, expected) in [
+        (
+            "content-security-policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             font-src 'self'; connect-src 'self'; frame-src 'self'; manifest-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'",
+        ),
+        ("content-type", "text/html"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cache-control", "no-cache"),
+    ] {
+        assert_eq!(header(&headers, name), expected, "{name}");
+    }
+    assert_eq!(response.text().await.unwrap(), INDEX);
+
+    let again = Client::new()
+        .get(&served.public)
+        .header("if-none-match", header(&headers, "etag"));
+    let again = again.send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(header(again.headers(), "cache-control"), "no-cache");
+}
+
+#[tokio::test]
+async fn files_with_hashed_names_are_kept_for_ever_and_others_are_not() {
+    let place = Place::new();
+    build(&place);
+    place.write("site/icon.svg", "<svg/>");
+    let served = serve(&place).await;
+    for (path, status, media_type, caching) in [
+        (
+            "assets/page-1a2b.js",
+            200,
+            "text/javascript",
+            "public, max-age=31536000, immutable",
+        ),
+        ("icon.svg", 200, "image/svg+xml", "no-cache"),
+        // A page that is being deployed: its files may come.
+        ("assets/page-3c4d.js", 404, "", "no-cache"),
+    ] {
+        let url = format!("{}/{path}", served.public);
+        let response = reqwest::get(url).await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        if status == 200 {
+            assert_eq!(header(response.headers(), "content-type"), media_type);
+        }
+        let headers = response.headers();
+        assert_eq!(header(headers, "cache-control"), caching, "{path}");
+        assert_eq!(header(headers, "x-content-type-options"), "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_read_and_not_written() {
+    let place = Place::new();
+    build(&place);
+    let served = serve(&place).await;
+    let (status, answer) = ask(&served, "HEAD", "/assets/page-1a2b.js").await;
+    assert_eq!(status, 200);
+    let length = format!("content-length: {}\r\n", SCRIPT.len());
+    assert!(answer.contains(&length), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    for method in ["POST", "PUT", "DELETE"] {
+        assert_eq!(ask(&served, method, "/").await.0, 405, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_beside_the_page_and_no_dotfile_is_served() {
+    let place = Place::new();
+    build(&place);
+    fs::create_dir(place.path().join("site/.git")).unwrap();
+    for name in ["outside.txt", "site/.env", "site/.git/config"] {
+        place.write(name, CANARY);
+    }
+    let served = serve(&place).await;
+    for path in [
+        "/../outside.txt",
+        "/assets/../../outside.txt",
+        "/%2e%2e/outside.txt",
+        "/..%2foutside.txt",
+        "/assets/%2E%2E%2F%2E%2E%2Foutside.txt",
+        "/..%5coutside.txt",
+        "//../outside.txt",
+        "/.env",
+        "/%2eenv",
+        "/assets/../.env",
+        "/.git/config",
+        "/.git%2fconfig",
+        "/%2Egit/config",
+        "/./.git/config",
+        "/assets/",
+        "/index.html/x",
+        "/%00",
+        "/%ff",
+    ] {
+        let (status, answer) = ask(&served, "GET", path).await;
+        assert_eq!(status, 404, "{path}: {answer}");
+        assert!(!answer.contains(CANARY), "{path}: {answer}");
+    }
+    assert_eq!(ask(&served, "GET", "/index.html").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_hub_wins_over_files_of_the_same_name() {
+    let place = Place::new();
+    build(&place);
+    for folder in ["site/v1", "site/socket.io"] {
+        fs::create_dir(place.path().join(folder)).unwrap();
+    }
+    for name in ["events", "more.js", "index.html"] {
+        place.write(&format!("site/v1/{name}"), CANARY);
+        place.write(&format!("site/socket.io/{name}"), CANARY);
+    }
+    let served = serve(&place).await;
+    for (path, expected) in [
+        ("/v1/events", 405),
+        ("/v1", 404),
+        ("/v1/", 404),
+        ("//v1/more.js", 404),
+        ("/%761/more.js", 404),
+        ("/socket.io/?EIO=4&transport=polling", 200),
+        ("/socket.io/more.js", 404),
+    ] {
+        let (status, answer) = ask(&served, "GET", path).await;
+        assert!(!answer.contains(CANARY), "{path}: {answer}");
+        assert_eq!(status, expected, "{path}: {answer}");
+    }
+    served.record(&place, "one", "12.50").await;
+    let (_, problem) = ask(&served, "GET", "/v1/events").await;
+    assert!(problem.contains("application/problem+json"), "{problem}");
+}
+
+#[tokio::test]
+async fn without_a_page_there_is_nothing_beside_the_hub() {
+    let place = Place::new();
+    let served = place.serve(&["--ledger", "memory"]).await;
+    let (status, answer) = ask(&served, "GET", "/").await;
+    assert_eq!(status, 404);
+    assert!(!answer.contains("content-security-policy"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_page_is_configured_like_everything_else() {
+    let place = Place::new();
+    build(&place);
+    place.write("page.toml", "page = \"site\"\nledger = \"memory\"\n");
+    let served = place.serve(&["--config", "page.toml"]).await;
+    assert_eq!(ask(&served, "GET", "/").await.0, 200);
+
+    let mut shown = place.command(["check-config", "--jwt-secret-file", "secret.txt"]);
+    let shown = shown.env("TALLYCAST_PAGE", "site").output().await.unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let line = shown.lines().find(|line| line.starts_with("page = "));
+    let line = line.unwrap_or_else(|| panic!("{shown}"));
+    assert!(
+        line.starts_with("page = \"site\"") && line.ends_with("# environment"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_that_is_no_page_is_told_in_one_line() {
+    let place = Place::new();
+    fs::create_dir_all(place.path().join("odd/index.html")).unwrap();
+    let key = ["--jwt-secret-file", "secret.txt"];
+    for folder in ["missing", ".", "odd", "secret.txt"] {
+        let page = ["--page", folder];
+        let serve = [&["serve"], &key[..], &page].concat();
+        let check = [&["check-config"], &key[..], &page].concat();
+        let demo = [&["demo"], &page[..]].concat();
+        for args in [serve, demo] {
+            let (line, code) = place.refusal(&args).await;
+            assert!(line.contains(&format!("page {folder:?}")), "{line}");
+            assert!(
+                line.contains("index.html") && line.contains("make page"),
+                "{line}"
+            );
+            assert_eq!(code, 2);
+        }
+        assert_eq!(place.run(&check).await.status.code(), Some(2), "{folder}");
+    }
+    assert!(!place.path().join("consumption.db").exists());
+}
