@@ -23,11 +23,11 @@ pub(crate) trait Sink: Send + Sync + 'static {
 ///
 /// Either the task owns the position, or the rider does and moves it under its lock: whoever asks the
 /// rider to get off has the position to itself when that returns.
-pub(crate) struct Rider {
+pub(crate) struct Rider<S: ?Sized = dyn Sink> {
     seat: Mutex<Seat>,
-    sink: Box<dyn Sink>,
     mode: Mode,
     got_off: Notify,
+    sink: S,
 }
 
 #[derive(Debug, Default)]
@@ -37,16 +37,18 @@ struct Seat {
     erasures: u32,
 }
 
-impl Rider {
-    pub(super) fn new(sink: impl Sink, mode: Mode) -> Self {
+impl<S: Sink> Rider<S> {
+    pub(super) fn new(sink: S, mode: Mode) -> Self {
         Self {
             seat: Mutex::default(),
-            sink: Box::new(sink),
             mode,
             got_off: Notify::new(),
+            sink,
         }
     }
+}
 
+impl Rider {
     /// How far the client is.
     pub(crate) fn position(&self) -> Option<Position> {
         self.seat().position

@@ -244,14 +244,14 @@ impl Conn {
         admission: u32,
         frames: impl FnOnce() -> Bytes,
     ) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         // What closes the way to a feed socket does so while it holds this lock.
         if !state.is_open_for_direct() || !self.flow.is_clear(admission) {
             return false;
         }
-        let written = self.write(state, |state, cx| {
-            state.write_frames(cx, frames(), &self.flow)
-        });
+        let waker = || Waker::from(Arc::clone(&self.writers));
+        let written = state.write_now(frames(), waker, &self.flow);
+        drop(state);
         match written {
             Ok(Written::Nothing) => false,
             Ok(Written::All) => true,
@@ -410,29 +410,32 @@ impl State {
         is_between && is_engine_ready && !self.is_finishing && !is_closing
     }
 
-    fn write_frames(
+    fn write_now(
         &mut self,
-        cx: &mut Context<'_>,
         mut frames: Bytes,
+        waker: impl Fn() -> Waker,
         flow: &Flow,
     ) -> io::Result<Written> {
-        let Poll::Ready(written) = self.poll_write_some(cx, &frames) else {
-            return Ok(Written::Nothing);
+        let Some(wire) = &mut self.wire else {
+            return Err(io::ErrorKind::BrokenPipe.into());
         };
-        frames.advance(written?);
+        let written = match wire.write_now(&frames, &waker) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Nothing),
+            written => written?,
+        };
+        self.taken += written as u64;
+        frames.advance(written);
         if frames.has_remaining() {
             // As if the engine had it: what comes after waits for it.
             flow.emitted(frames.len());
             self.rest_counted = frames.len();
             self.rest = frames;
+        } else if wire.flush_now(&waker)? {
+            return Ok(Written::All);
         }
-        let is_flushed = self.poll_flush(cx)?.is_ready();
-        self.is_finishing = !is_flushed;
-        Ok(if is_flushed {
-            Written::All
-        } else {
-            Written::Some
-        })
+        self.is_finishing = true;
+        Ok(Written::Some)
     }
 
     fn poll_write_some(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
