@@ -81,6 +81,10 @@ impl Hub {
     ///
     /// The namespace `/feed` is the hub's own: a host that replaces its handler loses the feed. `/`
     /// accepts everyone and does nothing until a host replaces it.
+    ///
+    /// What is emitted by it waits in the engine, which has room for 64 packets of a session and ends one
+    /// whose ping does not fit: a flood to a slow client costs its connection. [`push`](Self::push) leaves
+    /// room.
     pub fn socket_io(&self) -> &SocketIo {
         self.transport.socket_io()
     }

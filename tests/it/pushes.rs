@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tallycast::{Hub, Jwt, Memory, Push, PushTo};
 
 use super::{
-    engine::{Host, Ws},
+    engine::{Host, SOON, Ws},
     forge::SECRET,
     server::{Answer, answer, bearer},
     watching::account,
@@ -200,4 +200,62 @@ async fn what_is_no_push_is_refused() {
         assert_eq!(refused.refusal(), (400, "invalid_push"), "{body}");
     }
     assert!(Duration::from_millis(30_000) == Push::ACK_TIMEOUT_MAX);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_pushes_leaves_room_for_pings() {
+    const PUSHES: u64 = 20_000;
+    let hub = Hub::builder(Memory::new())
+        .access(Jwt::hs256(SECRET).unwrap())
+        .heartbeat(Duration::from_millis(20), SOON);
+    let host = Host::start(hub.build().await.unwrap()).await;
+    let mut phone = phone(&host, "alice", &["alice"]).await;
+    let everybody = || PushTo::Account(account("alice"));
+    // Nobody reads meanwhile: what finds no room is lost.
+    for number in 1..=PUSHES {
+        let push = Push::new(everybody(), "note", &(number, "x".repeat(1_000))).unwrap();
+        host.hub.push(push).await.unwrap();
+    }
+    let (mut last, mut pings, mut got) = (0, 0, 0);
+    let last_word = Push::new(everybody(), "last", &()).unwrap();
+    loop {
+        let packet = phone.text().await;
+        if packet == "2" {
+            pings += 1;
+            phone.send("3".to_owned()).await;
+            // Once there is room again, it comes.
+            host.hub.push(last_word.clone()).await.unwrap();
+            continue;
+        }
+        let Some(note) = packet.strip_prefix(r#"42/feed,["note",["#) else {
+            assert_eq!(packet, r#"42/feed,["last",null]"#);
+            break;
+        };
+        let number: u64 = note.split(',').next().unwrap().parse().unwrap();
+        assert!(number > last, "{number} after {last}");
+        (last, got) = (number, got + 1);
+    }
+    assert!(pings > 0 && got < PUSHES, "{pings} pings, {got} pushes");
+}
+
+#[tokio::test]
+async fn an_event_is_what_it_is_called_on_every_transport() {
+    let host = host().await;
+    let mut phone = phone(&host, "alice", &["alice"]).await;
+    let session = host.poll().await;
+    let token = bearer(json!({ "sub": "alice", "accounts": ["alice"] }));
+    session
+        .send(&format!(r#"40/feed,{{"token":"{token}"}}"#))
+        .await;
+    while !session.receive().await.contains(r#"["live""#) {}
+    for event in ["\"quoted\" \\ 电", "plain"] {
+        let push = Push::new(PushTo::All, event, &json!({ "a": [1] })).unwrap();
+        assert_eq!(host.hub.push(push).await.unwrap().sockets, 2);
+        let expected = json!([event, { "a": [1] }]);
+        for packet in [phone.packet().await, session.receive().await] {
+            let got: Value =
+                serde_json::from_str(packet.strip_prefix("42/feed,").unwrap()).unwrap();
+            assert_eq!(got, expected);
+        }
+    }
 }

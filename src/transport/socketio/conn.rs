@@ -241,12 +241,12 @@ impl Conn {
     /// next write, or the connection is cut.
     pub(super) fn write_direct(
         self: &Arc<Self>,
-        admission: u32,
+        is_clear: impl FnOnce(&Flow) -> bool,
         frames: impl FnOnce() -> Bytes,
     ) -> bool {
         let mut state = self.lock();
         // What closes the way to a feed socket does so while it holds this lock.
-        if !state.is_open_for_direct() || !self.flow.is_clear(admission) {
+        if !state.is_open_for_direct() || !is_clear(&self.flow) {
             return false;
         }
         let waker = || Waker::from(Arc::clone(&self.writers));
@@ -291,7 +291,8 @@ impl Conn {
         let sent = std::mem::take(&mut state.sent);
         drop(state);
         if sent.frames > 0 {
-            self.flow.sent(sent.feed_packets, sent.feed_bytes);
+            self.flow
+                .sent(sent.feed_packets, sent.feed_bytes, sent.pushes);
         }
         result
     }
@@ -494,6 +495,7 @@ impl State {
                     self.sent.feed_bytes +=
                         usize::try_from(passed.payload_bytes).unwrap_or(usize::MAX);
                 }
+                Packet::FeedPush => self.sent.pushes += 1,
                 Packet::FeedConnect => flow.let_in(),
                 Packet::FeedDisconnect => flow.showed_out(),
                 Packet::Close => self.engine_closes = true,
@@ -551,6 +553,7 @@ struct Sent {
     frames: usize,
     feed_packets: usize,
     feed_bytes: usize,
+    pushes: usize,
 }
 
 /// A frame of the engine's that the client does not get as it is.

@@ -8,7 +8,7 @@ use super::limits::{
     CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME, UNWRITTEN_BYTES_MAX,
 };
 
-/// Packets left free in the engine's channel for its own: pings, acks of CONNECT, pushes.
+/// Packets left free in the engine's channel for its own: pings, acks of CONNECT, what a host emits.
 const CHANNEL_PACKETS_SPARE: usize = 16;
 
 /// The session is over: there is nobody to send to.
@@ -27,6 +27,7 @@ pub(super) struct Flow {
 struct State {
     unsent_packets: usize,
     unsent_bytes: usize,
+    unsent_pushes: usize,
     waiting_requests: usize,
     websocket: bool,
     gone: bool,
@@ -44,7 +45,18 @@ impl State {
         } else {
             POLLING_PACKETS_MAX
         };
-        self.unsent_packets < packets_max && self.unsent_bytes < UNWRITTEN_BYTES_MAX
+        self.unsent_packets < packets_max
+            && self.unsent_bytes < UNWRITTEN_BYTES_MAX
+            && self.has_room_in_channel()
+    }
+
+    fn has_room_in_channel(&self) -> bool {
+        self.unsent_packets + self.unsent_pushes < CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE
+    }
+
+    /// Whether the client knows of its latest feed socket, which is still there.
+    fn is_in(&self) -> bool {
+        self.let_in == self.admitted && self.shown_out < self.admitted
     }
 }
 
@@ -109,9 +121,28 @@ impl Flow {
     /// WebSocket, a message need not go through the engine to come after it.
     pub(super) fn is_clear(&self, admission: u32) -> bool {
         let state = self.lock();
-        let is_in = state.let_in == state.admitted && state.shown_out < admission;
         let is_latest = admission == state.admitted;
-        state.websocket && !state.gone && is_in && is_latest && state.unsent_packets == 0
+        state.websocket && !state.gone && state.is_in() && is_latest && state.unsent_packets == 0
+    }
+
+    /// Whether a push need not go through the engine to come after those before it.
+    pub(super) fn is_clear_for_push(&self) -> bool {
+        let state = self.lock();
+        state.websocket && !state.gone && state.is_in() && state.unsent_pushes == 0
+    }
+
+    /// A push is about to be handed to the engine; false if there is no room for it.
+    pub(super) fn push_emitted(&self) -> bool {
+        let mut state = self.lock();
+        let has_room = state.has_room_in_channel();
+        state.unsent_pushes += usize::from(has_room);
+        has_room
+    }
+
+    /// A push that was counted could not be handed over.
+    pub(super) fn push_not_emitted(&self) {
+        let mut state = self.lock();
+        state.unsent_pushes = state.unsent_pushes.saturating_sub(1);
     }
 
     /// A packet was handed to the engine.
@@ -128,11 +159,12 @@ impl Flow {
         state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
     }
 
-    /// Packets were taken by the kernel, or by a polling response; none at all means that packets of
-    /// others made room in the engine's channel. Saturating, since a host may emit what looks like ours.
-    pub(super) fn sent(&self, packets: usize, bytes: usize) {
+    /// Packets and pushes were taken by the kernel, or by a polling response; none at all means that packets
+    /// of others made room in the engine's channel. Saturating, since a host may emit what looks like ours.
+    pub(super) fn sent(&self, packets: usize, bytes: usize, pushes: usize) {
         {
             let mut state = self.lock();
+            state.unsent_pushes = state.unsent_pushes.saturating_sub(pushes);
             state.unsent_packets = state.unsent_packets.saturating_sub(packets);
             state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
             if state.unsent_packets == 0 {
@@ -209,7 +241,7 @@ mod tests {
         flow.emitted(UNWRITTEN_BYTES_MAX);
         let mut room = pin!(flow.room());
         assert!(pending(room.as_mut()));
-        flow.sent(1, UNWRITTEN_BYTES_MAX);
+        flow.sent(1, UNWRITTEN_BYTES_MAX, 0);
         assert!(!pending(room.as_mut()));
     }
 
@@ -220,6 +252,18 @@ mod tests {
         assert!(pending(pin!(flow.room())));
         flow.set_websocket();
         assert!(!pending(pin!(flow.room())));
+    }
+
+    #[test]
+    fn pushes_leave_room_for_the_engines_own_packets() {
+        let flow = Flow::default();
+        flow.set_websocket();
+        let pushed = (0..CHANNEL_PACKETS).filter(|_| flow.push_emitted()).count();
+        assert_eq!(pushed, CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE);
+        assert!(pending(pin!(flow.room())), "for the feed as well");
+        flow.sent(0, 0, 1);
+        assert!(!pending(pin!(flow.room())));
+        assert!(flow.push_emitted() && !flow.push_emitted());
     }
 
     #[test]
@@ -236,7 +280,7 @@ mod tests {
     fn packets_of_others_cannot_upset_the_count() {
         let flow = Flow::default();
         flow.emitted(10);
-        flow.sent(3, 1000);
+        flow.sent(3, 1000, 2);
         flow.emitted(UNWRITTEN_BYTES_MAX);
         assert!(pending(pin!(flow.room())));
     }

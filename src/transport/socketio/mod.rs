@@ -9,6 +9,7 @@
 mod answer;
 mod command;
 mod conn;
+mod delivery;
 mod direct;
 mod drain;
 mod engine;
@@ -48,6 +49,7 @@ use sessions::Sessions;
 pub(crate) use answer::{Authenticated, No, Subscribed, Unsubscribed, Yes};
 #[cfg(feature = "schema")]
 pub(crate) use command::{Authenticate, Handshake, History, Subscribe, Unsubscribe};
+pub(crate) use delivery::Delivery;
 pub(crate) use front::OriginCheck;
 
 /// What a host may choose.

@@ -19,6 +19,8 @@ const FEED_EVENTS: [&[u8]; 6] = [
 pub(super) enum Packet {
     /// An event or ack of the feed's: it was counted when it was emitted.
     Feed,
+    /// A push to the feed's namespace, ours or a host's.
+    FeedPush,
     /// A socket was let into the feed.
     FeedConnect,
     /// A socket was shown out of the feed.
@@ -40,6 +42,7 @@ impl Packet {
                 (b'0', Some(_)) => Self::FeedConnect,
                 (b'1', Some(_)) => Self::FeedDisconnect,
                 (b'2', Some(event)) if is_feed_event(event) => Self::Feed,
+                (b'2', Some([b'[', ..])) => Self::FeedPush,
                 (b'3', Some(_)) => Self::Feed,
                 _ => Self::Other,
             },
@@ -71,7 +74,7 @@ mod tests {
             ("42/feed,[\"update\",{}]", Packet::Feed),
             ("42/feed,[\"auth_expiring\"", Packet::Feed),
             ("43/feed,7[{\"ok\":true}]", Packet::Feed),
-            ("42/feed,[\"updates\",{}]", Packet::Other),
+            ("42/feed,[\"updates\",{}]", Packet::FeedPush),
             ("42/feed,7[\"update\",{}]", Packet::Other),
             ("42/feeds,[\"update\",{}]", Packet::Other),
             ("42[\"update\",{}]", Packet::Other),
