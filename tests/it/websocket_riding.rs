@@ -327,10 +327,14 @@ async fn a_drain_tells_whoever_rides_its_place() {
     .await;
 }
 
+/// How long a write takes where the feed is to come right behind it.
+const PACE: Duration = Duration::from_millis(1);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_comes_behind_the_answer_to_a_close() {
-    for _ in 0..50 {
-        let (_, host) = scripted().await;
+    for _ in 0..20 {
+        let script = Script::willing().slow(PACE);
+        let host = script.serve(settings().build().await.unwrap()).await;
         let mut socket = riding(&host).await;
         let closing = async {
             socket.message().await;
@@ -341,6 +345,26 @@ async fn nothing_comes_behind_the_answer_to_a_close() {
         };
         until_done(&host, closing).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_frame_stands_within_a_pong() {
+    let script = Script::new(&[40]).slow(PACE);
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let mut socket = riding(&host).await;
+    let pinging = async {
+        for _ in 0..20 {
+            socket.send(masked(FIN | PING, &[b'x'; 125])).await;
+            let pong = loop {
+                let frame = socket.frame().await.unwrap();
+                if frame.opcode != TEXT {
+                    break frame;
+                }
+            };
+            assert_eq!((pong.opcode, pong.payload), (PONG, vec![b'x'; 125]));
+        }
+    };
+    until_done(&host, pinging).await;
 }
 
 /// Records until a frame stands half written, past the task.
@@ -389,6 +413,19 @@ async fn what_the_task_says_comes_after_the_frame_that_was_begun() {
     assert_eq!(socket.frame().await, None);
 }
 
+/// Also where the wire would take it before the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_comes_after_the_frame_that_was_begun() {
+    let (script, host) = scripted().await;
+    let mut socket = riding(&host).await;
+    half_written(&host, &script).await;
+    script.open_unnoticed();
+    host.record("alice", 5..=5).await;
+    for offset in [4, 5] {
+        assert_eq!(socket.message().await["to"], offset);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_a_frame_comes_as_soon_as_it_is_taken() {
     let (script, host) = scripted().await;
@@ -416,14 +453,16 @@ async fn who_takes_half_a_frame_is_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_a_little_now_and_then_is_not_cut() {
+    // Far from what a busy machine adds.
+    const STALL: Duration = Duration::from_secs(1);
     let script = Script::willing();
     let host = script
         .serve(settings().write_stall(STALL).build().await.unwrap())
         .await;
     let mut socket = riding(&host).await;
     half_written(&host, &script).await;
-    for _ in 0..5 {
-        tokio::time::sleep(STALL / 2).await;
+    for _ in 0..6 {
+        tokio::time::sleep(STALL / 4).await;
         script.allow(10);
     }
     script.allow(usize::MAX);

@@ -1,6 +1,6 @@
-//! The wire of one WebSocket, which two write to: the socket's task, and whoever carries the feed's riders. The
-//! latter write whole frames where the task has begun none, and what the wire does not take at once the task
-//! finishes.
+//! The wire of one WebSocket, which two write to: the socket's task, and whoever carries the feed's riders. They
+//! never do so at the same time: a follower rides only while its task waits, and a task that waits has written all
+//! that it began. What the wire does not take of a rider's frames at once the task finishes.
 
 use std::{
     io,
@@ -28,10 +28,6 @@ pub(super) struct State {
     rest: Bytes,
     /// Whether the wire keeps back something of them, as TLS may.
     is_unflushed: bool,
-    /// Whether the task has more to write than the wire took, perhaps the half of a frame.
-    task_waits: bool,
-    /// Whether the client has closed, or broken the protocol.
-    is_ending: bool,
     /// All bytes that the wire took.
     taken: u64,
     /// The task, while it waits for the client.
@@ -44,8 +40,6 @@ impl Conn {
             wire: Some(wire),
             rest: Bytes::new(),
             is_unflushed: false,
-            task_waits: false,
-            is_ending: false,
             taken: 0,
             task: None,
         };
@@ -99,11 +93,6 @@ impl State {
         }
     }
 
-    /// A close frame may go out from now on, and nothing comes behind one.
-    pub(super) fn ends(&mut self) {
-        self.is_ending = true;
-    }
-
     /// Whether something that was written past the task is left to it.
     pub(super) fn has_rest(&self) -> bool {
         self.rest.has_remaining() || self.is_unflushed
@@ -140,9 +129,7 @@ impl State {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_take(|wire| wire.poll_write(cx, buf));
-        self.task_wrote(&result, buf.len());
-        result
+        self.poll_take(|wire| wire.poll_write(cx, buf))
     }
 
     pub(super) fn poll_write_vectored(
@@ -150,31 +137,22 @@ impl State {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_take(|wire| wire.poll_write_vectored(cx, bufs));
-        self.task_wrote(&result, bufs.iter().map(|buf| buf.len()).sum());
-        result
+        self.poll_take(|wire| wire.poll_write_vectored(cx, bufs))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = self.wire_do(|wire| wire.poll_flush(cx));
-        self.task_waits = result.is_pending();
-        result
+        self.wire_do(|wire| wire.poll_flush(cx))
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.wire_do(|wire| wire.poll_shutdown(cx))
-    }
-
-    fn task_wrote(&mut self, result: &Poll<io::Result<usize>>, wanted: usize) {
-        self.task_waits = !matches!(result, Poll::Ready(Ok(written)) if *written == wanted);
     }
 }
 
 /// What happens past it.
 impl State {
     fn is_open(&self) -> bool {
-        let is_between = !self.has_rest() && !self.task_waits;
-        is_between && !self.is_ending && self.wire.is_some() && self.task.is_some()
+        !self.has_rest() && self.task.is_some()
     }
 
     fn write_direct(&mut self, mut frames: Bytes) -> bool {

@@ -92,9 +92,6 @@ impl Guarded {
             buf.put_slice(&self.early.split_to(taken));
         }
         let verdict = self.inbound.take(&buf.filled()[before..]);
-        if verdict.is_err() || self.inbound.is_closing() {
-            state.ends();
-        }
         Poll::Ready(verdict.map_err(|code| {
             self.fault = Some(code);
             io::Error::new(

@@ -93,6 +93,8 @@ impl Socket {
         }
     }
 
+    /// Writes only once nothing is waited for: the follower rides until then. The library leaves its pongs and its
+    /// answer to a close to the next call, too.
     async fn step(&mut self) -> Result<(), Ending> {
         tokio::select! {
             told = self.follower.next() => self.tell(told).await,
