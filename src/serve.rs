@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -207,7 +207,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 struct Server {
     router: Router,
     limits: Arc<Limits>,
-    http: auto::Builder<TokioExecutor>,
+    http: http1::Builder,
     draining: CancellationToken,
     cut: CancellationToken,
     #[cfg(feature = "tls")]
@@ -216,9 +216,12 @@ struct Server {
 
 impl Server {
     fn new(router: Router, limits: Limits, #[cfg(feature = "tls")] tls: Option<Tls>) -> Self {
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        http.http1()
-            .max_buf_size(limits.head_bytes_max.max(HEAD_BYTES_FLOOR))
+        let head_bytes_max = limits.head_bytes_max.max(HEAD_BYTES_FLOOR);
+        // Not hyper-util's, which looks for HTTP/2 first: a head that is read in two makes hyper double its buffer.
+        let mut http = http1::Builder::new();
+        http.max_buf_size(head_bytes_max)
+            // The buffer may be read a little fuller than that.
+            .max_header_size(head_bytes_max)
             // Ours (in `guard`) tells an idle connection from an unfinished head; hyper's does not.
             .header_read_timeout(None);
         Self {
@@ -265,12 +268,13 @@ impl Server {
         requests: Requests,
     ) -> Result<(), axum::BoxError> {
         let io = TokioIo::new(connection);
-        let mut http = std::pin::pin!(self.http.serve_connection_with_upgrades(io, requests));
+        let http = self.http.serve_connection(io, requests).with_upgrades();
+        let mut http = std::pin::pin!(http);
         tokio::select! {
-            ended = &mut http => return ended,
+            ended = &mut http => return Ok(ended?),
             () = self.draining.cancelled() => http.as_mut().graceful_shutdown(),
         }
-        http.await
+        Ok(http.await?)
     }
 
     /// Best effort: a connection without these still works.

@@ -15,8 +15,7 @@ use super::slots::Slot;
 
 /// A client's connection as [`serve`](super::serve) hands it to hyper, with or without TLS.
 ///
-/// After an upgrade it is what
-/// `hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Connection>>` gives back. As it is, it
+/// After an upgrade it is what `hyper::upgrade::Upgraded::downcast::<TokioIo<Connection>>` gives back. As it is, it
 /// still ends with an error when a write makes no progress
 /// ([`Limits::write_stall_timeout`](super::Limits::write_stall_timeout)); reading has no limit any more.
 pub struct Connection {

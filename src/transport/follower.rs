@@ -1,6 +1,6 @@
 //! One reader of an account, for a transport that stays open.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     access::Grant,
     domain::{Account, Position},
-    feed::{Feed, Interrupted, Message, SubscribeOptions, Subscription},
+    feed::{Feed, Interrupted, Message, Rider, Sink, SubscribeOptions, Subscription},
 };
 
 /// What a connection has to tell its client next.
@@ -29,6 +29,7 @@ pub(super) enum Told {
 /// A subscription, and what may end it: its grant, its account, the server.
 pub(super) struct Follower {
     subscription: Subscription,
+    rider: Option<Arc<Rider>>,
     drain: Drain,
     expiry: Option<Expiry>,
     /// Kept between calls: whoever waits for messages does not set timers for each.
@@ -53,6 +54,7 @@ impl Follower {
         let expiry = Expiry::new(grant.expires_at());
         Self {
             subscription: feed.subscribe(account, options),
+            rider: None,
             ending: ending(drain.clone(), expiry, None),
             drain,
             expiry,
@@ -63,6 +65,13 @@ impl Follower {
     #[must_use]
     pub(super) fn with_notice(mut self) -> Self {
         self.watch_expiry(self.expiry.map(|expiry| expiry.notice));
+        self
+    }
+
+    /// While it waits in `next`, what is committed may be written to `sink` at once, and does not come then.
+    #[must_use]
+    pub(super) fn riding(mut self, sink: impl Sink) -> Self {
+        self.rider = Some(self.subscription.ride(sink));
         self
     }
 
@@ -82,8 +91,11 @@ impl Follower {
     }
 
     /// How far the client is.
-    pub(super) fn position(&self) -> Option<&Position> {
-        self.subscription.position()
+    pub(super) fn position(&self) -> Option<Position> {
+        match &self.rider {
+            Some(rider) => rider.position(),
+            None => self.subscription.position().copied(),
+        }
     }
 
     /// What comes next; waits for it. Cancel-safe: a message comes again until it was `applied`.

@@ -18,6 +18,7 @@ mod push;
 mod pushing;
 pub(crate) mod socketio;
 mod sse;
+mod stall;
 mod streamed;
 mod wire;
 mod ws;

@@ -83,7 +83,7 @@ async fn next<W: Writes>(follower: &mut Follower, writes: &W) -> (Bytes, Stage) 
         // Nobody here can show a new token: such clients come back.
         Ok(Told::Expiring(_)) => (Bytes::new(), Stage::Goes),
         Ok(Told::Farewell(farewell)) => {
-            let closing = farewell.message_at(follower.position());
+            let closing = farewell.message_at(follower.position().as_ref());
             count(farewell);
             (writes.message("closing", &closing, None), Stage::Ends)
         }

@@ -38,7 +38,7 @@ pub(super) enum Wire {
 impl Wire {
     /// Takes the stream out of HTTP, with what the client had already sent after its request.
     pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
-        let upgraded = match upgrade::downcast::<TokioIo<Connection>>(upgraded) {
+        let upgraded = match upgraded.downcast::<TokioIo<Connection>>() {
             Ok(parts) => {
                 let wire = match parts.io.into_inner().into_tcp() {
                     Ok((tcp, slot)) => Self::Tcp(tcp, Some(slot)),
@@ -48,6 +48,7 @@ impl Wire {
             }
             Err(upgraded) => upgraded,
         };
+        // As axum's own accept loop has it.
         match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => {
                 let wire = Self::Tcp(parts.io.into_inner(), None);

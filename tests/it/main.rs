@@ -63,6 +63,7 @@ mod watching;
 mod websocket_handshake;
 mod websocket_protocol;
 mod websocket_requests;
+mod websocket_riding;
 mod world;
 mod zones;
 

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tallycast::Hub;
@@ -19,10 +20,12 @@ use super::engine::Host;
 
 /// What the engine's writer alone writes: answers to CONNECT and to requests.
 const ANSWERS: [&[u8]; 2] = [b"40/feed,{", b"43/feed,"];
+/// How the first frame begins that a plain WebSocket's task writes.
+const FIRST: &[u8] = br#"{"type":"snapshot""#;
 /// Of a frame that the server writes.
 const HEADER_BYTES_MAX: usize = 10;
-/// How the feed's messages begin.
-const EVENT: &[u8] = b"42/feed,[";
+/// How the feed's messages begin, on Socket.IO and on a plain WebSocket.
+const EVENTS: [&[u8]; 2] = [b"42/feed,[", br#"{"type":"update""#];
 
 /// How a listener's connections take bytes. Cheap to clone.
 #[derive(Clone)]
@@ -31,13 +34,15 @@ pub(crate) struct Script(Arc<Mutex<State>>);
 struct State {
     /// What each write takes at most, one after the other and over again; 0: "not now".
     sizes: Vec<usize>,
+    /// How long each write takes, in which its connection is busy.
+    pace: Duration,
     writes: usize,
     /// What may still be taken before everybody waits.
     left: usize,
     waiting: Vec<Waker>,
     log: Vec<Logged>,
-    /// For each connection the task of the engine's writer, once it is known.
-    engines: Vec<Option<task::Id>>,
+    /// For each connection the task of the engine's writer, or of the plain WebSocket, once it is known.
+    owners: Vec<Option<task::Id>>,
 }
 
 struct Logged {
@@ -50,7 +55,7 @@ struct Logged {
 /// A write that took something.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    /// Frames that another task than the engine's writer wrote: the feed, past the engine.
+    /// Frames that another task than the connection's own wrote: the feed, past it.
     pub(crate) is_direct: bool,
     pub(crate) bytes: Vec<u8>,
 }
@@ -59,17 +64,24 @@ impl Script {
     pub(crate) fn new(sizes: &[usize]) -> Self {
         Self(Arc::new(Mutex::new(State {
             sizes: sizes.to_vec(),
+            pace: Duration::ZERO,
             writes: 0,
             left: usize::MAX,
             waiting: Vec::new(),
             log: Vec::new(),
-            engines: Vec::new(),
+            owners: Vec::new(),
         })))
     }
 
     /// Whatever is written is taken.
     pub(crate) fn willing() -> Self {
         Self::new(&[usize::MAX])
+    }
+
+    /// Each write takes so long, as on a busy machine: who writes meanwhile comes right behind.
+    pub(crate) fn slow(self, pace: Duration) -> Self {
+        self.0.lock().unwrap().pace = pace;
+        self
     }
 
     /// Serves a hub this way.
@@ -89,10 +101,15 @@ impl Script {
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
+    /// Takes everything from now on, and nobody who waits knows yet.
+    pub(crate) fn open_unnoticed(&self) {
+        self.0.lock().unwrap().left = usize::MAX;
+    }
+
     fn connection(&self) -> usize {
         let mut state = self.0.lock().unwrap();
-        state.engines.push(None);
-        state.engines.len() - 1
+        state.owners.push(None);
+        state.owners.len() - 1
     }
 
     /// Whether nothing more is taken.
@@ -143,9 +160,9 @@ impl State {
     }
 
     fn read(&self, logged: &Logged) -> Write {
-        let engine = self.engines[logged.connection];
+        let owner = self.owners[logged.connection];
         Write {
-            is_direct: logged.is_event && engine.is_some() && engine != logged.by,
+            is_direct: logged.is_event && owner.is_some() && owner != logged.by,
             bytes: logged.bytes.clone(),
         }
     }
@@ -157,15 +174,21 @@ impl State {
         }
         let by = task::try_id();
         let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
-        let engine = &mut self.engines[connection];
-        if engine.is_none() && ANSWERS.into_iter().any(|answer| has(bytes, answer)) {
-            *engine = by;
+        let begins = |text: &[u8]| {
+            has(
+                &bytes[..bytes.len().min(HEADER_BYTES_MAX + text.len())],
+                text,
+            )
+        };
+        let owner = &mut self.owners[connection];
+        let is_owners = || begins(FIRST) || ANSWERS.into_iter().any(|answer| has(bytes, answer));
+        if owner.is_none() && is_owners() {
+            *owner = by;
         }
-        let start = &bytes[..bytes.len().min(HEADER_BYTES_MAX + EVENT.len())];
         self.log.push(Logged {
             connection,
             by,
-            is_event: has(start, EVENT),
+            is_event: EVENTS.into_iter().any(begins),
             bytes: bytes[..written].to_vec(),
         });
     }
@@ -220,6 +243,9 @@ impl Connection {
         let size = std::task::ready!(state.poll_take(cx, bytes.len()));
         let written = std::task::ready!(Pin::new(&mut self.tcp).poll_write(cx, &bytes[..size]))?;
         state.taken(self.number, bytes, written);
+        let pace = state.pace;
+        drop(state);
+        std::thread::sleep(pace);
         Poll::Ready(Ok(written))
     }
 }

@@ -28,7 +28,6 @@ mod refusal;
 mod seam;
 mod session;
 mod sessions;
-mod stall;
 mod upgrade;
 mod watcher;
 mod writers;
@@ -38,7 +37,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
-use super::{Timing, drain::chance, expiry, farewell, frame, handshake, wire};
+use super::{Timing, drain::chance, expiry, farewell, frame, handshake, stall, wire};
 use crate::api::Api;
 use engine::{Elsewhere, Engine};
 use front::Front;

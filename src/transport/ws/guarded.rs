@@ -1,38 +1,38 @@
-//! The bytes of one WebSocket, guarded: what breaks the protocol or a bound is an error with a code, and
-//! so is a write that makes no progress.
+//! The bytes of one WebSocket as its task sees them, guarded: what breaks the protocol or a bound is an error
+//! with a code, and so is a write that makes no progress.
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::conn::{Conn, State};
 use crate::transport::{
     frame::{CloseCode, Inbound},
+    stall::Stall,
     wire::Wire,
 };
 
 pub(super) struct Guarded {
-    wire: Wire,
+    conn: Arc<Conn>,
     /// Read by HTTP already: it comes before what the wire has.
     early: Bytes,
     inbound: Inbound,
     fault: Option<CloseCode>,
     write_stall: Duration,
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Option<Stall>,
 }
 
 impl Guarded {
     pub(super) fn new(wire: Wire, early: Bytes, write_stall: Duration) -> Self {
         Self {
-            wire,
+            conn: Arc::new(Conn::new(wire)),
             early,
             inbound: Inbound::default(),
             fault: None,
@@ -41,35 +41,64 @@ impl Guarded {
         }
     }
 
+    /// What is written to past the task.
+    pub(super) fn conn(&self) -> &Arc<Conn> {
+        &self.conn
+    }
+
     /// The code with which a breach of the protocol is answered, if there was one.
     pub(super) fn fault(&self) -> Option<CloseCode> {
         self.fault
     }
 
-    /// Drops what the kernel still has for the client, once the connection ends.
-    pub(super) fn forget_unsent(&self) {
-        self.wire.forget_unsent();
-    }
-
-    /// The stream below, for a last look at what the client still sends.
-    pub(super) fn into_wire(self) -> Wire {
-        self.wire
-    }
-
-    fn unless_stalled<T>(
+    /// Does something with the wire's writing side, behind what was written past the task.
+    fn poll_write_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        result: Poll<io::Result<T>>,
+        act: impl FnOnce(&mut State, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        let (result, taken) = {
+            let mut state = self.conn.lock();
+            let result = match state.poll_rest(cx) {
+                Poll::Ready(Ok(())) => act(&mut state, cx),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            };
+            (result, state.taken())
+        };
         if result.is_ready() {
             self.stall = None;
             return result;
         }
-        let wait = self.write_stall;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(wait)));
-        ready!(stall.as_mut().poll(cx));
-        self.wire.forget_unsent();
+        let limit = self.write_stall;
+        let stall = self.stall.get_or_insert_with(|| Stall::new(limit, taken));
+        ready!(stall.poll(cx, taken));
+        self.conn.forget_unsent();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_read_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut state = self.conn.lock();
+        state.task_reads(cx);
+        let before = buf.filled().len();
+        if self.early.is_empty() {
+            ready!(state.poll_read(cx, buf))?;
+        } else {
+            let taken = self.early.len().min(buf.remaining());
+            buf.put_slice(&self.early.split_to(taken));
+        }
+        let verdict = self.inbound.take(&buf.filled()[before..]);
+        Poll::Ready(verdict.map_err(|code| {
+            self.fault = Some(code);
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the client broke the WebSocket protocol",
+            )
+        }))
     }
 }
 
@@ -80,20 +109,15 @@ impl AsyncRead for Guarded {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        if this.early.is_empty() {
-            ready!(Pin::new(&mut this.wire).poll_read(cx, buf))?;
-        } else {
-            let taken = this.early.len().min(buf.remaining());
-            buf.put_slice(&this.early.split_to(taken));
+        let result = this.poll_read_some(cx, buf);
+        // The task reads whenever it waits: so it finishes what was begun past it. Looked at behind `task_reads`:
+        // what is begun from then on wakes it.
+        if this.conn.lock().has_rest()
+            && let Poll::Ready(Err(error)) = this.poll_write_with(cx, |_, _| Poll::Ready(Ok(())))
+        {
+            return Poll::Ready(Err(error));
         }
-        Poll::Ready(this.inbound.take(&buf.filled()[before..]).map_err(|code| {
-            this.fault = Some(code);
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the client broke the WebSocket protocol",
-            )
-        }))
+        result
     }
 }
 
@@ -103,9 +127,8 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.wire).poll_write(cx, buf);
-        this.unless_stalled(cx, result)
+        self.get_mut()
+            .poll_write_with(cx, |state, cx| state.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -113,24 +136,19 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.wire).poll_write_vectored(cx, bufs);
-        this.unless_stalled(cx, result)
+        self.get_mut()
+            .poll_write_with(cx, |state, cx| state.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.wire.is_write_vectored()
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.wire).poll_flush(cx);
-        this.unless_stalled(cx, result)
+        self.get_mut().poll_write_with(cx, State::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.wire).poll_shutdown(cx);
-        this.unless_stalled(cx, result)
+        self.get_mut().poll_write_with(cx, State::poll_shutdown)
     }
 }

@@ -1,6 +1,10 @@
-//! One WebSocket, and the one task that serves it: messages, answers and pings leave one after the other.
+//! One WebSocket, and the one task that serves it: messages, answers and pings leave one after the other. While it
+//! waits, its follower rides.
 
-use std::io::{self, IoSlice};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -14,6 +18,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    direct::Direct,
     guarded::Guarded,
     heartbeat::{Beat, Heartbeat},
     request::{self, REQUEST_BYTES_MAX, Request},
@@ -60,10 +65,11 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(REQUEST_BYTES_MAX))
             .max_frame_size(Some(REQUEST_BYTES_MAX));
+        let direct = Direct(Arc::clone(guarded.conn()));
         let stream = WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await;
         let grant = opening.grant.clone();
         Self {
-            follower: opening.follow(&transports).with_notice(),
+            follower: opening.follow(&transports).with_notice().riding(direct),
             heartbeat: Heartbeat::new(transports.timing),
             transports,
             stream,
@@ -87,6 +93,8 @@ impl Socket {
         }
     }
 
+    /// Writes only once nothing is waited for: the follower rides until then. The library leaves its pongs and its
+    /// answer to a close to the next call, too.
     async fn step(&mut self) -> Result<(), Ending> {
         tokio::select! {
             told = self.follower.next() => self.tell(told).await,
@@ -195,7 +203,7 @@ impl Socket {
             Some(end) => match tokio::time::timeout_at(end, self.write_frame(text)).await {
                 Ok(written) => written,
                 Err(_) => {
-                    self.stream.get_ref().forget_unsent();
+                    self.stream.get_ref().conn().forget_unsent();
                     Err(io::Error::from(io::ErrorKind::TimedOut).into())
                 }
             },
@@ -230,7 +238,7 @@ impl Socket {
 
     async fn say(mut self, farewell: Farewell) {
         count(farewell);
-        let closing = farewell.message_at(self.follower.position());
+        let closing = farewell.message_at(self.follower.position().as_ref());
         if self.write(&closing).await.is_ok() {
             self.close(farewell.close_code(), farewell.code()).await;
         }
@@ -257,7 +265,10 @@ impl Socket {
         let left = async {
             // The library's answer to a close may be waiting; that it has closed is no error.
             let _: Result<_, Error> = self.stream.flush().await;
-            linger(self.stream.into_inner().into_wire()).await
+            match self.stream.get_ref().conn().take_wire() {
+                Some(wire) => linger(wire).await,
+                None => Ok(()),
+            }
         };
         let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, left).await;
     }

@@ -9,7 +9,6 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use tallycast::{Connection, Limits, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -103,7 +102,7 @@ pub(super) fn upgrading() -> (Router, mpsc::UnboundedReceiver<(TcpStream, Slot)>
     let upgrade = move |request: Request| async move {
         tokio::spawn(async move {
             let upgraded = hyper::upgrade::on(request).await.unwrap();
-            let parts = downcast::<TokioIo<Connection>>(upgraded).unwrap();
+            let parts = upgraded.downcast::<TokioIo<Connection>>().unwrap();
             let connection = parts.io.into_inner();
             sender.send(connection.into_tcp().unwrap()).unwrap();
         });
