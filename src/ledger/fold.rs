@@ -8,7 +8,7 @@ use serde_json::value::to_raw_value;
 
 use super::{
     HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
-    batch::{Batch, StateCache, Touched},
+    batch::{Batch, Change, StateCache, Touched},
     recount::count_all,
 };
 use crate::domain::{
@@ -79,7 +79,12 @@ impl Fold<'_> {
             Ok(applied) => applied,
             Err(invalid) => return Ok(Appended::Rejected(invalid)),
         };
-        touched.is_changed = true;
+        let adds_up = alerts.is_empty() && past.is_none();
+        touched.changes(if adds_up {
+            Change::Entries
+        } else {
+            Change::More
+        });
         let placed = Placed {
             generation: touched.state.generation,
             offset: entry.offset,
@@ -112,7 +117,7 @@ impl Fold<'_> {
             return Ok(());
         };
         // Also where only a month ended: a clock that is set back would find it again.
-        touched.is_changed = true;
+        touched.changes(Change::More);
         self.batch.put_days(account, ended);
         Ok(())
     }
@@ -166,7 +171,7 @@ impl Fold<'_> {
             Ok(over) => over,
             Err(invalid) => return Ok(Err(invalid)),
         };
-        touched.is_changed = true;
+        touched.changes(Change::More);
         if let Some(over) = over {
             self.batch.recount(account, over);
         }
@@ -188,7 +193,7 @@ impl Fold<'_> {
             .iter()
             .filter(|new| new.account == *account);
         for new in staged {
-            recount.add(HappenedEntry::from(new).read());
+            recount.add(&HappenedEntry::from(new).read());
         }
         Ok(recount)
     }
