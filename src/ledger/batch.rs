@@ -41,20 +41,21 @@ impl Touched {
 }
 
 impl Batch {
-    pub(super) fn touches(&self, account: &Account) -> bool {
-        self.indices.contains_key(account)
+    /// Where the batch has the account, if it touches it.
+    pub(super) fn index_of(&self, account: &Account) -> Option<usize> {
+        self.indices.get(account).copied()
     }
 
-    pub(super) fn touch(&mut self, account: Account, state: AccountState) {
-        self.indices.insert(account.clone(), self.accounts.len());
+    pub(super) fn touch(&mut self, account: Account, state: AccountState) -> usize {
+        let index = self.accounts.len();
+        self.indices.insert(account.clone(), index);
         let change = Change::Nothing;
         self.accounts.push((account, Touched { state, change }));
+        index
     }
 
-    /// # Panics
-    /// When the batch does not touch the account.
-    pub(super) fn touched(&mut self, account: &Account) -> &mut Touched {
-        &mut self.accounts[self.indices[account]].1
+    pub(super) fn touched(&mut self, index: usize) -> &mut Touched {
+        &mut self.accounts[index].1
     }
 
     pub(super) fn add(&mut self, new: NewEntry) {
@@ -126,7 +127,7 @@ impl Batch {
     /// Puts each account's entries side by side, in their order. After it nothing is added.
     pub(super) fn sort(&mut self) {
         let indices = &self.indices;
-        self.entries.sort_by_key(|new| indices[&new.account]);
+        self.entries.sort_by_cached_key(|new| indices[&new.account]);
         self.keys.clear();
     }
 

@@ -108,9 +108,7 @@ impl SqliteWriter {
         for changed in commit.states {
             self.write_state(changed)?;
         }
-        for new in commit.entries {
-            self.write_entry(self.known_number(&new.account)?, new)?;
-        }
+        self.write_entries(commit.entries)?;
         for account in commit.recounted {
             forget_days(&self.connection, self.known_number(account)?)?;
         }
@@ -167,18 +165,18 @@ impl SqliteWriter {
         Ok(())
     }
 
-    fn write_entry(&self, number: i64, new: &NewEntry) -> Result<(), LedgerFailure> {
-        // Rounded down, so that the date is the same in every zone.
-        let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
-        let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
-        self.connection
-            .prepare_cached(
-                "INSERT INTO entry (account, offset, source, id, fingerprint, day, revision,
-                                    happened, count, reverses, json)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute((
-                number,
+    fn write_entries(&self, entries: &[NewEntry]) -> Result<(), LedgerFailure> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO entry (account, offset, source, id, fingerprint, day, revision,
+                                happened, count, reverses, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        for new in entries {
+            // Rounded down, so that the date is the same in every zone.
+            let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
+            let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
+            statement.execute((
+                self.known_number(&new.account)?,
                 sql_integer(new.entry.offset),
                 &new.key.source,
                 &new.key.id,
@@ -190,6 +188,7 @@ impl SqliteWriter {
                 new.reverses.map(sql_integer),
                 new.entry.json.get(),
             ))?;
+        }
         Ok(())
     }
 
