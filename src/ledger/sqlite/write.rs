@@ -22,9 +22,9 @@ use crate::{
 
 /// Of how many accounts it is kept at hand where they are: about 10 MB.
 const ROWS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
-/// A checkpoint is due when the log holds this many pages (16 MiB): the log stays small, and each
-/// page that changes often is copied once for many commits.
-const CHECKPOINT_PAGES: i64 = 4_096;
+/// A checkpoint is due when the log holds this many pages (48 MiB): a start reads them in a moment, and
+/// each page that changes often is copied once for many commits.
+const CHECKPOINT_PAGES: i64 = 12_288;
 /// From here on (64 MiB) readers that are always inside keep the log from starting anew: new ones wait
 /// for a moment until it has.
 const RESTART_PAGES: i64 = 16_384;
