@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Of how many accounts it is kept at hand where they are: about 10 MB.
+/// Of how many accounts it is kept at hand where they are: about 11 MB.
 const ROWS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
 /// A checkpoint is due when the log holds this many pages (48 MiB): a start reads them in a moment, and
 /// each page that changes often is copied once for many commits.
