@@ -57,8 +57,8 @@ pub use feed::{
 };
 pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
-    Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader,
-    LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
+    ChangedState, Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError,
+    LedgerReader, LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
 };
 #[cfg(feature = "schema")]
 pub use schema::contract;

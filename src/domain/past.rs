@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Account, AccountState, Amount, Happened, Invalid, Kind, Pair, Zone,
     totals::PairTotals,
-    window::{Sum, Sums, Term, Window, month_of, open},
+    window::{Sum, Sums, Window, month_of, open},
 };
 
 /// A span of the calendar, in an account's time zone.
@@ -98,26 +98,13 @@ impl Recount {
     ///
     /// # Panics
     /// When a day's sum overflows: 10^14 entries cannot do that.
-    pub(crate) fn add(
-        &mut self,
-        Happened {
-            entry,
-            count,
-            happened,
-        }: Happened<'_>,
-    ) {
+    pub(crate) fn add(&mut self, happened: &Happened<'_>) {
+        let entry = &happened.entry;
         self.through = entry.offset;
         if entry.kind == Kind::Alert {
             return;
         }
-        let term = Term {
-            sum: Sum {
-                amount: entry.amount,
-                count,
-            },
-            category: entry.category.as_deref(),
-            date: self.zone.date_of(happened),
-        };
+        let term = happened.term(&self.zone);
         let pair = Pair {
             meter: entry.meter.clone().into_owned(),
             unit: entry.unit.clone().into_owned(),

@@ -3,8 +3,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, Amount, CheckedEvent, DayTotals, Entry, EntryHeader, Event, EventKey, Invalid, Original,
-    Pair, Placement, Position, Profile, Recount, Stamp, Totals, Zone, alert::Fired,
-    entry::ReversedKey, placement::Counted, time::print_instant, totals::PairTotals, window::Term,
+    Pair, Placement, Position, Profile, Recount, Stamp, Totals, Zone,
+    alert::Fired,
+    entry::ReversedKey,
+    placement::Counted,
+    time::print_instant,
+    totals::PairTotals,
+    window::{Sum, Term},
 };
 
 /// All that an account's entries add up to, and the only thing that decides what the next one is.
@@ -29,6 +34,20 @@ pub(crate) struct Happened<'e> {
     pub(crate) count: i64,
     /// The instant it happened.
     pub(crate) happened: Timestamp,
+}
+
+impl Happened<'_> {
+    /// Its part in the totals, by the days of `zone`.
+    pub(super) fn term(&self, zone: &Zone) -> Term<'_> {
+        Term {
+            sum: Sum {
+                amount: self.entry.amount,
+                count: self.count,
+            },
+            category: self.entry.category.as_deref(),
+            date: zone.date_of(self.happened),
+        }
+    }
 }
 
 /// What one event became.
@@ -148,6 +167,25 @@ impl AccountState {
             alerts,
             past,
         })
+    }
+
+    /// Adds the next entry as it was recorded. It must have changed nothing but the totals of windows that
+    /// are still here: no alert followed it, and its day was not over.
+    pub(crate) fn replay(&mut self, happened: &Happened<'_>) {
+        let entry = &happened.entry;
+        let index = self.index_of(&entry.meter, &entry.unit);
+        let index = index.unwrap_or_else(|index| {
+            let (meter, unit) = (entry.meter.clone(), entry.unit.clone());
+            let pair = Pair {
+                meter: meter.into_owned(),
+                unit: unit.into_owned(),
+            };
+            self.pairs.insert(index, PairTotals::new(pair));
+            index
+        });
+        let term = happened.term(&self.profile.time_zone);
+        self.pairs[index].add(term, Date::MIN);
+        self.offset = entry.offset;
     }
 
     /// Every meter's totals at `now`, or of `only` these pairs.

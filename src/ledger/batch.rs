@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::civil::Date;
 use lru::LruCache;
 
-use super::NewEntry;
+use super::{ChangedState, NewEntry};
 use crate::domain::{Account, AccountState, DayTotals, EventKey, Pair};
 
 /// What one commit will make durable: the touched accounts and their new entries.
@@ -21,24 +21,41 @@ pub(super) struct Batch {
 /// An account's state inside a batch.
 pub(super) struct Touched {
     pub(super) state: AccountState,
-    pub(super) is_changed: bool,
+    pub(super) change: Change,
+}
+
+/// What a batch did to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    Nothing,
+    /// It has more entries, which add up to its state.
+    Entries,
+    /// It has changed in a way that no entry tells.
+    More,
+}
+
+impl Touched {
+    pub(super) fn changes(&mut self, change: Change) {
+        self.change = self.change.max(change);
+    }
 }
 
 impl Batch {
-    pub(super) fn touches(&self, account: &Account) -> bool {
-        self.indices.contains_key(account)
+    /// Where the batch has the account, if it touches it.
+    pub(super) fn index_of(&self, account: &Account) -> Option<usize> {
+        self.indices.get(account).copied()
     }
 
-    pub(super) fn touch(&mut self, account: Account, state: AccountState) {
-        self.indices.insert(account.clone(), self.accounts.len());
-        let is_changed = false;
-        self.accounts.push((account, Touched { state, is_changed }));
+    pub(super) fn touch(&mut self, account: Account, state: AccountState) -> usize {
+        let index = self.accounts.len();
+        self.indices.insert(account.clone(), index);
+        let change = Change::Nothing;
+        self.accounts.push((account, Touched { state, change }));
+        index
     }
 
-    /// # Panics
-    /// When the batch does not touch the account.
-    pub(super) fn touched(&mut self, account: &Account) -> &mut Touched {
-        &mut self.accounts[self.indices[account]].1
+    pub(super) fn touched(&mut self, index: usize) -> &mut Touched {
+        &mut self.accounts[index].1
     }
 
     pub(super) fn add(&mut self, new: NewEntry) {
@@ -110,22 +127,27 @@ impl Batch {
     /// Puts each account's entries side by side, in their order. After it nothing is added.
     pub(super) fn sort(&mut self) {
         let indices = &self.indices;
-        self.entries.sort_by_key(|new| indices[&new.account]);
+        self.entries.sort_by_cached_key(|new| indices[&new.account]);
         self.keys.clear();
     }
 
-    pub(super) fn changed_states(&self) -> impl Iterator<Item = (&Account, &AccountState)> {
+    pub(super) fn changed_states(&self) -> impl Iterator<Item = ChangedState<'_>> {
         let changed = self
             .accounts
             .iter()
-            .filter(|(_, touched)| touched.is_changed);
-        changed.map(|(account, touched)| (account, &touched.state))
+            .filter(|(_, touched)| touched.change > Change::Nothing);
+        changed.map(|(account, touched)| ChangedState {
+            account,
+            state: &touched.state,
+            adds_up: touched.change == Change::Entries,
+        })
     }
 
     /// Each changed account with its state and new entries; the batch is sorted before.
     pub(super) fn changes(&self) -> impl Iterator<Item = (&Account, &AccountState, &[NewEntry])> {
         let mut rest = self.entries.as_slice();
-        self.changed_states().map(move |(account, state)| {
+        self.changed_states().map(move |changed| {
+            let ChangedState { account, state, .. } = changed;
             let count = rest
                 .iter()
                 .take_while(|new| new.account == *account)

@@ -8,7 +8,7 @@ use serde_json::value::to_raw_value;
 
 use super::{
     HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
-    batch::{Batch, StateCache, Touched},
+    batch::{Batch, Change, StateCache},
     recount::count_all,
 };
 use crate::domain::{
@@ -53,15 +53,16 @@ impl Fold<'_> {
         let fingerprint = event.fingerprint;
         // The key comes first: a repeated event gets its first answer, whatever else has changed.
         if let Some(recorded) = self.recorded(&account, &key)? {
-            let generation = self.state(&account)?.state.generation;
+            let index = self.touch(&account)?;
+            let generation = self.batch.touched(index).state.generation;
             return Ok(repeated(recorded, fingerprint, account, generation));
         }
         let original = match &event.reverses {
             Some(reversed) => self.original(&account, reversed)?,
             None => None,
         };
-        self.take_ended(&account)?;
-        let state = &self.batch.touched(&account).state;
+        let index = self.take_ended(&account)?;
+        let state = &self.batch.touched(index).state;
         let placement = match state.place(&event, original.as_ref(), self.now) {
             Ok(placement) => placement,
             Err(invalid) => return Ok(Appended::Rejected(invalid)),
@@ -70,7 +71,7 @@ impl Fold<'_> {
             Some((date, pair)) => Some(self.past_day(&account, date, pair)?),
             None => None,
         };
-        let touched = self.batch.touched(&account);
+        let touched = self.batch.touched(index);
         let Applied {
             entry,
             alerts,
@@ -79,7 +80,12 @@ impl Fold<'_> {
             Ok(applied) => applied,
             Err(invalid) => return Ok(Appended::Rejected(invalid)),
         };
-        touched.is_changed = true;
+        let adds_up = alerts.is_empty() && past.is_none();
+        touched.changes(if adds_up {
+            Change::Entries
+        } else {
+            Change::More
+        });
         let placed = Placed {
             generation: touched.state.generation,
             offset: entry.offset,
@@ -104,17 +110,17 @@ impl Fold<'_> {
         Ok(Appended::Recorded(placed))
     }
 
-    /// Moves an account's days that are over out of its state.
-    fn take_ended(&mut self, account: &Account) -> Result<(), LedgerError> {
-        let now = self.now;
-        let touched = self.state(account)?;
-        let Some(ended) = touched.state.take_ended(now) else {
-            return Ok(());
+    /// Moves an account's days that are over out of its state; where the batch has it.
+    fn take_ended(&mut self, account: &Account) -> Result<usize, LedgerError> {
+        let index = self.touch(account)?;
+        let touched = self.batch.touched(index);
+        let Some(ended) = touched.state.take_ended(self.now) else {
+            return Ok(index);
         };
         // Also where only a month ended: a clock that is set back would find it again.
-        touched.is_changed = true;
+        touched.changes(Change::More);
         self.batch.put_days(account, ended);
-        Ok(())
+        Ok(index)
     }
 
     fn past_day(
@@ -143,8 +149,8 @@ impl Fold<'_> {
         change: &ProfileChange,
         counted: Option<Recount>,
     ) -> Result<Result<Profile, Invalid>, LedgerError> {
-        self.take_ended(account)?;
-        let state = &self.batch.touched(account).state;
+        let index = self.take_ended(account)?;
+        let state = &self.batch.touched(index).state;
         let generation = state.generation;
         let profile = match change.apply(&state.profile) {
             Ok(profile) => profile,
@@ -158,7 +164,7 @@ impl Fold<'_> {
             let counted = counted.unwrap_or_else(|| Recount::new(zone.clone(), generation));
             Some(self.count_on(account, counted)?)
         };
-        let touched = self.batch.touched(account);
+        let touched = self.batch.touched(index);
         let over = match touched
             .state
             .set_profile(profile.clone(), recount, self.now)
@@ -166,7 +172,7 @@ impl Fold<'_> {
             Ok(over) => over,
             Err(invalid) => return Ok(Err(invalid)),
         };
-        touched.is_changed = true;
+        touched.changes(Change::More);
         if let Some(over) = over {
             self.batch.recount(account, over);
         }
@@ -188,7 +194,7 @@ impl Fold<'_> {
             .iter()
             .filter(|new| new.account == *account);
         for new in staged {
-            recount.add(HappenedEntry::from(new).read());
+            recount.add(&HappenedEntry::from(new).read());
         }
         Ok(recount)
     }
@@ -222,18 +228,19 @@ impl Fold<'_> {
         Ok(Some(Original::new(&recorded.entry.header(), is_reversed)))
     }
 
-    fn state(&mut self, account: &Account) -> Result<&mut Touched, LedgerError> {
-        if !self.batch.touches(account) {
-            let state = match self.states.take(account) {
-                Some(state) => state,
-                None => match self.storage.state(account)? {
-                    Some(state) => state,
-                    None => AccountState::new(new_generation()?),
-                },
-            };
-            self.batch.touch(account.clone(), state);
+    /// Takes an account into the batch, if it is not there; where the batch has it.
+    fn touch(&mut self, account: &Account) -> Result<usize, LedgerError> {
+        if let Some(index) = self.batch.index_of(account) {
+            return Ok(index);
         }
-        Ok(self.batch.touched(account))
+        let state = match self.states.take(account) {
+            Some(state) => state,
+            None => match self.storage.state(account)? {
+                Some(state) => state,
+                None => AccountState::new(new_generation()?),
+            },
+        };
+        Ok(self.batch.touch(account.clone(), state))
     }
 }
 
@@ -321,7 +328,8 @@ mod tests {
             .map(|(_, day)| day.date.to_string())
             .collect();
         assert_eq!(over, ["2026-11-22"]);
-        let state = &batch.touched(&alice).state;
+        let alice = batch.index_of(&alice).unwrap();
+        let state = &batch.touched(alice).state;
         let open: Vec<String> = state.open_days().map(|day| day.date.to_string()).collect();
         assert_eq!(open, ["2026-11-23"]);
     }

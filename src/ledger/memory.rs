@@ -240,8 +240,9 @@ impl LedgerWriter for Memory {
             .accounts
             .write()
             .expect("no reader panics with the lock");
-        for (account, state) in commit.states {
-            accounts.entry((*account).clone()).or_default().state = (*state).clone();
+        for changed in commit.states {
+            let kept = accounts.entry(changed.account.clone()).or_default();
+            kept.state = changed.state.clone();
         }
         for new in commit.entries {
             let kept = accounts.entry(new.account.clone()).or_default();

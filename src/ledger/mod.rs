@@ -233,7 +233,7 @@ pub struct HappenedEntry {
 #[derive(Debug)]
 pub struct Commit<'a> {
     /// Every changed account's new state, once each.
-    pub states: &'a [(&'a Account, &'a AccountState)],
+    pub states: &'a [ChangedState<'a>],
     /// The new entries; of one account in the order of their offsets.
     pub entries: &'a [NewEntry],
     /// The accounts whose days that are over were counted anew: forget those that were kept.
@@ -242,6 +242,18 @@ pub struct Commit<'a> {
     pub days: &'a [(&'a Account, &'a DayTotals)],
     /// The instant of this commit.
     pub recorded_at: Timestamp,
+}
+
+/// An account as a transaction leaves it.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangedState<'a> {
+    /// Whose.
+    pub account: &'a Account,
+    /// All that its entries add up to.
+    pub state: &'a AccountState,
+    /// Whether it is the state before with the new entries added: then it need not be kept, as long as
+    /// both of those are.
+    pub adds_up: bool,
 }
 
 /// One more entry, with what it is found by.

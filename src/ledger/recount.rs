@@ -12,7 +12,7 @@ pub(super) fn count_all(
     loop {
         let entries = page(recount.through(), PAGE)?;
         for entry in &entries {
-            recount.add(entry.read());
+            recount.add(&entry.read());
         }
         if entries.len() < PAGE {
             return Ok(());

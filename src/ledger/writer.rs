@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{
-    Commit, CommitError, LedgerError, LedgerWriter, NewEntry, Unavailable,
+    ChangedState, Commit, CommitError, LedgerError, LedgerWriter, NewEntry, Unavailable,
     batch::{Batch, StateCache},
     fold::{Appended, Fold},
 };
@@ -234,7 +234,7 @@ impl<L: Listener> Writer<L> {
             return Err(Unavailable::Poisoned);
         }
         batch.sort();
-        let states: Vec<(&Account, &AccountState)> = batch.changed_states().collect();
+        let states: Vec<ChangedState<'_>> = batch.changed_states().collect();
         if states.is_empty() {
             return Ok(());
         }

@@ -6,8 +6,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{model::Model, world::ACCOUNTS};
 
-/// Amounts as whole parts and as 10⁻⁹, which 64 bits hold apart. `term` has each entry, `told` what the
-/// state of its account says, `kept` the days of UTC accounts, over or open, `counted` their recount.
+/// How many entries a stored state lacks at the most.
+const ENTRIES_BEHIND: i64 = 15;
+
+/// Amounts as whole parts and as 10⁻⁹, which 64 bits hold apart. `term` has each entry, `written` those that
+/// the stored state of its account counts, `told` what that says, `kept` the days of UTC accounts, over or
+/// open, `counted` their recount.
 const VIEWS: &str = "
     CREATE TEMP VIEW term AS
     WITH text AS (
@@ -17,10 +21,13 @@ const VIEWS: &str = "
         FROM entry e JOIN account a ON a.number = e.account
     )
     SELECT *, WHOLE AS whole, NANOS AS nanos FROM text;
+    CREATE TEMP VIEW written AS
+    SELECT term.* FROM term JOIN account ON account.number = term.account
+    WHERE term.offset <= state ->> '$.offset';
     CREATE TEMP VIEW summed AS
     SELECT name, meter, unit, sum(whole) AS whole, sum(nanos) AS nanos, sum(count) AS count,
            max(offset) AS last
-    FROM term GROUP BY name, meter, unit;
+    FROM written GROUP BY name, meter, unit;
     CREATE TEMP VIEW told AS
     WITH text AS (
         SELECT a.name, p.value ->> 'meter' AS meter, p.value ->> 'unit' AS unit,
@@ -31,7 +38,7 @@ const VIEWS: &str = "
     CREATE TEMP VIEW counted AS
     SELECT account, happened / 86400000 AS date, meter, unit,
            sum(whole) AS whole, sum(nanos) AS nanos, sum(count) AS count
-    FROM term JOIN account ON account.number = term.account
+    FROM written term JOIN account ON account.number = term.account
     WHERE kind <> 'alert' AND state ->> '$.profile.time_zone' = 'UTC'
     GROUP BY account, date, meter, unit;
     CREATE TEMP VIEW kept AS
@@ -71,6 +78,12 @@ const WRONG: &[(&str, &str)] = &[
          WHERE o.amount IS NOT t.total",
     ),
     (
+        "states that are too far behind their entries",
+        "SELECT count(*) FROM (SELECT max(offset) AS last, state ->> '$.offset' AS told
+                               FROM entry e JOIN account a ON a.number = e.account GROUP BY a.number)
+         WHERE last - told NOT BETWEEN 0 AND ENTRIES_BEHIND",
+    ),
+    (
         "gaps between offsets",
         "SELECT count(*) FROM (SELECT count(*) AS held, min(offset) AS first, max(offset) AS last
                                FROM entry GROUP BY account)
@@ -102,7 +115,9 @@ pub(super) fn reconcile(path: &Path, models: &[Model]) {
     let sql = |text: &str| text.replace("WHOLE", WHOLE).replace("NANOS", NANOS);
     database.execute_batch(&sql(VIEWS)).unwrap();
     for (what, query) in WRONG {
-        let wrong = count(&database, &query.replace("SAME", SAME));
+        let query = query.replace("SAME", SAME);
+        let query = query.replace("ENTRIES_BEHIND", &ENTRIES_BEHIND.to_string());
+        let wrong = count(&database, &query);
         assert_eq!(wrong, 0, "{what}");
     }
     let entries: usize = models.iter().map(|model| model.entries.len()).sum();

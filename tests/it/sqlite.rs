@@ -168,6 +168,54 @@ async fn what_is_no_ledger_is_refused() {
 }
 
 #[tokio::test]
+async fn a_ledger_of_the_version_before_is_taken_over() {
+    // Its one state counts its one entry, as all states did then.
+    let home = Home::filled(1).await;
+    let database = Connection::open(home.ledger()).unwrap();
+    assert_eq!(stored_offset(&database), 1);
+    database.pragma_update(None, "user_version", 2).unwrap();
+    drop(database);
+    home.record(1..5).await;
+    let database = Connection::open(home.ledger()).unwrap();
+    let version = database.pragma_query_value(None, "user_version", |row| row.get(0));
+    assert_eq!(version, Ok(3));
+    assert_eq!(told(&home).await, (5, "7.50".to_owned()));
+}
+
+#[tokio::test]
+async fn a_restart_adds_up_what_the_stored_state_lacks() {
+    let home = Home::new();
+    let mut behind = HashSet::new();
+    for count in 1..=40_usize {
+        home.record(count - 1..count).await;
+        let database = Connection::open(home.ledger()).unwrap();
+        behind.insert(count - stored_offset(&database));
+        let total = format!("{}.{}0", count * 3 / 2, count % 2 * 5);
+        assert_eq!(told(&home).await, (count, total));
+    }
+    assert_eq!(behind, (0..16).collect(), "a state is written now and then");
+}
+
+/// How many entries the stored state of the only account counts.
+fn stored_offset(database: &Connection) -> usize {
+    let sql = "SELECT state ->> '$.offset' FROM account";
+    let offset = database.query_row(sql, (), |row| row.get::<_, u16>(0));
+    usize::from(offset.unwrap())
+}
+
+/// What alice's snapshot tells: her last offset, and what she spent in all.
+async fn told(home: &Home) -> (usize, String) {
+    let feed = Feed::start(&Sqlite::open(home.ledger()).unwrap()).unwrap();
+    let snapshot = feed.snapshot(&alice(), 0).await.unwrap();
+    feed.close().await;
+    let snapshot: serde_json::Value = serde_json::from_str(snapshot.json().get()).unwrap();
+    let (offset, all) = (&snapshot["offset"], &snapshot["totals"][0]["all"]);
+    assert_eq!(all["count"], *offset);
+    let offset = usize::try_from(offset.as_u64().unwrap()).unwrap();
+    (offset, all["amount"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
 async fn no_name_of_a_file_has_a_meaning_of_its_own() {
     let home = Home::new();
     for name in [":memory:", "file:ledger.db?mode=memory", "a ledger%20?.db"] {

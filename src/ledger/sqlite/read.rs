@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::days::read_days;
 use crate::{
-    domain::{Account, AccountState, StoredEntry},
+    domain::{Account, AccountState, Happened, StoredEntry},
     ledger::{Days, DaysView, Entries, HappenedEntry, LedgerError, LedgerReader, View},
 };
 
@@ -26,7 +26,7 @@ impl LedgerReader for SqliteReader {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let Some((number, state)) = find_account(&transaction, account)? else {
+        let Some(Found { number, state, .. }) = find_account(&transaction, account)? else {
             return Ok(View {
                 state: AccountState::default(),
                 entries: Vec::new(),
@@ -40,7 +40,7 @@ impl LedgerReader for SqliteReader {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let Some((number, state)) = find_account(&transaction, account)? else {
+        let Some(Found { number, state, .. }) = find_account(&transaction, account)? else {
             return Ok(DaysView {
                 state: AccountState::default(),
                 days: Vec::new(),
@@ -69,11 +69,19 @@ impl LedgerReader for SqliteReader {
     }
 }
 
-/// An account's number in this file and its state.
+/// An account in this file.
+pub(super) struct Found {
+    pub(super) number: i64,
+    /// The offset of the last entry that the stored state counts.
+    pub(super) written: u64,
+    pub(super) state: AccountState,
+}
+
+/// An account's state: the stored one, and what was recorded since added to it.
 pub(super) fn find_account(
     connection: &Connection,
     account: &Account,
-) -> Result<Option<(i64, AccountState)>, LedgerError> {
+) -> Result<Option<Found>, LedgerError> {
     let found = connection
         .prepare_cached("SELECT number, state FROM account WHERE name = ?1")?
         .query_row([account.as_str()], |row| {
@@ -83,9 +91,37 @@ pub(super) fn find_account(
     let Some((number, state)) = found else {
         return Ok(None);
     };
-    let state = serde_json::from_str(&state)
+    let mut state: AccountState = serde_json::from_str(&state)
         .map_err(|error| LedgerError::new(format!("an account's state is unreadable: {error}")))?;
-    Ok(Some((number, state)))
+    let written = state.offset;
+    replay(connection, number, &mut state)?;
+    Ok(Some(Found {
+        number,
+        written,
+        state,
+    }))
+}
+
+/// Adds the entries that a stored state lacks: fewer than [`super::ENTRIES_BEHIND_MAX`].
+fn replay(
+    connection: &Connection,
+    number: i64,
+    state: &mut AccountState,
+) -> Result<(), LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT json, count, happened FROM entry
+         WHERE account = ?1 AND offset > ?2 ORDER BY offset",
+    )?;
+    let mut rows = statement.query((number, sql_integer(state.offset)))?;
+    while let Some(row) = rows.next()? {
+        let json = row.get_ref(0)?.as_str().map_err(unreadable)?;
+        state.replay(&Happened {
+            entry: serde_json::from_str(json).map_err(unreadable)?,
+            count: row.get(1)?,
+            happened: Timestamp::from_millisecond(row.get(2)?).map_err(unreadable)?,
+        });
+    }
+    Ok(())
 }
 
 fn read_entries(
@@ -165,12 +201,15 @@ pub(super) fn read_happened(
 }
 
 pub(super) fn stored_entry(offset: i64, json: String) -> Result<StoredEntry, LedgerError> {
-    let json = RawValue::from_string(json)
-        .map_err(|error| LedgerError::new(format!("an entry is unreadable: {error}")))?;
+    let json = RawValue::from_string(json).map_err(unreadable)?;
     Ok(StoredEntry {
         offset: offset.cast_unsigned(),
         json: Arc::from(json),
     })
+}
+
+fn unreadable(error: impl std::error::Error) -> LedgerError {
+    LedgerError::new(format!("an entry is unreadable: {error}"))
 }
 
 /// Offsets stay below 2^53; anything greater means "the end".

@@ -5,7 +5,7 @@ use lru::LruCache;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::{
-    BUSY_TIMEOUT,
+    BUSY_TIMEOUT, ENTRIES_BEHIND_MAX,
     days::{find_day, forget_days, write_day},
     erase::{Traces, erase, rewrite},
     failure::LedgerFailure,
@@ -15,15 +15,16 @@ use super::{
 use crate::{
     domain::{Account, AccountState, DayTotals, Epoch, EventKey, Stamp},
     ledger::{
-        Commit, CommitError, HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
+        ChangedState, Commit, CommitError, HappenedEntry, LedgerError, LedgerWriter, NewEntry,
+        RecordedEvent,
     },
 };
 
-/// How many account numbers are kept at hand: about 10 MB.
-const NUMBERS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
-/// A checkpoint is due when the log holds this many pages (16 MiB): the log stays small, and each
-/// page that changes often is copied once for many commits.
-const CHECKPOINT_PAGES: i64 = 4_096;
+/// Of how many accounts it is kept at hand where they are: about 11 MB.
+const ROWS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
+/// A checkpoint is due when the log holds this many pages (48 MiB): a start reads them in a moment, and
+/// each page that changes often is copied once for many commits.
+const CHECKPOINT_PAGES: i64 = 12_288;
 /// From here on (64 MiB) readers that are always inside keep the log from starting anew: new ones wait
 /// for a moment until it has.
 const RESTART_PAGES: i64 = 16_384;
@@ -34,13 +35,29 @@ pub(super) struct SqliteWriter {
     marker: Marker,
     epoch: Epoch,
     commits: i64,
-    numbers: LruCache<Account, i64>,
+    rows: LruCache<Account, Row>,
     checkpoint_is_due: bool,
     has_failed: bool,
     /// A restart that a reader from outside prevented is tried again when the log has doubled.
     restart_pages: i64,
     /// What the log may still hold of erased accounts.
     traces: Traces,
+}
+
+/// Where an account is.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    number: i64,
+    /// The offset of its stored state, if that is known.
+    written: Option<u64>,
+}
+
+impl Row {
+    /// Whether its stored state is near enough to an offset for readers to add up the rest.
+    fn is_near(self, offset: u64) -> bool {
+        let near = |written| offset - written < ENTRIES_BEHIND_MAX;
+        self.written.is_some_and(near)
+    }
 }
 
 impl SqliteWriter {
@@ -55,7 +72,7 @@ impl SqliteWriter {
             marker,
             epoch,
             commits,
-            numbers: LruCache::new(NUMBERS_CACHED),
+            rows: LruCache::new(ROWS_CACHED),
             checkpoint_is_due: true,
             has_failed: false,
             restart_pages: RESTART_PAGES,
@@ -65,27 +82,33 @@ impl SqliteWriter {
     }
 
     fn number(&mut self, account: &Account) -> rusqlite::Result<Option<i64>> {
-        if let Some(number) = self.numbers.get(account) {
-            return Ok(Some(*number));
+        Ok(self.row(account)?.map(|row| row.number))
+    }
+
+    fn row(&mut self, account: &Account) -> rusqlite::Result<Option<Row>> {
+        if let Some(row) = self.rows.get(account) {
+            return Ok(Some(*row));
         }
         let number = self
             .connection
             .prepare_cached("SELECT number FROM account WHERE name = ?1")?
             .query_row([account.as_str()], |row| row.get(0))
             .optional()?;
-        if let Some(number) = number {
-            self.numbers.put(account.clone(), number);
+        let row = number.map(|number| Row {
+            number,
+            written: None,
+        });
+        if let Some(row) = row {
+            self.rows.put(account.clone(), row);
         }
-        Ok(number)
+        Ok(row)
     }
 
     fn write(&mut self, commit: &Commit<'_>) -> Result<(), LedgerFailure> {
-        for (account, state) in commit.states {
-            self.write_state(account, state)?;
+        for changed in commit.states {
+            self.write_state(changed)?;
         }
-        for new in commit.entries {
-            self.write_entry(self.known_number(&new.account)?, new)?;
-        }
+        self.write_entries(commit.entries)?;
         for account in commit.recounted {
             forget_days(&self.connection, self.known_number(account)?)?;
         }
@@ -95,12 +118,10 @@ impl SqliteWriter {
         self.count_commit(commit.recorded_at)
     }
 
-    /// The number of an account whose state is written.
+    /// The number of an account of this commit.
     fn known_number(&self, account: &Account) -> Result<i64, LedgerFailure> {
-        self.numbers
-            .peek(account)
-            .copied()
-            .ok_or(LedgerFailure::Bug)
+        let row = self.rows.peek(account);
+        row.map(|row| row.number).ok_or(LedgerFailure::Bug)
     }
 
     fn count_commit(&self, at: Timestamp) -> Result<(), LedgerFailure> {
@@ -116,38 +137,46 @@ impl SqliteWriter {
         }
     }
 
-    fn write_state(
-        &mut self,
-        account: &Account,
-        state: &AccountState,
-    ) -> Result<(), LedgerFailure> {
-        let state = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
-        if let Some(number) = self.number(account)? {
-            let sql = "UPDATE account SET state = ?1 WHERE number = ?2";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            statement.execute((state, number))?;
+    /// Writes a state, unless its entries tell it. That is a page less to write for most of them: an
+    /// account's entries lie elsewhere.
+    fn write_state(&mut self, changed: &ChangedState<'_>) -> Result<(), LedgerFailure> {
+        let ChangedState { account, state, .. } = *changed;
+        let row = self.row(account)?;
+        if changed.adds_up && row.is_some_and(|row| row.is_near(state.offset)) {
             return Ok(());
         }
-        let sql = "INSERT INTO account (name, state) VALUES (?1, ?2)";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        statement.execute((account.as_str(), state))?;
-        self.numbers
-            .put(account.clone(), self.connection.last_insert_rowid());
+        let json = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
+        let number = match row {
+            Some(Row { number, .. }) => {
+                let sql = "UPDATE account SET state = ?1 WHERE number = ?2";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                statement.execute((json, number))?;
+                number
+            }
+            None => {
+                let sql = "INSERT INTO account (name, state) VALUES (?1, ?2)";
+                let mut statement = self.connection.prepare_cached(sql)?;
+                statement.execute((account.as_str(), json))?;
+                self.connection.last_insert_rowid()
+            }
+        };
+        let written = Some(state.offset);
+        self.rows.put(account.clone(), Row { number, written });
         Ok(())
     }
 
-    fn write_entry(&self, number: i64, new: &NewEntry) -> Result<(), LedgerFailure> {
-        // Rounded down, so that the date is the same in every zone.
-        let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
-        let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
-        self.connection
-            .prepare_cached(
-                "INSERT INTO entry (account, offset, source, id, fingerprint, day, revision,
-                                    happened, count, reverses, json)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute((
-                number,
+    fn write_entries(&self, entries: &[NewEntry]) -> Result<(), LedgerFailure> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO entry (account, offset, source, id, fingerprint, day, revision,
+                                happened, count, reverses, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        for new in entries {
+            // Rounded down, so that the date is the same in every zone.
+            let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
+            let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
+            statement.execute((
+                self.known_number(&new.account)?,
                 sql_integer(new.entry.offset),
                 &new.key.source,
                 &new.key.id,
@@ -159,6 +188,7 @@ impl SqliteWriter {
                 new.reverses.map(sql_integer),
                 new.entry.json.get(),
             ))?;
+        }
         Ok(())
     }
 
@@ -274,8 +304,8 @@ impl SqliteWriter {
 
     /// After a failure: rolled back where nothing can have reached the disk as committed.
     fn roll_back(&mut self, failure: &LedgerFailure, at_commit: bool) -> CommitError {
-        // Numbers handed out inside the transaction are gone with it.
-        self.numbers.clear();
+        // What was learned inside the transaction is gone with it.
+        self.rows.clear();
         let rolled_back =
             self.connection.is_autocommit() || self.connection.execute("ROLLBACK", ()).is_ok();
         if !rolled_back || failure.is_fatal() || (at_commit && !failure.is_surely_undone()) {
@@ -290,9 +320,13 @@ impl LedgerWriter for SqliteWriter {
     fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError> {
         self.begin_reading()?;
         let found = find_account(&self.connection, account)?;
-        Ok(found.map(|(number, state)| {
-            self.numbers.put(account.clone(), number);
-            state
+        Ok(found.map(|found| {
+            let row = Row {
+                number: found.number,
+                written: Some(found.written),
+            };
+            self.rows.put(account.clone(), row);
+            found.state
         }))
     }
 
@@ -377,7 +411,7 @@ impl LedgerWriter for SqliteWriter {
             erase(&writer.connection, number)?;
             writer.count_commit(at)
         })?;
-        self.numbers.pop(account);
+        self.rows.pop(account);
         self.traces = Traces::Found;
         // Before it is answered, so that whoever looks into the files afterwards finds nothing.
         let removed = rewrite(&self.connection).and_then(|()| self.remove_traces());
