@@ -83,8 +83,8 @@ impl Hub {
     /// accepts everyone and does nothing until a host replaces it.
     ///
     /// What is emitted by it waits in the engine, which has room for 64 packets of a session and ends one
-    /// whose ping does not fit: a flood to a slow client costs its connection. [`push`](Self::push) leaves
-    /// room.
+    /// whose ping does not fit: a flood to a slow client costs its connection. A [`push`](Self::push) without
+    /// acks to `/feed` leaves room.
     pub fn socket_io(&self) -> &SocketIo {
         self.transport.socket_io()
     }

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::SocketIo;
+use tokio::task;
 
 use super::socketio::Delivery;
 use crate::domain::{Account, Invalid};
@@ -172,12 +173,16 @@ pub(crate) async fn push(io: &SocketIo, push: Push) -> Result<Pushed, Invalid> {
     if push.namespace == FEED && push.ack_timeout.is_none() {
         let sockets = sockets.sockets();
         let delivery = Delivery::new(event, data, push.is_volatile);
-        for some in sockets.chunks(SOCKETS_AT_ONCE) {
-            some.iter().for_each(|socket| delivery.send(socket));
-            if some.len() == SOCKETS_AT_ONCE {
-                tokio::task::yield_now().await;
+        let sending = async {
+            for some in sockets.chunks(SOCKETS_AT_ONCE) {
+                some.iter().for_each(|socket| delivery.send(socket));
+                if some.len() == SOCKETS_AT_ONCE {
+                    task::yield_now().await;
+                }
             }
-        }
+        };
+        // Writing must not look blocked because the task has used its budget up: it yields by itself.
+        task::unconstrained(sending).await;
         return Ok(Pushed {
             sockets: sockets.len(),
             acknowledged: None,

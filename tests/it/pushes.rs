@@ -259,3 +259,46 @@ async fn an_event_is_what_it_is_called_on_every_transport() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_not_for_whoever_joins_next() {
+    let host = host().await;
+    let mut phone = phone(&host, "alice", &["alice"]).await;
+    let feed = host.hub.socket_io().of("/feed").unwrap();
+    let bobs = bearer(json!({ "sub": "bob", "accounts": ["bob"] }));
+    for _ in 0..50 {
+        let to_alice = async {
+            for number in 0..20 {
+                let to = PushTo::Account(account("alice"));
+                host.hub
+                    .push(Push::new(to, "alices", &number).unwrap())
+                    .await
+                    .unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let changing = async {
+            phone.send("41/feed,").await;
+            while !feed.clone().sockets().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            phone.send(format!(r#"40/feed,{{"token":"{bobs}"}}"#)).await;
+            while !phone.packet().await.starts_with("40/feed,") {}
+            while {
+                let packet = phone.packet().await;
+                assert!(!packet.contains("alices"), "{packet}");
+                !packet.starts_with(r#"42/feed,["live""#)
+            } {}
+        };
+        tokio::join!(to_alice, changing);
+        phone.send("41/feed,").await;
+        let alices = bearer(json!({ "sub": "alice", "accounts": ["alice"] }));
+        while !feed.clone().sockets().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        phone
+            .send(format!(r#"40/feed,{{"token":"{alices}"}}"#))
+            .await;
+        while !phone.packet().await.starts_with(r#"42/feed,["live""#) {}
+    }
+}

@@ -291,8 +291,7 @@ impl Conn {
         let sent = std::mem::take(&mut state.sent);
         drop(state);
         if sent.frames > 0 {
-            self.flow
-                .sent(sent.feed_packets, sent.feed_bytes, sent.pushes);
+            self.flow.sent(sent.feed_packets, sent.feed_bytes);
         }
         result
     }
@@ -495,7 +494,10 @@ impl State {
                     self.sent.feed_bytes +=
                         usize::try_from(passed.payload_bytes).unwrap_or(usize::MAX);
                 }
-                Packet::FeedPush => self.sent.pushes += 1,
+                Packet::FeedPush => flow.pushes_gone(
+                    1,
+                    usize::try_from(passed.payload_bytes).unwrap_or(usize::MAX),
+                ),
                 Packet::FeedConnect => flow.let_in(),
                 Packet::FeedDisconnect => flow.showed_out(),
                 Packet::Close => self.engine_closes = true,
@@ -553,7 +555,6 @@ struct Sent {
     frames: usize,
     feed_packets: usize,
     feed_bytes: usize,
-    pushes: usize,
 }
 
 /// A frame of the engine's that the client does not get as it is.

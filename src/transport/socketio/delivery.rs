@@ -31,14 +31,16 @@ impl<'a> Delivery<'a> {
         let Some(session) = socket.req_parts().extensions.get::<Arc<Session>>() else {
             return;
         };
+        // A socket that has left may have been followed by another, which must not get what was for the first.
+        let is_clear = |flow: &Flow| socket.connected() && flow.is_clear_for_push();
         if let Some(conn) = session.conn()
-            && conn.write_direct(Flow::is_clear_for_push, || self.frame.clone())
+            && (conn.write_direct(is_clear, || self.frame.clone()) || self.is_volatile)
         {
             return;
         }
-        let is_late = self.is_volatile && session.conn().is_some();
-        if !is_late && session.flow.push_emitted() && socket.emit(self.event, self.data).is_err() {
-            session.flow.push_not_emitted();
+        let (flow, bytes) = (&session.flow, self.frame.len());
+        if flow.push_emitted(bytes) && socket.emit(self.event, self.data).is_err() {
+            flow.pushes_gone(1, bytes);
         }
     }
 }

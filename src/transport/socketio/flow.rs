@@ -28,6 +28,7 @@ struct State {
     unsent_packets: usize,
     unsent_bytes: usize,
     unsent_pushes: usize,
+    unsent_push_bytes: usize,
     waiting_requests: usize,
     websocket: bool,
     gone: bool,
@@ -48,6 +49,10 @@ impl State {
         self.unsent_packets < packets_max
             && self.unsent_bytes < UNWRITTEN_BYTES_MAX
             && self.has_room_in_channel()
+    }
+
+    fn has_room_for_push(&self) -> bool {
+        self.unsent_push_bytes < UNWRITTEN_BYTES_MAX && self.has_room_in_channel()
     }
 
     fn has_room_in_channel(&self) -> bool {
@@ -132,17 +137,24 @@ impl Flow {
     }
 
     /// A push is about to be handed to the engine; false if there is no room for it.
-    pub(super) fn push_emitted(&self) -> bool {
+    pub(super) fn push_emitted(&self, bytes: usize) -> bool {
         let mut state = self.lock();
-        let has_room = state.has_room_in_channel();
-        state.unsent_pushes += usize::from(has_room);
+        let has_room = state.has_room_for_push();
+        if has_room {
+            state.unsent_pushes += 1;
+            state.unsent_push_bytes += bytes;
+        }
         has_room
     }
 
-    /// A push that was counted could not be handed over.
-    pub(super) fn push_not_emitted(&self) {
+    /// Pushes that were counted were taken, or could not be handed over.
+    pub(super) fn pushes_gone(&self, pushes: usize, bytes: usize) {
         let mut state = self.lock();
-        state.unsent_pushes = state.unsent_pushes.saturating_sub(1);
+        state.unsent_pushes = state.unsent_pushes.saturating_sub(pushes);
+        state.unsent_push_bytes = match state.unsent_pushes {
+            0 => 0,
+            _ => state.unsent_push_bytes.saturating_sub(bytes),
+        };
     }
 
     /// A packet was handed to the engine.
@@ -159,12 +171,11 @@ impl Flow {
         state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
     }
 
-    /// Packets and pushes were taken by the kernel, or by a polling response; none at all means that packets
-    /// of others made room in the engine's channel. Saturating, since a host may emit what looks like ours.
-    pub(super) fn sent(&self, packets: usize, bytes: usize, pushes: usize) {
+    /// Packets were taken by the kernel, or by a polling response; none at all means that packets of
+    /// others made room in the engine's channel. Saturating, since a host may emit what looks like ours.
+    pub(super) fn sent(&self, packets: usize, bytes: usize) {
         {
             let mut state = self.lock();
-            state.unsent_pushes = state.unsent_pushes.saturating_sub(pushes);
             state.unsent_packets = state.unsent_packets.saturating_sub(packets);
             state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
             if state.unsent_packets == 0 {
@@ -241,7 +252,7 @@ mod tests {
         flow.emitted(UNWRITTEN_BYTES_MAX);
         let mut room = pin!(flow.room());
         assert!(pending(room.as_mut()));
-        flow.sent(1, UNWRITTEN_BYTES_MAX, 0);
+        flow.sent(1, UNWRITTEN_BYTES_MAX);
         assert!(!pending(room.as_mut()));
     }
 
@@ -258,12 +269,23 @@ mod tests {
     fn pushes_leave_room_for_the_engines_own_packets() {
         let flow = Flow::default();
         flow.set_websocket();
-        let pushed = (0..CHANNEL_PACKETS).filter(|_| flow.push_emitted()).count();
+        let pushed = (0..CHANNEL_PACKETS)
+            .filter(|_| flow.push_emitted(1))
+            .count();
         assert_eq!(pushed, CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE);
         assert!(pending(pin!(flow.room())), "for the feed as well");
-        flow.sent(0, 0, 1);
+        flow.pushes_gone(1, 1);
         assert!(!pending(pin!(flow.room())));
-        assert!(flow.push_emitted() && !flow.push_emitted());
+        assert!(flow.push_emitted(1) && !flow.push_emitted(1));
+    }
+
+    #[test]
+    fn large_pushes_do_not_pile_up() {
+        let flow = Flow::default();
+        flow.set_websocket();
+        assert!(flow.push_emitted(UNWRITTEN_BYTES_MAX) && !flow.push_emitted(1));
+        flow.pushes_gone(1, UNWRITTEN_BYTES_MAX);
+        assert!(flow.push_emitted(1));
     }
 
     #[test]
@@ -280,7 +302,8 @@ mod tests {
     fn packets_of_others_cannot_upset_the_count() {
         let flow = Flow::default();
         flow.emitted(10);
-        flow.sent(3, 1000, 2);
+        flow.pushes_gone(2, 1000);
+        flow.sent(3, 1000);
         flow.emitted(UNWRITTEN_BYTES_MAX);
         assert!(pending(pin!(flow.room())));
     }

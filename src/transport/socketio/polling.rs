@@ -148,21 +148,21 @@ fn without_ping(body: &[u8]) -> Bytes {
 }
 
 fn note_sent(session: &Session, body: &[u8]) {
-    let (mut count, mut bytes, mut pushes) = (0, 0, 0);
+    let (mut count, mut bytes) = (0, 0);
     for packet in packets(body) {
         match Packet::of(packet) {
             Packet::Feed => {
                 count += 1;
                 bytes += packet.len();
             }
-            Packet::FeedPush => pushes += 1,
+            Packet::FeedPush => session.flow.pushes_gone(1, packet.len()),
             Packet::FeedConnect => session.flow.let_in(),
             Packet::FeedDisconnect => session.flow.showed_out(),
             Packet::Binary(_) | Packet::Close | Packet::Other => {}
         }
     }
     if !body.is_empty() {
-        session.flow.sent(count, bytes, pushes);
+        session.flow.sent(count, bytes);
     }
 }
 

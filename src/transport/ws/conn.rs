@@ -156,20 +156,20 @@ impl State {
     }
 
     fn write_direct(&mut self, mut frames: Bytes) -> bool {
-        let Some(task) = self.task.clone() else {
+        let (Some(wire), Some(task)) = (&mut self.wire, &self.task) else {
             return false;
         };
-        let cx = &mut Context::from_waker(&task);
+        let waker = || task.clone();
         // After an error the task meets it too.
-        let Poll::Ready(Ok(written @ 1..)) = self.poll_take(|wire| wire.poll_write(cx, &frames))
-        else {
+        let Ok(written @ 1..) = wire.write_now(&frames, waker) else {
             return false;
         };
+        self.taken += written as u64;
         frames.advance(written);
-        self.rest = frames;
-        self.is_unflushed = true;
-        if !matches!(self.poll_rest(cx), Poll::Ready(Ok(()))) {
-            task.wake();
+        if frames.has_remaining() || !matches!(wire.flush_now(waker), Ok(true)) {
+            self.rest = frames;
+            self.is_unflushed = true;
+            task.wake_by_ref();
         }
         true
     }
