@@ -485,6 +485,8 @@ impl State {
             self.taken += written as u64;
             self.ours.advance(written);
         }
+        // An empty slice would keep what it is of.
+        self.ours = Bytes::new();
         Poll::Ready(Ok(()))
     }
 
