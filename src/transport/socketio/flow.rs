@@ -54,6 +54,13 @@ impl Flow {
         self.wait_for(State::has_room).await
     }
 
+    /// Waits until a feed socket's client knows of it, on a WebSocket: from then on messages need not go
+    /// through the engine. Cancel-safe.
+    pub(super) async fn lets_in(&self, admission: u32) -> Result<(), Gone> {
+        self.wait_for(|state| !state.websocket || state.let_in >= admission)
+            .await
+    }
+
     /// Waits until everything emitted is on its way. Cancel-safe.
     pub(super) async fn flushed(&self) -> Result<(), Gone> {
         self.wait_for(|state| state.unsent_packets == 0).await

@@ -33,6 +33,8 @@ use crate::{
 pub(super) struct Watcher {
     room: Room,
     outlet: Outlet,
+    /// Which of the session's feed sockets it is.
+    number: u32,
     grant: Grant,
     account: Option<Account>,
     first: Option<(Account, SubscribeOptions)>,
@@ -80,6 +82,7 @@ impl Watcher {
         Self {
             room,
             outlet,
+            number: admission.number,
             expiry: watch::Sender::new(Expiry::new(admission.grant.expires_at())),
             grant: admission.grant,
             account: admission.account,
@@ -114,6 +117,8 @@ impl Watcher {
         if let Some((account, options)) = self.first.take() {
             self.follow(account, options);
         }
+        // Else the first message would go through the engine, which keeps a buffer as large as it.
+        self.session().flow.lets_in(self.number).await?;
         let mut expiry = self.expiry.subscribe();
         let mut notice = expiry.borrow_and_update().map(|expiry| expiry.notice);
         loop {
