@@ -9,7 +9,7 @@ use std::{
 };
 
 use socketioxide::socket::Sid;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,8 +18,8 @@ use super::{
     farewell::Farewell,
     flow::Flow,
     frame::CloseCode,
-    limits::{POLL_RELEASE, REFUSALS_MAX, REQUESTS_MAX},
-    mailbox::Request,
+    limits::{POLL_RELEASE, REFUSALS_MAX},
+    mailbox::{Mailbox, Request},
     namespace::Admission,
     sessions::{Number, Sessions},
 };
@@ -36,7 +36,7 @@ pub(super) struct Session {
     pub(super) flow: Arc<Flow>,
     sid: OnceLock<Sid>,
     conn: OnceLock<Arc<Conn>>,
-    mailbox: Mutex<Option<mpsc::Sender<Request>>>,
+    mailbox: Mutex<Option<Arc<Mailbox>>>,
     admission: Mutex<Option<Admission>>,
     refusals: AtomicU32,
     /// While a client probes a WebSocket; also what keeps a second one away.
@@ -119,14 +119,18 @@ impl Session {
     }
 
     /// Opens the mailbox of the session's feed socket, in place of an earlier one.
-    pub(super) fn open_mailbox(&self) -> mpsc::Receiver<Request> {
-        let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
-        *self
+    pub(super) fn open_mailbox(&self) -> Arc<Mailbox> {
+        let mailbox = Arc::<Mailbox>::default();
+        let earlier = self
             .mailbox
             .lock()
-            .expect("no code panics with the mailbox") = Some(sender);
+            .expect("no code panics with the mailbox")
+            .replace(Arc::clone(&mailbox));
+        if let Some(earlier) = earlier {
+            earlier.close();
+        }
         self.flow.forget_requests();
-        receiver
+        mailbox
     }
 
     /// Puts a request into the mailbox; one that does not fit ends the session, since reading
@@ -139,7 +143,7 @@ impl Session {
             .clone();
         let Some(mailbox) = mailbox else { return };
         self.flow.request_waits();
-        if mailbox.try_send(request).is_err() {
+        if !mailbox.put(request) {
             self.end(Farewell::Limit);
         }
     }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     farewell::Farewell,
     flow::Gone,
     limits::{CLOSE_GRACE, FAREWELL_TIMEOUT, SUBSCRIPTIONS_MAX},
-    mailbox::Request,
+    mailbox::{Mailbox, Request},
     namespace::{self, Admission, Room, may_watch},
     outlet::Outlet,
     session::Session,
@@ -38,7 +38,7 @@ pub(super) struct Watcher {
     grant: Grant,
     account: Option<Account>,
     first: Option<(Account, SubscribeOptions)>,
-    requests: mpsc::Receiver<Request>,
+    mailbox: Arc<Mailbox>,
     expiry: watch::Sender<Option<Expiry>>,
     following: HashMap<Account, Following>,
     offers: FuturesUnordered<BoxFuture<'static, Option<Box<Offer>>>>,
@@ -87,7 +87,7 @@ impl Watcher {
             grant: admission.grant,
             account: admission.account,
             first: admission.first,
-            requests: admission.requests,
+            mailbox: admission.mailbox,
             following: HashMap::new(),
             offers: FuturesUnordered::new(),
         }
@@ -96,9 +96,11 @@ impl Watcher {
     /// Serves the socket until it is gone or has to go.
     pub(super) async fn run(mut self) {
         let session = Arc::clone(self.session());
+        let mailbox = Arc::clone(&self.mailbox);
         let expiry = self.expiry.subscribe();
         let ending = tokio::select! {
             biased;
+            () = mailbox.closed() => Ending::Gone,
             farewell = session.ending() => Ending::Farewell(farewell),
             () = expired(expiry) => Ending::Farewell(Farewell::Expired),
             ending = self.serve() => match ending {
@@ -124,8 +126,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 Some(offer) = self.offers.next() => self.deliver(offer).await?,
-                request = self.requests.recv() => {
-                    let request = request.ok_or(Ending::Gone)?;
+                request = self.mailbox.take() => {
                     self.session().request_taken();
                     // Boxed, like all that is rare: it would take up room in every idle connection.
                     Box::pin(self.answer(request)).await?;
@@ -329,6 +330,13 @@ impl Watcher {
 
     fn session(&self) -> &Arc<Session> {
         self.outlet.session()
+    }
+}
+
+impl Drop for Watcher {
+    /// Nobody answers any more.
+    fn drop(&mut self) {
+        self.mailbox.close();
     }
 }
 
