@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::{
     limits::{REQUEST_BYTES_MAX, REQUESTS_MAX},
     session::Session,
+    until::until,
 };
 
 /// The requests of one feed socket that wait to be answered. Mostly none do: then it holds no memory for any,
@@ -59,22 +60,12 @@ impl Mailbox {
 
     /// Takes the oldest request out; waits for one. Cancel-safe.
     pub(super) async fn take(&self) -> Request {
-        self.wait_for(State::take).await
+        until(&self.changed, || self.lock().take()).await
     }
 
     /// Waits until it is closed. Cancel-safe.
     pub(super) async fn closed(&self) {
-        self.wait_for(|state| state.is_closed.then_some(())).await;
-    }
-
-    async fn wait_for<T>(&self, of: impl Fn(&mut State) -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            if let Some(found) = of(&mut self.lock()) {
-                return found;
-            }
-            changed.await;
-        }
+        until(&self.changed, || self.is_closed().then_some(())).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

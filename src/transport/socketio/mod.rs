@@ -28,6 +28,7 @@ mod seam;
 mod session;
 mod sessions;
 mod stall;
+mod until;
 mod upgrade;
 mod watcher;
 mod writers;
