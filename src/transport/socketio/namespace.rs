@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::OptionFuture};
 use jiff::Timestamp;
 use socketioxide::{
     SocketIo,
@@ -145,19 +145,17 @@ pub(super) fn may_watch(grant: &Grant, account: &Account) -> bool {
     grant.allows(Scope::Watch) && grant.permits(account)
 }
 
-/// Runs for as long as the socket is connected. Put together outside of an `async` block, which
-/// would keep room for every step of it in each idle connection.
-fn watch(room: Room, peer: Peer) -> BoxFuture<'static, ()> {
+/// Runs for as long as the socket is connected.
+fn watch(room: Room, peer: Peer) -> impl Future<Output = ()> + Send + 'static {
     let admitted = peer.session.and_then(|session| {
         let admission = session.take_admission()?;
         Some((session, admission))
     });
-    let Some((session, admission)) = admitted else {
-        return Box::pin(std::future::ready(()));
-    };
-    let outlet = Outlet::new(peer.socket, session, admission.number);
-    let watcher = Watcher::new(room, outlet, admission);
-    Box::pin(watcher.run())
+    let watcher = admitted.map(|(session, admission)| {
+        let outlet = Outlet::new(peer.socket, session, admission.number);
+        Box::new(Watcher::new(room, outlet, admission))
+    });
+    OptionFuture::from(watcher.map(Watcher::run)).map(|_ended| ())
 }
 
 /// Who connects.
