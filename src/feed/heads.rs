@@ -151,9 +151,9 @@ impl Head {
         self.tail().after(position)
     }
 
-    /// All updates that continue `position`, in order.
+    /// Updates that continue `position`, in order.
     pub(super) fn updates_after(&self, position: &Position) -> Vec<Message> {
-        self.tail().all_after(position)
+        self.tail().some_after(position)
     }
 
     pub(super) fn mark(&self) -> Mark {

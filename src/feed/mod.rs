@@ -7,6 +7,7 @@
 
 mod accounts;
 mod announcer;
+mod batch;
 mod calendar;
 mod clock;
 mod fanout;
@@ -22,6 +23,7 @@ use std::{sync::Arc, thread};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub(crate) use batch::{Batch, Encoding};
 pub use clock::{Clock, ClockHand};
 pub use message::{History, Message, MessageKind, Reason};
 #[cfg(feature = "schema")]

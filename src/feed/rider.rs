@@ -3,7 +3,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::{
-    Message, Mode,
+    Mode,
+    batch::Batch,
     heads::{Head, Mark},
 };
 use crate::domain::Position;
@@ -13,20 +14,20 @@ pub(crate) trait Sink: Send + Sync + 'static {
     /// Whether it would take something just now.
     fn is_open(&self) -> bool;
 
-    /// Takes these messages, in order: how many are on their way. It does not block. The task takes care of
-    /// what is left.
-    fn offer(&self, messages: &[Message]) -> usize;
+    /// Takes these messages, in order, or none of them: whether they are on their way. It does not block. What
+    /// it does not take the task takes care of.
+    fn offer(&self, batch: &Batch) -> bool;
 }
 
 /// A live subscription that lacks nothing, carried along by the account's head while its task sleeps.
 ///
 /// Either the task owns the position, or the rider does and moves it under its lock: whoever asks the
 /// rider to get off has the position to itself when that returns.
-pub(crate) struct Rider {
+pub(crate) struct Rider<S: ?Sized = dyn Sink> {
     seat: Mutex<Seat>,
-    sink: Box<dyn Sink>,
     mode: Mode,
     got_off: Notify,
+    sink: S,
 }
 
 #[derive(Debug, Default)]
@@ -36,16 +37,18 @@ struct Seat {
     erasures: u32,
 }
 
-impl Rider {
-    pub(super) fn new(sink: impl Sink, mode: Mode) -> Self {
+impl<S: Sink> Rider<S> {
+    pub(super) fn new(sink: S, mode: Mode) -> Self {
         Self {
             seat: Mutex::default(),
-            sink: Box::new(sink),
             mode,
             got_off: Notify::new(),
+            sink,
         }
     }
+}
 
+impl Rider {
     /// How far the client is.
     pub(crate) fn position(&self) -> Option<Position> {
         self.seat().position
@@ -99,25 +102,18 @@ impl Rider {
         let Some(position) = &mut seat.position else {
             return false;
         };
-        loop {
-            let messages = ahead.of(*position);
-            if messages.is_empty() {
-                break;
-            }
-            // Who wants the newest totals alone is served by the task, which merges.
-            if self.mode == Mode::Totals && messages.len() > 1 {
-                return false;
-            }
-            let taken = self.sink.offer(messages);
-            let Some(last) = messages[..taken].last() else {
+        while mark.is_ahead_of(position) {
+            let Some(batch) = ahead.of(*position) else {
                 return false;
             };
-            *position = *last.position();
-            if taken == messages.len() {
-                break;
+            // Who wants the newest totals alone is served by the task, which merges.
+            let is_merged = self.mode == Mode::Totals && batch.messages.len() > 1;
+            if is_merged || !self.sink.offer(batch) {
+                return false;
             }
+            *position = batch.end;
         }
-        !mark.is_ahead_of(position)
+        true
     }
 
     fn seat(&self) -> MutexGuard<'_, Seat> {
@@ -148,7 +144,7 @@ impl Drop for Ride<'_> {
 pub(super) struct Ahead<'a> {
     head: &'a Head,
     from: Option<Position>,
-    messages: Vec<Message>,
+    batch: Option<Batch>,
 }
 
 impl<'a> Ahead<'a> {
@@ -156,15 +152,15 @@ impl<'a> Ahead<'a> {
         Self {
             head,
             from: None,
-            messages: Vec::new(),
+            batch: None,
         }
     }
 
-    fn of(&mut self, position: Position) -> &[Message] {
+    fn of(&mut self, position: Position) -> Option<&Batch> {
         if self.from != Some(position) {
             self.from = Some(position);
-            self.messages = self.head.updates_after(&position);
+            self.batch = Batch::new(self.head.updates_after(&position));
         }
-        &self.messages
+        self.batch.as_ref()
     }
 }

@@ -144,7 +144,7 @@ impl Subscription {
     pub(crate) fn ride(&mut self, sink: impl Sink) -> Arc<Rider> {
         // Before it is among the riders: whoever finds it there can carry it.
         self.feed.core.heads.fanout().start();
-        let rider = Arc::new(Rider::new(sink, self.mode));
+        let rider: Arc<Rider> = Arc::new(Rider::new(sink, self.mode));
         let number = self.head.add_rider(rider.clone());
         self.rider = Some(Numbered {
             rider: rider.clone(),

@@ -27,6 +27,8 @@ impl Tail {
     /// few messages does not read live any more.
     const UPDATES_MAX: usize = 32;
     const BYTES_MAX: usize = 256 * 1024;
+    /// What is given at once, and one message beyond: a slow client holds so much.
+    const BYTES_AT_ONCE: usize = 64 * 1024;
 
     pub(super) fn new(absent_tag: u64) -> Self {
         Self {
@@ -54,12 +56,15 @@ impl Tail {
         }
     }
 
-    /// All updates that continue `position`, one after the other.
-    pub(super) fn all_after(&self, position: &Position) -> Vec<Message> {
+    /// Updates that continue `position`, one after the other: as many as one connection is given at once.
+    pub(super) fn some_after(&self, position: &Position) -> Vec<Message> {
         let mut position = *position;
-        let mut messages = Vec::new();
-        while let Some((update, _)) = self.after(&position) {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while bytes < Self::BYTES_AT_ONCE
+            && let Some((update, _)) = self.after(&position)
+        {
             position = *update.message.position();
+            bytes += update.message.bytes();
             messages.push(update.message.clone());
         }
         messages

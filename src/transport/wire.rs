@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -65,6 +65,34 @@ impl Wire {
             Self::Tls(tls) => tls.tcp().set_zero_linger(),
             Self::Other(_) => Ok(()),
         };
+    }
+
+    /// Writes what is taken at once, or fails with [`WouldBlock`](io::ErrorKind::WouldBlock). The waker may be
+    /// woken for what comes after, but for that it must be asked again.
+    pub(super) fn write_now(
+        &mut self,
+        buf: &[u8],
+        waker: impl FnOnce() -> Waker,
+    ) -> io::Result<usize> {
+        match self {
+            // The short way: no waker is made, and none is left behind.
+            Self::Tcp(tcp, _) => tcp.try_write(buf),
+            _ => match Pin::new(self).poll_write(&mut Context::from_waker(&waker()), buf) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        }
+    }
+
+    /// Whether all that was written is on its way.
+    pub(super) fn flush_now(&mut self, waker: impl FnOnce() -> Waker) -> io::Result<bool> {
+        match self {
+            Self::Tcp(..) => Ok(true),
+            _ => match Pin::new(self).poll_flush(&mut Context::from_waker(&waker())) {
+                Poll::Ready(flushed) => flushed.map(|()| true),
+                Poll::Pending => Ok(false),
+            },
+        }
     }
 
     /// A push must not wait until the one before is acknowledged. Where that cannot be had, pushes

@@ -1,7 +1,7 @@
 //! A listener whose connections take what a script says, and remember how it was written.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -12,9 +12,17 @@ use tallycast::Hub;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    task,
 };
 
 use super::engine::Host;
+
+/// What the engine's writer alone writes: answers to CONNECT and to requests.
+const ANSWERS: [&[u8]; 2] = [b"40/feed,{", b"43/feed,"];
+/// Of a frame that the server writes.
+const HEADER_BYTES_MAX: usize = 10;
+/// How the feed's messages begin.
+const EVENT: &[u8] = b"42/feed,[";
 
 /// How a listener's connections take bytes. Cheap to clone.
 #[derive(Clone)]
@@ -27,14 +35,22 @@ struct State {
     /// What may still be taken before everybody waits.
     left: usize,
     waiting: Vec<Waker>,
-    log: Vec<Write>,
+    log: Vec<Logged>,
+    /// For each connection the task of the engine's writer, once it is known.
+    engines: Vec<Option<task::Id>>,
+}
+
+struct Logged {
+    connection: usize,
+    by: Option<task::Id>,
+    is_event: bool,
+    bytes: Vec<u8>,
 }
 
 /// A write that took something.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    /// A frame that begins in the first of several slices: that is how the feed writes past the engine, which
-    /// has one.
+    /// Frames that another task than the engine's writer wrote: the feed, past the engine.
     pub(crate) is_direct: bool,
     pub(crate) bytes: Vec<u8>,
 }
@@ -47,6 +63,7 @@ impl Script {
             left: usize::MAX,
             waiting: Vec::new(),
             log: Vec::new(),
+            engines: Vec::new(),
         })))
     }
 
@@ -72,6 +89,12 @@ impl Script {
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
+    fn connection(&self) -> usize {
+        let mut state = self.0.lock().unwrap();
+        state.engines.push(None);
+        state.engines.len() - 1
+    }
+
     /// Whether nothing more is taken.
     pub(crate) fn is_shut(&self) -> bool {
         let state = self.0.lock().unwrap();
@@ -80,7 +103,8 @@ impl Script {
 
     /// What was written so far, to all connections.
     pub(crate) fn log(&self) -> Vec<Write> {
-        self.0.lock().unwrap().log.clone()
+        let state = self.0.lock().unwrap();
+        state.log.iter().map(|logged| state.read(logged)).collect()
     }
 
     pub(crate) fn direct_writes(&self) -> usize {
@@ -118,12 +142,32 @@ impl State {
         Poll::Ready(size.min(wanted).min(self.left))
     }
 
-    fn taken(&mut self, bytes: &[u8], is_direct: bool) {
-        if self.left != usize::MAX {
-            self.left -= bytes.len();
+    fn read(&self, logged: &Logged) -> Write {
+        let engine = self.engines[logged.connection];
+        Write {
+            is_direct: logged.is_event && engine.is_some() && engine != logged.by,
+            bytes: logged.bytes.clone(),
         }
-        let bytes = bytes.to_vec();
-        self.log.push(Write { is_direct, bytes });
+    }
+
+    /// So many of these bytes were.
+    fn taken(&mut self, connection: usize, bytes: &[u8], written: usize) {
+        if self.left != usize::MAX {
+            self.left -= written;
+        }
+        let by = task::try_id();
+        let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+        let engine = &mut self.engines[connection];
+        if engine.is_none() && ANSWERS.into_iter().any(|answer| has(bytes, answer)) {
+            *engine = by;
+        }
+        let start = &bytes[..bytes.len().min(HEADER_BYTES_MAX + EVENT.len())];
+        self.log.push(Logged {
+            connection,
+            by,
+            is_event: has(start, EVENT),
+            bytes: bytes[..written].to_vec(),
+        });
     }
 }
 
@@ -140,7 +184,13 @@ impl axum::serve::Listener for Scripted {
         let (tcp, peer) = self.tcp.accept().await.unwrap();
         tcp.set_nodelay(true).unwrap();
         let script = self.script.clone();
-        (Connection { tcp, script }, peer)
+        let number = script.connection();
+        let connection = Connection {
+            tcp,
+            script,
+            number,
+        };
+        (connection, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -151,6 +201,7 @@ impl axum::serve::Listener for Scripted {
 struct Connection {
     tcp: TcpStream,
     script: Script,
+    number: usize,
 }
 
 impl AsyncRead for Connection {
@@ -164,16 +215,11 @@ impl AsyncRead for Connection {
 }
 
 impl Connection {
-    fn write(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-        is_direct: bool,
-    ) -> Poll<io::Result<usize>> {
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.script.0.lock().unwrap();
         let size = std::task::ready!(state.poll_take(cx, bytes.len()));
         let written = std::task::ready!(Pin::new(&mut self.tcp).poll_write(cx, &bytes[..size]))?;
-        state.taken(&bytes[..written], is_direct);
+        state.taken(self.number, bytes, written);
         Poll::Ready(Ok(written))
     }
 }
@@ -184,23 +230,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().write(cx, bytes, false)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-        let is_frame = slices
-            .first()
-            .is_some_and(|slice| slice.first() == Some(&0x81));
-        self.get_mut().write(cx, &bytes, is_frame)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
+        self.get_mut().write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

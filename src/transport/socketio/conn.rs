@@ -7,7 +7,7 @@
 
 use std::{
     future::poll_fn,
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -18,7 +18,6 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    direct::{DirectFrame, Rest, Row},
     engine::with_our_limit,
     farewell::Farewell,
     flow::Flow,
@@ -73,8 +72,10 @@ pub(super) struct State {
     early: Bytes,
     /// Bytes of ours to be written before what comes from the engine.
     ours: Bytes,
-    /// The end of a direct frame, which comes before anything else.
-    rest: Option<Box<Rest>>,
+    /// What a direct write left over, which comes before anything else.
+    rest: Bytes,
+    /// What is counted for it until all of it is written.
+    rest_counted: usize,
     /// Whether a task is finishing what a direct write could not.
     is_finishing: bool,
     /// Whether the engine has more to write than the wire took: it comes first, its pings among it.
@@ -102,7 +103,8 @@ impl Conn {
             wire: Some(wire),
             early,
             ours: Bytes::new(),
-            rest: None,
+            rest: Bytes::new(),
+            rest_counted: 0,
             is_finishing: false,
             engine_waits: false,
             taken: 0,
@@ -159,7 +161,7 @@ impl Conn {
         let was_alive = {
             let mut state = self.lock();
             state.closing = Closing::Sent;
-            state.rest = None;
+            state.rest = Bytes::new();
             state.wire.take().is_some()
         };
         self.wake();
@@ -234,32 +236,32 @@ impl Conn {
         })
     }
 
-    /// Writes frames of the feed's past the engine, as far as the wire takes them at once and if nothing is
-    /// in the way: how many are on their way. One that was begun is finished by a task, or by the engine's
+    /// Writes frames of the feed's past the engine, if nothing is in the way and the wire takes some of it at
+    /// once: whether they are on their way. What it does not take yet is written by a task, or by the engine's
     /// next write, or the connection is cut.
     pub(super) fn write_direct(
         self: &Arc<Self>,
         admission: u32,
-        frames: Vec<DirectFrame>,
-    ) -> usize {
-        let state = self.lock();
+        frames: impl FnOnce() -> Bytes,
+    ) -> bool {
+        let mut state = self.lock();
         // What closes the way to a feed socket does so while it holds this lock.
         if !state.is_open_for_direct() || !self.flow.is_clear(admission) {
-            return 0;
+            return false;
         }
-        let written = self.write(state, |state, cx| {
-            state.write_frames(cx, frames, &self.flow)
-        });
+        let waker = || Waker::from(Arc::clone(&self.writers));
+        let written = state.write_now(frames(), waker, &self.flow);
+        drop(state);
         match written {
-            Ok(Written { begun, is_flushed }) => {
-                if !is_flushed {
-                    tokio::spawn(finish(Arc::clone(self)));
-                }
-                begun
+            Ok(Written::Nothing) => false,
+            Ok(Written::All) => true,
+            Ok(Written::Some) => {
+                tokio::spawn(finish(Arc::clone(self)));
+                true
             }
             Err(error) => {
                 self.cut(error.kind());
-                0
+                false
             }
         }
     }
@@ -383,11 +385,7 @@ impl State {
             }
             (plain, _) => plain,
         };
-        let written = std::task::ready!(self.wire_do(|wire| wire.poll_write(cx, &buf[..plain])))?;
-        if written == 0 && plain > 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.taken += written as u64;
+        let written = std::task::ready!(self.poll_write_some(cx, &buf[..plain]))?;
         self.note_written(&buf[..written], flow);
         Poll::Ready(Ok(written))
     }
@@ -402,7 +400,7 @@ impl State {
     fn is_open_for_direct(&self) -> bool {
         let is_between = self.outbound.at_boundary()
             && self.seam.is_open()
-            && self.rest.is_none()
+            && self.rest.is_empty()
             && self.ours.is_empty();
         let is_engine_ready = self.swallow == 0 && !self.opens && !self.engine_waits;
         let is_closing = self.closing != Closing::No
@@ -412,56 +410,54 @@ impl State {
         is_between && is_engine_ready && !self.is_finishing && !is_closing
     }
 
-    fn write_frames(
+    fn write_now(
         &mut self,
-        cx: &mut Context<'_>,
-        mut frames: Vec<DirectFrame>,
+        mut frames: Bytes,
+        waker: impl Fn() -> Waker,
         flow: &Flow,
     ) -> io::Result<Written> {
-        let mut row = Row::new(&frames);
-        while !row.is_written() {
-            let Poll::Ready(written) = self.poll_write_row(cx, &row) else {
-                break;
-            };
-            row.advance(written?);
-        }
-        let begun = frames.len() - row.untouched();
-        if let Some(written) = row.begun() {
-            let rest = Rest::new(frames.swap_remove(begun - 1), written);
+        let Some(wire) = &mut self.wire else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let written = match wire.write_now(&frames, &waker) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Nothing),
+            written => written?,
+        };
+        self.taken += written as u64;
+        frames.advance(written);
+        if frames.has_remaining() {
             // As if the engine had it: what comes after waits for it.
-            flow.emitted(rest.counted);
-            self.rest = Some(Box::new(rest));
+            flow.emitted(frames.len());
+            self.rest_counted = frames.len();
+            self.rest = frames;
+        } else if wire.flush_now(&waker)? {
+            return Ok(Written::All);
         }
-        let is_flushed = begun == 0 || self.poll_flush(cx)?.is_ready();
-        self.is_finishing = !is_flushed;
-        Ok(Written { begun, is_flushed })
+        self.is_finishing = true;
+        Ok(Written::Some)
     }
 
-    fn poll_write_row(&mut self, cx: &mut Context<'_>, row: &Row<'_>) -> Poll<io::Result<usize>> {
-        let write =
-            |slices: &[IoSlice<'_>]| self.wire_do(|wire| wire.poll_write_vectored(cx, slices));
-        let written = std::task::ready!(row.with_slices(write))?;
-        if written == 0 {
+    fn poll_write_some(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = std::task::ready!(self.wire_do(|wire| wire.poll_write(cx, bytes)))?;
+        if written == 0 && !bytes.is_empty() {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         self.taken += written as u64;
         Poll::Ready(Ok(written))
     }
 
-    /// Ends the direct frame that was begun, if one was.
+    /// Ends the direct write that was begun, if one was.
     fn write_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(mut rest) = self.rest.take() {
-            match self.poll_write_row(cx, &rest.row()) {
-                Poll::Ready(Ok(written)) if rest.advance(written) => {
-                    self.sent.frames += 1;
-                    self.sent.feed_packets += 1;
-                    self.sent.feed_bytes += rest.counted;
-                }
-                Poll::Ready(Ok(_)) => self.rest = Some(rest),
-                pending_or_failed => {
-                    self.rest = Some(rest);
-                    return pending_or_failed.map_ok(|_| ());
-                }
+        while self.rest.has_remaining() {
+            let rest = self.rest.clone();
+            let written = std::task::ready!(self.poll_write_some(cx, &rest))?;
+            self.rest.advance(written);
+            if self.rest.is_empty() {
+                self.rest = Bytes::new();
+                self.sent.frames += 1;
+                self.sent.feed_packets += 1;
+                self.sent.feed_bytes += std::mem::take(&mut self.rest_counted);
             }
         }
         Poll::Ready(Ok(()))
@@ -478,11 +474,7 @@ impl State {
         }
         while self.ours.has_remaining() {
             let ours = self.ours.clone();
-            let written = std::task::ready!(self.wire_do(|wire| wire.poll_write(cx, &ours)))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.taken += written as u64;
+            let written = std::task::ready!(self.poll_write_some(cx, &ours))?;
             self.ours.advance(written);
         }
         // An empty slice would keep what it is of.
@@ -548,11 +540,11 @@ impl State {
 }
 
 /// What became of a direct write.
-struct Written {
-    /// How many frames are on their way.
-    begun: usize,
-    /// Whether the wire has all of them.
-    is_flushed: bool,
+enum Written {
+    Nothing,
+    /// The rest of it waits.
+    Some,
+    All,
 }
 
 /// What writes completed.

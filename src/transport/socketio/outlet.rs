@@ -1,7 +1,7 @@
 //! The way out for one feed socket: straight to the connection where nothing is in the way, else through the
 //! engine, when there is room and counted.
 
-use std::{slice, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use socketioxide::{
@@ -13,7 +13,7 @@ use socketioxide::{
 };
 
 use super::{direct::Direct, flow::Gone, session::Session};
-use crate::feed::{Message, Sink};
+use crate::feed::{Batch, Message, Sink};
 
 /// What an event adds to its name and payload: `42/feed,["name",payload]`.
 const EVENT_BYTES: usize = 13;
@@ -57,7 +57,7 @@ impl Outlet {
 
     /// Writes a message of the feed past the engine, unless something is in the way: whether it did.
     pub(super) fn writes(&self, message: &Message) -> bool {
-        self.direct.offer(slice::from_ref(message)) > 0
+        self.direct.offer(&Batch::of(message))
     }
 
     /// Emits an event as soon as there is room for it. Cancel-safe: it is emitted, or it is not.

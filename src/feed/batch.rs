@@ -1,0 +1,53 @@
+use std::{any::TypeId, cell::RefCell};
+
+use bytes::Bytes;
+
+use super::Message;
+use crate::domain::Position;
+
+/// How a transport writes messages.
+pub(crate) trait Encoding: 'static {
+    /// All of them in a row.
+    fn encode(messages: &[Message]) -> Bytes;
+}
+
+/// Messages that follow each other, encoded once for all who get the same.
+pub(crate) struct Batch {
+    pub(super) messages: Vec<Message>,
+    /// Where a client is that has all of them.
+    pub(super) end: Position,
+    encoded: RefCell<Vec<(TypeId, Bytes)>>,
+}
+
+impl Batch {
+    /// `None` where there are none.
+    pub(super) fn new(messages: Vec<Message>) -> Option<Self> {
+        let end = *messages.last()?.position();
+        Some(Self {
+            messages,
+            end,
+            encoded: RefCell::default(),
+        })
+    }
+
+    /// A single message.
+    pub(crate) fn of(message: &Message) -> Self {
+        Self {
+            messages: vec![message.clone()],
+            end: *message.position(),
+            encoded: RefCell::default(),
+        }
+    }
+
+    /// Its bytes as a transport writes them.
+    pub(crate) fn encoded<E: Encoding>(&self) -> Bytes {
+        let mut encoded = self.encoded.borrow_mut();
+        let encoding = TypeId::of::<E>();
+        if let Some((_, bytes)) = encoded.iter().find(|(of, _)| *of == encoding) {
+            return bytes.clone();
+        }
+        let bytes = E::encode(&self.messages);
+        encoded.push((encoding, bytes.clone()));
+        bytes
+    }
+}
