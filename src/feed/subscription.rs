@@ -278,11 +278,12 @@ impl Subscription {
         mark: Mark,
         today: Option<Date>,
     ) -> Result<Option<Message>, Unavailable> {
+        // What reads the ledger is boxed: else whoever waits for a commit would keep room for it.
         let (position, is_live) = match &self.place {
-            Place::Nowhere => return self.snapshot(Reason::Initial).await.map(Some),
+            Place::Nowhere => return Box::pin(self.snapshot(Reason::Initial)).await.map(Some),
             Place::Claimed(text) => match Position::parse(text) {
                 Ok(position) => (position, false),
-                Err(_) => return self.snapshot(Reason::BadPosition).await.map(Some),
+                Err(_) => return Box::pin(self.snapshot(Reason::BadPosition)).await.map(Some),
             },
             Place::At { position, is_live } => (*position, *is_live),
         };
@@ -296,7 +297,7 @@ impl Subscription {
         if is_live && !mark.is_ahead_of(&position) && !has_turned {
             return Ok(None);
         }
-        self.read(position, is_live).await
+        Box::pin(self.read(position, is_live)).await
     }
 
     async fn read(

@@ -91,7 +91,7 @@ impl Watcher {
             account: admission.account,
             mailbox: admission.mailbox,
             owed: None,
-            following: Vec::new(),
+            following: Vec::with_capacity(1),
         };
         let subject = format!("subject:{}", watcher.grant.subject());
         watcher.outlet.socket().join(subject);
