@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{
     Message,
@@ -36,7 +36,9 @@ struct Watched {
 /// How far a watched account is; moving it wakes whoever follows, and carries whoever rides.
 pub(super) struct Head {
     number: usize,
-    mark: watch::Sender<Mark>,
+    mark: Mutex<Mark>,
+    /// One list of waiters: a `watch` channel has eight, in each account that somebody follows.
+    moved: Notify,
     tail: Mutex<Tail>,
     riders: Mutex<Riders>,
     /// Whether its riders wait to be carried.
@@ -87,7 +89,8 @@ impl Heads {
         let watched = heads.entry(account.clone()).or_insert_with(|| Watched {
             head: Arc::new(Head {
                 number: self.made.fetch_add(1, Ordering::Relaxed),
-                mark: watch::Sender::new(Mark::default()),
+                mark: Mutex::default(),
+                moved: Notify::new(),
                 tail: Mutex::new(Tail::new(Position::tag_of(self.epoch, account, 0))),
                 riders: Mutex::default(),
                 is_due: AtomicBool::new(false),
@@ -125,25 +128,40 @@ impl Head {
     /// Takes what a commit changed, then wakes the followers.
     pub(super) fn advance(&self, state: &AccountState, updates: Vec<Update>) {
         self.tail().push(updates);
-        self.mark.send_modify(|mark| {
-            mark.offset = state.offset;
-            mark.revision = state.profile.revision;
+        self.move_mark(|mark| Mark {
+            offset: state.offset,
+            revision: state.profile.revision,
+            ..mark
         });
     }
 
     /// The account was removed: what the tail holds is nobody's any more.
     pub(super) fn erase(&self) {
         self.tail().clear();
-        self.mark.send_modify(|mark| {
-            *mark = Mark {
-                erasures: mark.erasures + 1,
-                ..Mark::default()
-            };
+        self.move_mark(|mark| Mark {
+            erasures: mark.erasures + 1,
+            ..Mark::default()
         });
     }
 
-    pub(super) fn follow(&self) -> watch::Receiver<Mark> {
-        self.mark.subscribe()
+    fn move_mark(&self, to: impl FnOnce(Mark) -> Mark) {
+        {
+            let mut mark = self.locked_mark();
+            *mark = to(*mark);
+        }
+        self.moved.notify_waiters();
+    }
+
+    /// Waits until the mark is another one than `seen`. Cancel-safe.
+    pub(super) async fn moved_from(&self, seen: Mark) {
+        loop {
+            // Before it is looked: a move in between wakes.
+            let moved = self.moved.notified();
+            if self.mark() != seen {
+                return;
+            }
+            moved.await;
+        }
     }
 
     /// The update that continues `position`, and whether more wait behind it.
@@ -157,7 +175,7 @@ impl Head {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        *self.mark.borrow()
+        *self.locked_mark()
     }
 
     /// Which of all heads it is.
@@ -200,6 +218,12 @@ impl Head {
         let some = riders.by_number.range(behind).take(count);
         some.map(|(number, rider)| (*number, rider.clone()))
             .collect()
+    }
+
+    fn locked_mark(&self) -> MutexGuard<'_, Mark> {
+        self.mark
+            .lock()
+            .expect("nothing panics while it holds the lock")
     }
 
     fn riders(&self) -> MutexGuard<'_, Riders> {

@@ -69,9 +69,8 @@ pub struct Subscription {
     recent: usize,
     mode: Mode,
     head: Arc<Head>,
-    mark: watch::Receiver<Mark>,
-    /// How many erasures of the account it knows of.
-    erasures: u32,
+    /// Where the head was when it was last looked at.
+    mark: Mark,
     /// The date in the account's time zone, once that is known.
     today: Option<Today>,
     place: Place,
@@ -120,11 +119,8 @@ impl Subscription {
     pub(super) fn new(feed: Feed, account: Account, options: SubscribeOptions) -> Self {
         // The head is watched before the ledger is read: what is committed in between wakes.
         let head = feed.core.heads.watch(&account);
-        let mark = head.follow();
-        let erasures = mark.borrow().erasures;
         Self {
-            mark,
-            erasures,
+            mark: head.mark(),
             today: None,
             head,
             feed,
@@ -177,9 +173,9 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Message, Interrupted> {
         loop {
             self.take_back();
-            let mark = *self.mark.borrow_and_update();
-            if mark.erasures != self.erasures {
-                self.erasures = mark.erasures;
+            let mark = self.head.mark();
+            let seen = std::mem::replace(&mut self.mark, mark);
+            if mark.erasures != seen.erasures {
                 self.offered = None;
                 self.doubt();
                 return Err(Interrupted::Erased);
@@ -214,31 +210,27 @@ impl Subscription {
                     position,
                     is_live: true,
                 },
-            ) => numbered.rider.get_on(*position, self.erasures),
+            ) => numbered.rider.get_on(*position, self.mark.erasures),
             _ => None,
         };
         self.is_riding = ride.is_some();
         // Looked at once more, since whoever gets on after a commit is not carried to it.
         let moved = async {
             match &ride {
-                Some(ride) => {
-                    if !self.mark.has_changed()? {
-                        ride.ended().await;
-                    }
-                    Ok(())
-                }
-                None => self.mark.changed().await,
+                Some(ride) if self.head.mark() == self.mark => ride.ended().await,
+                Some(_) => {}
+                None => self.head.moved_from(self.mark).await,
             }
         };
-        // What this subscription holds owns the senders: they cannot be closed.
-        let changed: Result<(), watch::error::RecvError> = match &mut self.today {
-            None => moved.await,
-            Some(today) => tokio::select! {
-                changed = moved => changed,
-                changed = today.date.changed() => changed,
-            },
+        let Some(today) = &mut self.today else {
+            moved.await;
+            return Ok(());
         };
-        changed.map_err(|_| Unavailable::Closed)
+        tokio::select! {
+            () = moved => Ok(()),
+            // What this subscription holds owns the sender: it cannot be closed.
+            turned = today.date.changed() => turned.map_err(|_| Unavailable::Closed),
+        }
     }
 
     /// Has the position to itself again, as far as it came.
@@ -278,11 +270,12 @@ impl Subscription {
         mark: Mark,
         today: Option<Date>,
     ) -> Result<Option<Message>, Unavailable> {
+        // What reads the ledger is boxed: else whoever waits for a commit would keep room for it.
         let (position, is_live) = match &self.place {
-            Place::Nowhere => return self.snapshot(Reason::Initial).await.map(Some),
+            Place::Nowhere => return Box::pin(self.snapshot(Reason::Initial)).await.map(Some),
             Place::Claimed(text) => match Position::parse(text) {
                 Ok(position) => (position, false),
-                Err(_) => return self.snapshot(Reason::BadPosition).await.map(Some),
+                Err(_) => return Box::pin(self.snapshot(Reason::BadPosition)).await.map(Some),
             },
             Place::At { position, is_live } => (*position, *is_live),
         };
@@ -296,7 +289,7 @@ impl Subscription {
         if is_live && !mark.is_ahead_of(&position) && !has_turned {
             return Ok(None);
         }
-        self.read(position, is_live).await
+        Box::pin(self.read(position, is_live)).await
     }
 
     async fn read(

@@ -477,6 +477,8 @@ impl State {
             let written = std::task::ready!(self.poll_write_some(cx, &ours))?;
             self.ours.advance(written);
         }
+        // An empty slice would keep what it is of.
+        self.ours = Bytes::new();
         Poll::Ready(Ok(()))
     }
 

@@ -4,8 +4,11 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-use super::limits::{
-    CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME, UNWRITTEN_BYTES_MAX,
+use super::{
+    limits::{
+        CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME, UNWRITTEN_BYTES_MAX,
+    },
+    until::until,
 };
 
 /// Packets left free in the engine's channel for its own: pings, acks of CONNECT, what a host emits.
@@ -71,6 +74,13 @@ impl Flow {
         self.wait_for(State::has_room).await
     }
 
+    /// Waits until a feed socket's client knows of it, on a WebSocket: from then on messages need not go
+    /// through the engine. Cancel-safe.
+    pub(super) async fn lets_in(&self, admission: u32) -> Result<(), Gone> {
+        self.wait_for(|state| !state.websocket || state.let_in >= admission)
+            .await
+    }
+
     /// Waits until everything emitted is on its way. Cancel-safe.
     pub(super) async fn flushed(&self) -> Result<(), Gone> {
         self.wait_for(|state| state.unsent_packets == 0).await
@@ -89,19 +99,14 @@ impl Flow {
     }
 
     async fn wait_for(&self, done: impl Fn(&State) -> bool) -> Result<(), Gone> {
-        loop {
-            let progress = self.progress.notified();
-            {
-                let state = self.lock();
-                if state.gone {
-                    return Err(Gone);
-                }
-                if done(&state) {
-                    return Ok(());
-                }
+        let look = || {
+            let state = self.lock();
+            match state.gone {
+                true => Some(Err(Gone)),
+                false => done(&state).then_some(Ok(())),
             }
-            progress.await;
-        }
+        };
+        until(&self.progress, look).await
     }
 
     /// A feed socket was admitted: its number. Its CONNECT will be answered.

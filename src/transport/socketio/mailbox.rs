@@ -1,14 +1,89 @@
 //! The one way in for a feed socket's requests: bounded, inline, in order.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use socketioxide::{
     adapter::Adapter,
     handler::{FromMessageParts, Value},
     socket::Socket,
 };
+use tokio::sync::Notify;
 
-use super::{limits::REQUEST_BYTES_MAX, session::Session};
+use super::{
+    limits::{REQUEST_BYTES_MAX, REQUESTS_MAX},
+    session::Session,
+    until::until,
+};
+
+/// The requests of one feed socket that wait to be answered. Mostly none do: then it holds no memory for any,
+/// as a channel would.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    requests: VecDeque<Request>,
+    is_closed: bool,
+}
+
+impl Mailbox {
+    /// Puts a request in: false where there is no room, or nobody who takes it out.
+    pub(super) fn put(&self, request: Request) -> bool {
+        let mut state = self.lock();
+        if state.is_closed || state.requests.len() >= REQUESTS_MAX {
+            return false;
+        }
+        state.requests.push_back(request);
+        drop(state);
+        self.changed.notify_waiters();
+        true
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.requests = VecDeque::new();
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    /// Takes the oldest request out; waits for one. Cancel-safe.
+    pub(super) async fn take(&self) -> Request {
+        until(&self.changed, || self.lock().take()).await
+    }
+
+    /// Waits until it is closed. Cancel-safe.
+    pub(super) async fn closed(&self) {
+        until(&self.changed, || self.is_closed().then_some(())).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("no code panics while it holds a mailbox")
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<Request> {
+        let request = self.requests.pop_front();
+        if self.requests.is_empty() {
+            self.requests = VecDeque::new();
+        }
+        request
+    }
+}
 
 /// An event from the client as it came: `["name", …]`, and the number of the ack it waits for.
 ///

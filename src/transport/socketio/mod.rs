@@ -28,6 +28,7 @@ mod refusal;
 mod seam;
 mod session;
 mod sessions;
+mod until;
 mod upgrade;
 mod watcher;
 mod writers;

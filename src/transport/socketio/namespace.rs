@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, future::OptionFuture};
 use jiff::Timestamp;
 use socketioxide::{
     SocketIo,
@@ -10,13 +10,11 @@ use socketioxide::{
     handler::{ConnectHandler, FromConnectParts, Value},
     socket::Socket,
 };
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     command::Handshake,
     limits::{AUTHORIZE_TIMEOUT, TOKEN_BYTES_MAX},
-    mailbox::{Request, ToMailbox},
+    mailbox::{Mailbox, ToMailbox},
     outlet::Outlet,
     session::Session,
     watcher::Watcher,
@@ -58,8 +56,8 @@ pub(super) struct Admission {
     pub(super) account: Option<Account>,
     /// What to follow at once.
     pub(super) first: Option<(Account, SubscribeOptions)>,
-    pub(super) requests: mpsc::Receiver<Request>,
-    pub(super) stop: CancellationToken,
+    /// Closed once the socket has left.
+    pub(super) mailbox: Arc<Mailbox>,
 }
 
 /// Opens the namespace.
@@ -80,12 +78,12 @@ async fn admit(room: &Room, peer: &Peer) -> Result<(), Refused> {
         session.count_refusal();
     }
     let (grant, account, first) = admitted?;
-    let stop = CancellationToken::new();
-    let (requests, stopped) = (session.open_mailbox(), stop.clone());
+    let mailbox = session.open_mailbox();
+    let left = Arc::clone(&mailbox);
     peer.socket.on_fallback(async |_: ToMailbox| {});
     // Trivial on purpose: a panic in a disconnect handler leaks the socket.
     peer.socket.on_disconnect(move || {
-        stopped.cancel();
+        left.close();
         std::future::ready(())
     });
     session.admit(Admission {
@@ -93,8 +91,7 @@ async fn admit(room: &Room, peer: &Peer) -> Result<(), Refused> {
         grant,
         account,
         first,
-        requests,
-        stop,
+        mailbox,
     });
     Ok(())
 }
@@ -148,23 +145,17 @@ pub(super) fn may_watch(grant: &Grant, account: &Account) -> bool {
     grant.allows(Scope::Watch) && grant.permits(account)
 }
 
-/// Runs for as long as the socket is connected. Put together outside of an `async` block, which
-/// would keep room for every step of it in each idle connection.
-fn watch(room: Room, peer: Peer) -> BoxFuture<'static, ()> {
+/// Runs for as long as the socket is connected.
+fn watch(room: Room, peer: Peer) -> impl Future<Output = ()> + Send + 'static {
     let admitted = peer.session.and_then(|session| {
         let admission = session.take_admission()?;
         Some((session, admission))
     });
-    let Some((session, admission)) = admitted else {
-        return Box::pin(std::future::ready(()));
-    };
-    let stop = admission.stop.clone();
-    let outlet = Outlet::new(peer.socket, session, admission.number);
-    let watcher = Watcher::new(room, outlet, admission);
-    Box::pin(
-        stop.run_until_cancelled_owned(watcher.run())
-            .map(|_ended| ()),
-    )
+    let watcher = admitted.map(|(session, admission)| {
+        let outlet = Outlet::new(peer.socket, session, admission.number);
+        Box::new(Watcher::new(room, outlet, admission))
+    });
+    OptionFuture::from(watcher.map(Watcher::run)).map(|_ended| ())
 }
 
 /// Who connects.

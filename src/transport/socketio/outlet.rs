@@ -55,12 +55,9 @@ impl Outlet {
         self.direct.clone()
     }
 
-    /// Emits a message of the feed as soon as there is room for it. Cancel-safe: it is emitted, or it is not.
-    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Gone> {
-        if self.direct.offer(&Batch::of(message)) {
-            return Ok(());
-        }
-        self.emit(message.name(), message.json()).await
+    /// Writes a message of the feed past the engine, unless something is in the way: whether it did.
+    pub(super) fn writes(&self, message: &Message) -> bool {
+        self.direct.offer(&Batch::of(message))
     }
 
     /// Emits an event as soon as there is room for it. Cancel-safe: it is emitted, or it is not.

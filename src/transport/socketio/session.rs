@@ -9,8 +9,7 @@ use std::{
 };
 
 use socketioxide::socket::Sid;
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 use super::{
     conn::Conn,
@@ -18,10 +17,11 @@ use super::{
     farewell::Farewell,
     flow::Flow,
     frame::CloseCode,
-    limits::{POLL_RELEASE, REFUSALS_MAX, REQUESTS_MAX},
-    mailbox::Request,
+    limits::{POLL_RELEASE, REFUSALS_MAX},
+    mailbox::{Mailbox, Request},
     namespace::Admission,
     sessions::{Number, Sessions},
+    until::until,
 };
 
 /// A session lives as long as the engine keeps the request that opened it: there it is put as an
@@ -36,14 +36,15 @@ pub(super) struct Session {
     pub(super) flow: Arc<Flow>,
     sid: OnceLock<Sid>,
     conn: OnceLock<Arc<Conn>>,
-    mailbox: Mutex<Option<mpsc::Sender<Request>>>,
-    admission: Mutex<Option<Admission>>,
+    mailbox: Mutex<Option<Arc<Mailbox>>>,
+    admission: Mutex<Option<Box<Admission>>>,
     refusals: AtomicU32,
     /// While a client probes a WebSocket; also what keeps a second one away.
-    probing: watch::Sender<bool>,
+    probing: AtomicBool,
     first_ping: AtomicBool,
     farewell: OnceLock<Farewell>,
-    ending: CancellationToken,
+    /// A probe began, or the session shall end.
+    news: Notify,
 }
 
 impl Session {
@@ -64,10 +65,10 @@ impl Session {
             mailbox: Mutex::new(None),
             admission: Mutex::new(None),
             refusals: AtomicU32::new(0),
-            probing: watch::Sender::new(false),
+            probing: AtomicBool::new(false),
             first_ping: AtomicBool::new(true),
             farewell: OnceLock::new(),
-            ending: CancellationToken::new(),
+            news: Notify::new(),
         }
     }
 
@@ -91,21 +92,18 @@ impl Session {
 
     /// Reserves the session for one upgrade; `None` if one is under way or done.
     pub(super) fn begin_probe(self: &Arc<Self>) -> Option<Probe> {
-        if self.conn.get().is_some() {
+        if self.conn.get().is_some() || self.probing.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let free = self
-            .probing
-            .send_if_modified(|probing| !std::mem::replace(probing, true));
-        free.then(|| Probe(Arc::clone(self)))
+        self.news.notify_waiters();
+        Some(Probe(Arc::clone(self)))
     }
 
     /// Resolves a moment after a probe began: a waiting poll then has to give way. Cancel-safe.
     pub(super) async fn poll_must_yield(&self) {
-        let mut probing = self.probing.subscribe();
-        if probing.wait_for(|probing| *probing).await.is_ok() {
-            tokio::time::sleep(POLL_RELEASE).await;
-        }
+        let is_probing = || self.probing.load(Ordering::Acquire);
+        until(&self.news, || is_probing().then_some(())).await;
+        tokio::time::sleep(POLL_RELEASE).await;
     }
 
     /// Whether the engine's first ping has still to be dealt with.
@@ -119,14 +117,18 @@ impl Session {
     }
 
     /// Opens the mailbox of the session's feed socket, in place of an earlier one.
-    pub(super) fn open_mailbox(&self) -> mpsc::Receiver<Request> {
-        let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
-        *self
+    pub(super) fn open_mailbox(&self) -> Arc<Mailbox> {
+        let mailbox = Arc::<Mailbox>::default();
+        let earlier = self
             .mailbox
             .lock()
-            .expect("no code panics with the mailbox") = Some(sender);
+            .expect("no code panics with the mailbox")
+            .replace(Arc::clone(&mailbox));
+        if let Some(earlier) = earlier {
+            earlier.close();
+        }
         self.flow.forget_requests();
-        receiver
+        mailbox
     }
 
     /// Puts a request into the mailbox; one that does not fit ends the session, since reading
@@ -139,7 +141,7 @@ impl Session {
             .clone();
         let Some(mailbox) = mailbox else { return };
         self.flow.request_waits();
-        if mailbox.try_send(request).is_err() {
+        if !mailbox.put(request) {
             self.end(Farewell::Limit);
         }
     }
@@ -158,14 +160,16 @@ impl Session {
         *self
             .admission
             .lock()
-            .expect("no code panics with an admission") = Some(admission);
+            .expect("no code panics with an admission") = Some(Box::new(admission));
     }
 
     pub(super) fn take_admission(&self) -> Option<Admission> {
-        self.admission
+        let admission = self
+            .admission
             .lock()
             .expect("no code panics with an admission")
-            .take()
+            .take();
+        admission.map(|admission| *admission)
     }
 
     /// Counts a refused CONNECT; too many end the session.
@@ -178,16 +182,12 @@ impl Session {
     /// Asks the feed socket to say goodbye and close; the first reason counts.
     pub(super) fn end(&self, farewell: Farewell) {
         self.farewell.get_or_init(|| farewell);
-        self.ending.cancel();
+        self.news.notify_waiters();
     }
 
     /// Resolves with the reason once the session shall end. Cancel-safe.
     pub(super) async fn ending(&self) -> Farewell {
-        self.ending.cancelled().await;
-        *self
-            .farewell
-            .get()
-            .expect("the reason is set before the token is cancelled")
+        until(&self.news, || self.farewell.get().copied()).await
     }
 
     /// Whether a feed socket is there to say goodbye.
@@ -248,6 +248,6 @@ impl Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.0.probing.send_replace(false);
+        self.0.probing.store(false, Ordering::Release);
     }
 }

@@ -4,12 +4,10 @@
 //! before the first message of its subscription, and nothing of an older one comes after it,
 //! without any further care.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{self, Answer, Authenticated, Subscribed, Unsubscribed},
@@ -18,7 +16,7 @@ use super::{
     farewell::Farewell,
     flow::Gone,
     limits::{CLOSE_GRACE, FAREWELL_TIMEOUT, SUBSCRIPTIONS_MAX},
-    mailbox::Request,
+    mailbox::{Mailbox, Request},
     namespace::{self, Admission, Room, may_watch},
     outlet::Outlet,
     session::Session,
@@ -33,35 +31,33 @@ use crate::{
 pub(super) struct Watcher {
     room: Room,
     outlet: Outlet,
+    /// Which of the session's feed sockets it is.
+    number: u32,
     grant: Grant,
+    expiry: Option<Expiry>,
     account: Option<Account>,
-    first: Option<(Account, SubscribeOptions)>,
-    requests: mpsc::Receiver<Request>,
-    expiry: watch::Sender<Option<Expiry>>,
-    following: HashMap<Account, Following>,
-    offers: FuturesUnordered<BoxFuture<'static, Option<Box<Offer>>>>,
+    mailbox: Arc<Mailbox>,
+    /// The answer that comes before anything else.
+    owed: Option<(i64, Answer)>,
+    /// A few, and mostly one. Who has had his turn stands last.
+    following: Vec<Following>,
 }
 
-/// An account that the socket follows.
+/// An account that the socket follows, and its next message.
 struct Following {
-    stop: CancellationToken,
+    account: Account,
     rider: Arc<Rider>,
-}
-
-impl Following {
-    /// Nothing of it is written any more once this returns, but by its task.
-    fn stop(&self) {
-        self.stop.cancel();
-        self.rider.get_off();
-    }
+    next: BoxFuture<'static, Offer>,
 }
 
 /// A subscription with its next message, which comes again until it was emitted.
 struct Offer {
-    account: Account,
-    subscription: Subscription,
+    subscription: Box<Subscription>,
     message: Result<Message, Interrupted>,
 }
+
+/// The grant is another one, with another end.
+struct Renewed;
 
 /// Why a socket's task ends.
 enum Ending {
@@ -75,105 +71,110 @@ impl From<Gone> for Ending {
     }
 }
 
+impl From<Interrupted> for Ending {
+    fn from(interrupted: Interrupted) -> Self {
+        Self::Farewell(match interrupted {
+            Interrupted::Erased => Farewell::Erased,
+            Interrupted::Unavailable(_) => Farewell::Unavailable,
+        })
+    }
+}
+
 impl Watcher {
     pub(super) fn new(room: Room, outlet: Outlet, admission: Admission) -> Self {
-        Self {
+        let mut watcher = Self {
             room,
             outlet,
-            expiry: watch::Sender::new(Expiry::new(admission.grant.expires_at())),
+            number: admission.number,
+            expiry: Expiry::new(admission.grant.expires_at()),
             grant: admission.grant,
             account: admission.account,
-            first: admission.first,
-            requests: admission.requests,
-            following: HashMap::new(),
-            offers: FuturesUnordered::new(),
+            mailbox: admission.mailbox,
+            owed: None,
+            following: Vec::with_capacity(1),
+        };
+        let subject = format!("subject:{}", watcher.grant.subject());
+        watcher.outlet.socket().join(subject);
+        if let Some((account, options)) = admission.first {
+            watcher.follow(account, options);
         }
+        watcher
     }
 
-    /// Serves the socket until it is gone or has to go.
-    pub(super) async fn run(mut self) {
+    /// Serves the socket until it is gone or has to go. Boxed, since a future has room for its arguments twice.
+    pub(super) async fn run(mut self: Box<Self>) {
         let session = Arc::clone(self.session());
-        let expiry = self.expiry.subscribe();
-        let ending = tokio::select! {
-            biased;
-            farewell = session.ending() => Ending::Farewell(farewell),
-            () = expired(expiry) => Ending::Farewell(Farewell::Expired),
-            ending = self.serve() => match ending {
-                Ok(never) => match never {},
-                Err(ending) => ending,
-            },
+        let mailbox = Arc::clone(&self.mailbox);
+        let ending = loop {
+            let end = self.expiry.map(|expiry| expiry.end);
+            tokio::select! {
+                biased;
+                () = mailbox.closed() => break Ending::Gone,
+                farewell = session.ending() => break Ending::Farewell(farewell),
+                () = expiry::at(end) => break Ending::Farewell(Farewell::Expired),
+                served = self.serve() => match served {
+                    Ok(Renewed) => {}
+                    Err(ending) => break ending,
+                },
+            }
         };
         if let Ending::Farewell(farewell) = ending {
             Box::pin(self.say(farewell)).await;
         }
     }
 
-    async fn serve(&mut self) -> Result<Infallible, Ending> {
-        let subject = format!("subject:{}", self.grant.subject());
-        self.outlet.socket().join(subject);
-        if let Some((account, options)) = self.first.take() {
-            self.follow(account, options);
-        }
-        let mut expiry = self.expiry.subscribe();
-        let mut notice = expiry.borrow_and_update().map(|expiry| expiry.notice);
+    /// Serves the socket as long as its grant stays the same.
+    async fn serve(&mut self) -> Result<Renewed, Ending> {
+        // Else the first message would go through the engine, which keeps a buffer as large as it.
+        self.session().flow.lets_in(self.number).await?;
+        let expiry = self.expiry;
+        let mut notice = expiry.map(|expiry| expiry.notice);
         loop {
+            // Boxed, like all that is rare: it would take up room in every idle connection.
+            if let Some((ack, answer)) = self.owed.take() {
+                Box::pin(self.outlet.acknowledge(ack, &answer)).await?;
+            }
             tokio::select! {
-                Some(offer) = self.offers.next() => self.deliver(offer).await?,
-                request = self.requests.recv() => {
-                    let request = request.ok_or(Ending::Gone)?;
+                (place, offer) = next_offer(&mut self.following) => {
+                    let Offer { subscription, message } = offer;
+                    let message = message?;
+                    if !self.outlet.writes(&message) {
+                        Box::pin(self.outlet.emit(message.name(), message.json())).await?;
+                    }
+                    self.delivered(place, subscription, &message);
+                }
+                request = self.mailbox.take() => {
                     self.session().request_taken();
-                    // Boxed, like all that is rare: it would take up room in every idle connection.
-                    Box::pin(self.answer(request)).await?;
+                    Box::pin(self.answer(request)).await;
+                    if self.expiry != expiry {
+                        return Ok(Renewed);
+                    }
                 }
                 () = expiry::at(notice) => {
                     notice = None;
                     Box::pin(self.warn_of_expiry()).await?;
                 }
-                Ok(()) = expiry.changed() => {
-                    notice = expiry.borrow_and_update().map(|expiry| expiry.notice);
-                }
             }
         }
     }
 
-    /// Emits what a subscription offers; only then does its position move.
-    async fn deliver(&mut self, offer: Option<Box<Offer>>) -> Result<(), Ending> {
-        // A subscription that was stopped offers nothing any more.
-        let Some(offer) = offer else { return Ok(()) };
-        let message = match &offer.message {
-            Ok(message) => message,
-            Err(Interrupted::Erased) => return Err(Ending::Farewell(Farewell::Erased)),
-            Err(_) => return Err(Ending::Farewell(Farewell::Unavailable)),
-        };
-        self.outlet.deliver(message).await?;
-        self.delivered(*offer);
-        Ok(())
+    /// The client has the message: only now its position moves.
+    fn delivered(&mut self, place: usize, mut subscription: Box<Subscription>, message: &Message) {
+        subscription.applied(message);
+        let following = self.following.remove(place);
+        self.following.push(Following {
+            next: next_of(subscription),
+            ..following
+        });
     }
 
-    fn delivered(&mut self, offer: Offer) {
-        let Offer {
-            account,
-            mut subscription,
-            message,
-        } = offer;
-        let (Ok(message), Some(following)) = (message, self.following.get(&account)) else {
-            return;
-        };
-        subscription.applied(&message);
-        let stop = following.stop.clone();
-        self.offers.push(next_offer(account, subscription, stop));
-    }
-
-    /// Does what a request asks and acknowledges it. What a new subscription offers comes after.
-    async fn answer(&mut self, request: Request) -> Result<(), Ending> {
+    /// Does what a request asks. What a new subscription offers comes after its answer.
+    async fn answer(&mut self, request: Request) {
         let answer = match Command::parse(&request) {
             Ok(command) => self.obey(command).await,
             Err(invalid) => answer::invalid(&invalid),
         };
-        if let Some(ack) = request.ack {
-            self.outlet.acknowledge(ack, &answer).await?;
-        }
-        Ok(())
+        self.owed = request.ack.map(|ack| (ack, answer));
     }
 
     async fn obey(&mut self, command: Command) -> Answer {
@@ -217,7 +218,7 @@ impl Watcher {
     }
 
     fn subscribe(&mut self, account: Account, options: SubscribeOptions) -> Answer {
-        let is_new = !self.following.contains_key(&account);
+        let is_new = self.place_of(&account).is_none();
         if is_new && self.following.len() >= SUBSCRIPTIONS_MAX {
             return answer::refused(
                 "too_many_subscriptions",
@@ -245,14 +246,12 @@ impl Watcher {
         if grant.subject() != self.grant.subject() {
             return answer::refused("wrong_subject", "connect anew to be somebody else");
         }
-        let lost = self
-            .following
-            .keys()
-            .filter(|account| !may_watch(&grant, account));
+        let followed = self.following.iter().map(|following| &following.account);
+        let lost = followed.filter(|account| !may_watch(&grant, account));
         let lost: Vec<Account> = lost.cloned().collect();
         lost.iter().for_each(|account| self.unfollow(account));
         let expires_at = grant.expires_at();
-        self.expiry.send_replace(Expiry::new(expires_at));
+        self.expiry = Expiry::new(expires_at);
         self.grant = grant;
         answer::done(Authenticated {
             expires_at,
@@ -264,23 +263,31 @@ impl Watcher {
     fn follow(&mut self, account: Account, options: SubscribeOptions) {
         self.unfollow(&account);
         self.outlet.socket().join(room_of(&account));
-        let stop = CancellationToken::new();
-        let mut subscription = self.room.feed.subscribe(account.clone(), options);
+        let mut subscription = Box::new(self.room.feed.subscribe(account.clone(), options));
         let rider = subscription.ride(self.outlet.direct());
-        self.offers
-            .push(next_offer(account.clone(), subscription, stop.clone()));
-        self.following.insert(account, Following { stop, rider });
+        self.following.push(Following {
+            account,
+            rider,
+            next: next_of(subscription),
+        });
     }
 
     fn unfollow(&mut self, account: &Account) {
-        if let Some(following) = self.following.remove(account) {
-            following.stop();
+        if let Some(place) = self.place_of(account) {
+            let Following { rider, .. } = self.following.remove(place);
+            // Nothing of it is written any more once this returns.
+            rider.get_off();
             self.outlet.socket().leave(room_of(account));
         }
     }
 
+    fn place_of(&self, account: &Account) -> Option<usize> {
+        let mut following = self.following.iter();
+        following.position(|following| following.account == *account)
+    }
+
     async fn warn_of_expiry(&mut self) -> Result<(), Ending> {
-        let Some(Expiry { expires_at, .. }) = *self.expiry.borrow() else {
+        let Some(Expiry { expires_at, .. }) = self.expiry else {
             return Ok(());
         };
         let warning = AuthExpiring::at(expires_at);
@@ -291,13 +298,13 @@ impl Watcher {
     }
 
     /// Says why, gives that a moment to arrive, and closes.
-    async fn say(self, farewell: Farewell) {
+    async fn say(self: Box<Self>, farewell: Farewell) {
         // Nothing comes after the last word.
-        self.following.values().for_each(Following::stop);
+        let riders = self.following.iter().map(|following| &following.rider);
+        riders.for_each(|rider| rider.get_off());
         // With several accounts it would have to say whose; the client has kept them all anyway.
-        let mut following = self.following.values();
-        let position = match (following.next(), following.next()) {
-            (Some(sole), None) => sole.rider.position(),
+        let position = match self.following.as_slice() {
+            [sole] => sole.rider.position(),
             _ => None,
         };
         let closing = RawValue::from_string(farewell.message_at(position.as_ref()));
@@ -327,40 +334,37 @@ impl Watcher {
     }
 }
 
+impl Drop for Watcher {
+    /// Nobody answers any more.
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
 fn room_of(account: &Account) -> String {
     format!("account:{account}")
 }
 
-/// Waits for a subscription's next message, or until it is stopped.
-fn next_offer(
-    account: Account,
-    mut subscription: Subscription,
-    stop: CancellationToken,
-) -> BoxFuture<'static, Option<Box<Offer>>> {
+/// Waits for a subscription's next message.
+fn next_of(mut subscription: Box<Subscription>) -> BoxFuture<'static, Offer> {
     Box::pin(async move {
-        // Being stopped comes first: a message that is ready as well is of an older subscription.
-        let message = tokio::select! {
-            biased;
-            () = stop.cancelled() => return None,
-            message = subscription.next() => message,
-        };
-        Some(Box::new(Offer {
-            account,
+        let message = subscription.next().await;
+        Offer {
             subscription,
             message,
-        }))
+        }
     })
 }
 
-/// Resolves when the grant of the moment ends. Cancel-safe.
-async fn expired(mut expiry: watch::Receiver<Option<Expiry>>) {
-    loop {
-        let end = expiry.borrow_and_update().map(|expiry| expiry.end);
-        tokio::select! {
-            () = expiry::at(end) => return,
-            changed = expiry.changed() => if changed.is_err() {
-                std::future::pending::<()>().await;
-            },
+/// Waits until one of these offers something, which is then asked no more: its place, and what it offers.
+async fn next_offer(following: &mut [Following]) -> (usize, Offer) {
+    poll_fn(|cx| {
+        for (place, following) in following.iter_mut().enumerate() {
+            if let Poll::Ready(offer) = following.next.as_mut().poll(cx) {
+                return Poll::Ready((place, offer));
+            }
         }
-    }
+        Poll::Pending
+    })
+    .await
 }
