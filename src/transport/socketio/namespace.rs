@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
-    handler::{ConnectHandler, FromConnectParts, Value},
-    socket::Socket,
+    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, Value},
+    socket::{DisconnectReason, Socket},
 };
 
 use super::{
@@ -79,13 +79,8 @@ async fn admit(room: &Room, peer: &Peer) -> Result<(), Refused> {
     }
     let (grant, account, first) = admitted?;
     let mailbox = session.open_mailbox();
-    let left = Arc::clone(&mailbox);
     peer.socket.on_fallback(async |_: ToMailbox| {});
-    // Trivial on purpose: a panic in a disconnect handler leaks the socket.
-    peer.socket.on_disconnect(move || {
-        left.close();
-        std::future::ready(())
-    });
+    peer.socket.on_disconnect(Leave(Arc::clone(&mailbox)));
     session.admit(Admission {
         number: session.flow.admit(),
         grant,
@@ -156,6 +151,22 @@ fn watch(room: Room, peer: Peer) -> impl Future<Output = ()> + Send + 'static {
         Box::new(Watcher::new(room, outlet, admission))
     });
     OptionFuture::from(watcher.map(Watcher::run)).map(|_ended| ())
+}
+
+/// Leaves at once, and trivially. Where a task of its own did it, as for a closure, a CONNECT right behind would
+/// find the old socket and never be answered; and a panic leaks the socket.
+struct Leave(Arc<Mailbox>);
+
+impl DisconnectHandler<LocalAdapter, Leave> for Leave {
+    fn call_with_defer(
+        &self,
+        socket: Arc<Socket<LocalAdapter>>,
+        _: DisconnectReason,
+        remove: fn(Arc<Socket<LocalAdapter>>),
+    ) {
+        self.0.close();
+        remove(socket);
+    }
 }
 
 /// Who connects.
