@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use tallycast::Hub;
@@ -34,8 +33,6 @@ pub(crate) struct Script(Arc<Mutex<State>>);
 struct State {
     /// What each write takes at most, one after the other and over again; 0: "not now".
     sizes: Vec<usize>,
-    /// How long each write takes, in which its connection is busy.
-    pace: Duration,
     writes: usize,
     /// What may still be taken before everybody waits.
     left: usize,
@@ -64,7 +61,6 @@ impl Script {
     pub(crate) fn new(sizes: &[usize]) -> Self {
         Self(Arc::new(Mutex::new(State {
             sizes: sizes.to_vec(),
-            pace: Duration::ZERO,
             writes: 0,
             left: usize::MAX,
             waiting: Vec::new(),
@@ -76,12 +72,6 @@ impl Script {
     /// Whatever is written is taken.
     pub(crate) fn willing() -> Self {
         Self::new(&[usize::MAX])
-    }
-
-    /// Each write takes so long, as on a busy machine: who writes meanwhile comes right behind.
-    pub(crate) fn slow(self, pace: Duration) -> Self {
-        self.0.lock().unwrap().pace = pace;
-        self
     }
 
     /// Serves a hub this way.
@@ -116,6 +106,11 @@ impl Script {
     pub(crate) fn is_shut(&self) -> bool {
         let state = self.0.lock().unwrap();
         state.left == 0 && !state.waiting.is_empty()
+    }
+
+    /// How often something was not taken since the last `allow`.
+    pub(crate) fn refusals(&self) -> usize {
+        self.0.lock().unwrap().waiting.len()
     }
 
     /// What was written so far, to all connections.
@@ -243,9 +238,6 @@ impl Connection {
         let size = std::task::ready!(state.poll_take(cx, bytes.len()));
         let written = std::task::ready!(Pin::new(&mut self.tcp).poll_write(cx, &bytes[..size]))?;
         state.taken(self.number, bytes, written);
-        let pace = state.pace;
-        drop(state);
-        std::thread::sleep(pace);
         Poll::Ready(Ok(written))
     }
 }
