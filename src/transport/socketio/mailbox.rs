@@ -19,8 +19,8 @@ use super::{
     until::until,
 };
 
-/// The requests of one feed socket that wait to be answered. Mostly none do: then it holds no memory for any,
-/// as a channel would.
+/// The requests of one feed socket that wait to be answered. Mostly none do: then, unlike a channel, it holds no
+/// memory for any.
 #[derive(Default)]
 pub(super) struct Mailbox {
     state: Mutex<State>,
