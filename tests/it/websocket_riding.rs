@@ -369,7 +369,7 @@ async fn half_written(host: &Host, script: &Script) {
     script.allow(100);
     host.record("alice", 4..=4).await;
     let shut = async {
-        while script.refusals() < 2 {
+        while script.refusals() < 1 {
             tokio::task::yield_now().await;
         }
     };
