@@ -1,4 +1,4 @@
-//! Plain WebSockets whose updates are written for them while their tasks sleep: whole, in order, and only where
+//! Sockets of `/ws` whose updates are written for them while their tasks sleep: whole, in order, and only where
 //! they may stand.
 
 use std::time::Duration;
