@@ -423,14 +423,7 @@ async fn a_subscription_begins_after_its_ack_and_ends_before_its_last() {
 async fn half_written(host: &Host, script: &Script) {
     script.allow(100);
     host.record("alice", 2..=2).await;
-    let shut = async {
-        while !script.is_shut() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(SOON, shut)
-        .await
-        .expect("a frame that does not fit");
+    script.until_shut().await;
     assert!(script.log().last().unwrap().is_direct);
 }
 
