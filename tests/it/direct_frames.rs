@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use socketioxide::extract::SocketRef;
 use tallycast::{Hub, Push, PushTo};
 use tokio::{
@@ -11,6 +11,8 @@ use tokio::{
     time::timeout,
 };
 
+#[cfg(target_os = "linux")]
+use super::descriptors;
 use super::{
     engine::{Host, SOON},
     raw_websocket::{BINARY, CLOSE, Frame, RawWebSocket, TEXT, text},
@@ -557,6 +559,7 @@ fn last_offset(body: &str) -> Option<u64> {
         .map(|packet| payload(packet)["to"].as_u64().unwrap())
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn descriptors_are_back_after_direct_frames() {
     let script = Script::willing();
@@ -567,11 +570,33 @@ async fn descriptors_are_back_after_direct_frames() {
     }
     host.record("alice", 1..=3).await;
     for client in &mut clients {
-        while client.update().await["to"] != json!(3) {}
+        while client.update().await["to"] != 3 {}
     }
+    let connections = descriptors::connections(host.address);
+    assert_eq!(connections.len(), clients.len());
     drop(clients);
+    descriptors::until_closed(connections).await;
     host.until_empty().await;
     let log = script.log().len();
     host.record("alice", 4..=4).await;
     assert_eq!(script.log().len(), log, "nobody is written to any more");
+}
+
+/// Long before the time for taking the rest is up.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_descriptor_is_back_from_who_takes_nothing_and_goes() {
+    let hub = settings().write_stall(SOON * 6).build().await.unwrap();
+    let host = Host::start(hub).await;
+    let mut client = Client(RawWebSocket::open_narrow(host.address, PATH, ALICE).await);
+    client.send("40/feed,").await;
+    client.until(r#"42/feed,["live""#).await;
+    // More than the buffers of a narrow connection hold.
+    for id in 1..=200 {
+        host.record_described("alice", id, &"电".repeat(500)).await;
+    }
+    let connections = descriptors::connections(host.address);
+    assert_eq!(connections.len(), 1);
+    drop(client);
+    descriptors::until_closed(connections).await;
 }
