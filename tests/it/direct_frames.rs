@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use socketioxide::extract::SocketRef;
 use tallycast::{Hub, Push, PushTo};
-use tokio::time::timeout;
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
+#[cfg(target_os = "linux")]
+use super::descriptors;
 use super::{
     engine::{Host, SOON},
     raw_websocket::{BINARY, CLOSE, Frame, RawWebSocket, TEXT, text},
@@ -108,7 +113,8 @@ enum Step {
     Push,
     /// A request that is acknowledged.
     Ask,
-    Breathe,
+    /// Goes on once the client has every entry.
+    Rest,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -117,7 +123,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Attach),
         1 => Just(Step::Push),
         1 => Just(Step::Ask),
-        2 => Just(Step::Breathe),
+        2 => Just(Step::Rest),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -170,7 +176,12 @@ impl Seen {
     }
 }
 
-async fn carry_out(host: &Host, steps: &[Step], asks: tokio::sync::mpsc::Sender<()>) {
+async fn carry_out(
+    host: &Host,
+    steps: &[Step],
+    asks: mpsc::Sender<()>,
+    mut offset: watch::Receiver<u64>,
+) {
     let (mut id, mut note) = (0, 0_u64);
     for step in steps {
         match step {
@@ -192,7 +203,7 @@ async fn carry_out(host: &Host, steps: &[Step], asks: tokio::sync::mpsc::Sender<
                 host.hub.push(push.unwrap()).await.unwrap();
             }
             Step::Ask => asks.send(()).await.unwrap(),
-            Step::Breathe => tokio::time::sleep(Duration::from_millis(3)).await,
+            Step::Rest => drop(offset.wait_for(|offset| *offset == id).await.unwrap()),
         }
     }
 }
@@ -210,7 +221,8 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
         _ => 0,
     });
     let requests = count(|step| u64::from(matches!(step, Step::Ask)));
-    let (asks, mut asked) = tokio::sync::mpsc::channel(64);
+    let (asks, mut asked) = mpsc::channel(64);
+    let (offset, offset_seen) = watch::channel(0);
     let mut seen = Seen::default();
     let reading = async {
         let mut sent = 0;
@@ -224,11 +236,12 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
                 readable = client.0.tcp.readable() => {
                     readable.unwrap();
                     seen.read(&mut client).await;
+                    offset.send_replace(seen.offset);
                 }
             }
         }
     };
-    let both = async { tokio::join!(carry_out(&host, steps, asks), reading) };
+    let both = async { tokio::join!(carry_out(&host, steps, asks, offset_seen), reading) };
     timeout(SOON * 3, both).await.expect("everything in time");
     script.direct_writes()
 }
@@ -252,7 +265,7 @@ proptest! {
 async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
     let mut direct = 0;
     for size in 1..60 {
-        let steps = [Step::Record(1), Step::Breathe, Step::Record(2), Step::Ask];
+        let steps = [Step::Record(1), Step::Rest, Step::Record(2), Step::Ask];
         direct += follow(&[size, 0, 4_000], &steps).await;
     }
     assert!(direct > 30, "{direct}: the feed goes past the engine");
@@ -431,14 +444,7 @@ async fn half_written(host: &Host, script: &Script, client: &mut Client) -> u64 
     script.allow(100);
     offset += 1;
     host.record("alice", offset..=offset).await;
-    let shut = async {
-        while !script.is_shut() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(SOON, shut)
-        .await
-        .expect("a frame that does not fit");
+    script.until_shut().await;
     assert!(script.log().last().unwrap().is_direct);
     offset
 }
@@ -485,7 +491,7 @@ async fn the_rest_of_a_frame_comes_as_soon_as_it_is_taken() {
     assert_eq!(client.update().await["to"], last);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn whoever_takes_a_little_now_and_then_is_not_cut() {
     const STALL: Duration = Duration::from_millis(400);
     let script = Script::willing();
@@ -493,10 +499,17 @@ async fn whoever_takes_a_little_now_and_then_is_not_cut() {
     let host = script.serve(hub).await;
     let mut client = Client::live(&host).await;
     let last = half_written(&host, &script, &mut client).await;
+    // Somebody is always busy meanwhile: the time goes on by hand alone.
+    tokio::time::pause();
     for _ in 0..5 {
-        tokio::time::sleep(STALL / 2).await;
+        tokio::time::advance(STALL / 2).await;
         script.allow(10);
+        while !script.is_shut() {
+            assert_eq!(host.hub.sessions(), 1, "it is not cut");
+            tokio::task::yield_now().await;
+        }
     }
+    tokio::time::resume();
     script.allow(usize::MAX);
     assert_eq!(client.update().await["to"], last);
 }
@@ -547,6 +560,7 @@ fn last_offset(body: &str) -> Option<u64> {
         .map(|packet| payload(packet)["to"].as_u64().unwrap())
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn descriptors_are_back_after_direct_frames() {
     let script = Script::willing();
@@ -557,11 +571,33 @@ async fn descriptors_are_back_after_direct_frames() {
     }
     host.record("alice", 1..=3).await;
     for client in &mut clients {
-        while client.update().await["to"] != json!(3) {}
+        while client.update().await["to"] != 3 {}
     }
+    let connections = descriptors::connections(host.address);
+    assert_eq!(connections.len(), clients.len());
     drop(clients);
+    descriptors::until_closed(connections).await;
     host.until_empty().await;
     let log = script.log().len();
     host.record("alice", 4..=4).await;
     assert_eq!(script.log().len(), log, "nobody is written to any more");
+}
+
+/// Long before the time for taking the rest is up.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_descriptor_is_back_from_who_takes_nothing_and_goes() {
+    let hub = settings().write_stall(SOON * 6).build().await.unwrap();
+    let host = Host::start(hub).await;
+    let mut client = Client(RawWebSocket::open_narrow(host.address, PATH, ALICE).await);
+    client.send("40/feed,").await;
+    client.until(r#"42/feed,["live""#).await;
+    // More than the buffers of a narrow connection hold.
+    for id in 1..=200 {
+        host.record_described("alice", id, &"电".repeat(500)).await;
+    }
+    let connections = descriptors::connections(host.address);
+    assert_eq!(connections.len(), 1);
+    drop(client);
+    descriptors::until_closed(connections).await;
 }

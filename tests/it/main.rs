@@ -12,6 +12,8 @@ mod cli;
 mod cloudevents;
 mod contract;
 mod contract_schema;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod desk;
 mod direct_frames;
 mod disk;

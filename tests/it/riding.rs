@@ -1,12 +1,12 @@
 //! Live clients whose updates are written for them while their tasks sleep: what ends that, and that nobody
 //! can tell.
 
-use std::time::Duration;
+use std::{sync::mpsc, time::Duration};
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tallycast::{Clock, Hub, ProfileChange};
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     engine::{Host, SOON},
@@ -27,6 +27,24 @@ async fn riding(host: &Host, auth: &Value) -> (Watcher, Value) {
         position = update["position"].clone();
     }
     (watcher, position)
+}
+
+/// Two of alice's who are carried by one task, the first before the second, and the last offset that both have.
+async fn two_carried(host: &Host, script: &Script) -> (Watcher, Watcher, u64) {
+    let auth = json!({ "token": ALICE });
+    let mut first = host.watch(&auth).await;
+    first.until_live().await;
+    let mut second = host.watch(&auth).await;
+    second.until_live().await;
+    let mut offset = 0;
+    while !script.is_one_carrying() {
+        offset += 1;
+        host.record("alice", offset..=offset).await;
+        for watcher in [&mut first, &mut second] {
+            assert_eq!(watcher.expect("update").await["to"], offset);
+        }
+    }
+    (first, second, offset)
 }
 
 async fn alice(host: &Host) -> Watcher {
@@ -110,6 +128,63 @@ async fn who_rides_is_told_the_end_in_its_place() {
     assert_eq!(closing["position"], position);
     let next = expiring.ws.frame().await.unwrap().unwrap();
     assert!(next.is_close(), "{next:?}");
+}
+
+/// Whoever carries stands still right before this one, which it has on its list.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_unsubscribes_while_others_are_carried_gets_nothing_more() {
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let (mut first, mut second, offset) = two_carried(&host, &script).await;
+    let (stand, stands) = oneshot::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    script.within(r#"["update""#, move || {
+        stand.send(()).unwrap();
+        goes_on.recv_timeout(SOON).expect("a word to go on");
+    });
+    host.record("alice", offset + 1..=offset + 1).await;
+    timeout(SOON, stands).await.unwrap().unwrap();
+    let (before, answer) = second.ask("unsubscribe", &json!({})).await;
+    assert_eq!((before, &answer["ok"]), (Vec::new(), &json!(true)));
+    go_on.send(()).unwrap();
+    // It comes to the next update only after it was done with everybody's last.
+    host.record("alice", offset + 2..=offset + 2).await;
+    for offset in [offset + 1, offset + 2] {
+        assert_eq!(first.expect("update").await["to"], offset);
+    }
+    let (before, _) = second.ask("history", &json!({ "limit": 1 })).await;
+    assert_eq!(before, Vec::<Value>::new());
+}
+
+/// What is committed while the last word is written is carried next, before anybody else has a turn.
+#[test]
+fn nothing_comes_behind_the_last_word() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        // What comes from other threads first, and so from the ledger's.
+        .global_queue_interval(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let script = Script::willing();
+        let host = script.serve(settings().build().await.unwrap()).await;
+        let (mut first, mut second, offset) = two_carried(&host, &script).await;
+        let hub = host.hub.clone();
+        script.within(r#"["closing""#, move || {
+            record_meanwhile(&hub, offset + 1..=offset + 1);
+        });
+        let leaving = async {
+            for watcher in [&mut first, &mut second] {
+                // The second may have it before.
+                while watcher.event().await.0 != "closing" {}
+                let next = watcher.ws.frame().await.unwrap().unwrap();
+                assert!(next.is_close(), "{next:?}");
+                // Reading on answers it.
+                assert_eq!(watcher.ws.closed().await, None);
+            }
+        };
+        tokio::join!(host.hub.drain(Duration::ZERO), leaving);
+    });
 }
 
 /// Each with the place where it really is, and with nothing behind it, however much is recorded.

@@ -1,6 +1,7 @@
 //! A listener whose connections take what a script says, and remember how it was written.
 
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -13,9 +14,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     task,
+    time::timeout,
 };
 
-use super::engine::Host;
+use super::engine::{Host, SOON};
 
 /// What the engine's writer alone writes: answers to CONNECT and to requests.
 const ANSWERS: [&[u8]; 2] = [b"40/feed,{", b"43/feed,"];
@@ -40,6 +42,13 @@ struct State {
     log: Vec<Logged>,
     /// For each connection the task of the engine's writer, or of the plain WebSocket, once it is known.
     owners: Vec<Option<task::Id>>,
+    within: Option<Within>,
+}
+
+/// What happens within a write.
+struct Within {
+    text: &'static str,
+    act: Box<dyn FnOnce() + Send>,
 }
 
 struct Logged {
@@ -66,6 +75,7 @@ impl Script {
             waiting: Vec::new(),
             log: Vec::new(),
             owners: Vec::new(),
+            within: None,
         })))
     }
 
@@ -76,12 +86,22 @@ impl Script {
 
     /// Serves a hub this way.
     pub(crate) async fn serve(&self, hub: Hub) -> Host {
-        let listener = Scripted {
+        let router = hub.router();
+        Host::embed_on(self.listener().await, hub, router, "")
+    }
+
+    pub(crate) async fn listener(&self) -> Scripted {
+        Scripted {
             tcp: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             script: self.clone(),
-        };
-        let router = hub.router();
-        Host::embed_on(listener, hub, router, "")
+        }
+    }
+
+    /// Does this within the next write that has this text: it is taken, and whoever wrote it still has the
+    /// connection to itself.
+    pub(crate) fn within(&self, text: &'static str, act: impl FnOnce() + Send + 'static) {
+        let act = Box::new(act);
+        self.0.lock().unwrap().within = Some(Within { text, act });
     }
 
     /// Takes so many bytes from now on, then nothing.
@@ -108,6 +128,15 @@ impl Script {
         state.left == 0 && !state.waiting.is_empty()
     }
 
+    pub(crate) async fn until_shut(&self) {
+        let shut = async {
+            while !self.is_shut() {
+                task::yield_now().await;
+            }
+        };
+        timeout(SOON, shut).await.expect("more than is taken");
+    }
+
     /// How often something was not taken since the last `allow`.
     pub(crate) fn refusals(&self) -> usize {
         self.0.lock().unwrap().waiting.len()
@@ -121,6 +150,18 @@ impl Script {
 
     pub(crate) fn direct_writes(&self) -> usize {
         self.log().iter().filter(|write| write.is_direct).count()
+    }
+
+    /// Whether one task wrote last to each of several connections: it is none of theirs, so all of them ride.
+    pub(crate) fn is_one_carrying(&self) -> bool {
+        let state = self.0.lock().unwrap();
+        let last_of = |connection| {
+            let mut newest_first = state.log.iter().rev();
+            newest_first.find(|logged| logged.connection == connection)
+        };
+        let writers = (0..state.owners.len()).map(|connection| last_of(connection)?.by);
+        let writers: HashSet<_> = writers.collect();
+        state.owners.len() > 1 && writers.len() == 1 && !writers.contains(&None)
     }
 
     /// Whether a direct write stands before the end of this text, and whether one stands behind it.
@@ -189,7 +230,7 @@ impl State {
     }
 }
 
-struct Scripted {
+pub(crate) struct Scripted {
     tcp: TcpListener,
     script: Script,
 }
@@ -216,7 +257,7 @@ impl axum::serve::Listener for Scripted {
     }
 }
 
-struct Connection {
+pub(crate) struct Connection {
     tcp: TcpStream,
     script: Script,
     number: usize,
@@ -238,6 +279,16 @@ impl Connection {
         let size = std::task::ready!(state.poll_take(cx, bytes.len()));
         let written = std::task::ready!(Pin::new(&mut self.tcp).poll_write(cx, &bytes[..size]))?;
         state.taken(self.number, bytes, written);
+        let has = |text: &str| {
+            let mut windows = bytes.windows(text.len());
+            windows.any(|window| window == text.as_bytes())
+        };
+        let within = state.within.take_if(|within| has(within.text));
+        // Others may write meanwhile.
+        drop(state);
+        if let Some(within) = within {
+            (within.act)();
+        }
         Poll::Ready(Ok(written))
     }
 }

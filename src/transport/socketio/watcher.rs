@@ -274,9 +274,8 @@ impl Watcher {
 
     fn unfollow(&mut self, account: &Account) {
         if let Some(place) = self.place_of(account) {
-            let Following { rider, .. } = self.following.remove(place);
-            // Nothing of it is written any more once this returns.
-            rider.get_off();
+            // Its rider gets off with it: nothing of it is written any more once this returns.
+            drop(self.following.remove(place));
             self.outlet.socket().leave(room_of(account));
         }
     }

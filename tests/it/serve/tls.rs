@@ -1,21 +1,29 @@
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use axum::serve::Listener;
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tallycast::{Limits, Tls};
+use tallycast::{Feed, Limits, Tls};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Client, GET_AND_CLOSE, SLOW_CLIENT_MAX, status};
+use crate::engine::{Host, SOON};
+use crate::scripted::Script;
+use crate::watching::{ALICE, described, read_event, settings};
 
 /// A certificate for `localhost` and its key, as files, and a client that trusts it.
 struct Identity {
@@ -23,6 +31,7 @@ struct Identity {
     certificate: PathBuf,
     key: PathBuf,
     connector: TlsConnector,
+    acceptor: TlsAcceptor,
 }
 
 impl Identity {
@@ -34,16 +43,25 @@ impl Identity {
         let key = write(folder.path(), "key.pem", &signing_key.serialize_pem());
         let mut roots = RootCertStore::empty();
         roots.add(cert.der().clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let secret = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], secret)
+            .unwrap();
         Self {
             _folder: folder,
             certificate,
             key,
             connector: TlsConnector::from(Arc::new(config)),
+            acceptor: TlsAcceptor::from(Arc::new(server)),
         }
     }
 
@@ -53,6 +71,11 @@ impl Identity {
     }
 
     async fn serve_router(&self, router: Router) -> TcpStream {
+        let address = self.listen(router).await;
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    async fn listen(&self, router: Router) -> SocketAddr {
         let tls = Tls::from_pem_files(&self.certificate, &self.key).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -61,8 +84,102 @@ impl Identity {
                 .tls(tls)
                 .into_future(),
         );
-        TcpStream::connect(address).await.unwrap()
+        address
     }
+}
+
+/// Any listener's connections, with TLS.
+struct Secured<L> {
+    listener: L,
+    acceptor: TlsAcceptor,
+}
+
+impl<L> Listener for Secured<L>
+where
+    L: Listener<Io: AsyncRead + AsyncWrite + Unpin + Send>,
+{
+    type Io = server::TlsStream<L::Io>;
+    type Addr = L::Addr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (plain, peer) = self.listener.accept().await;
+        (self.acceptor.accept(plain).await.unwrap(), peer)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Follows alice.
+struct Follower {
+    ws: WebSocketStream<client::TlsStream<TcpStream>>,
+    offset: u64,
+    /// The most entries that came in one update.
+    longest: u64,
+}
+
+impl Follower {
+    async fn live(identity: &Identity, tcp: TcpStream) -> Self {
+        let name = "localhost".try_into().unwrap();
+        let tls = identity.connector.connect(name, tcp).await.unwrap();
+        let url = "wss://localhost/socket.io/?EIO=4&transport=websocket";
+        let (mut ws, _) = tokio_tungstenite::client_async(url, tls).await.unwrap();
+        let join = format!(r#"40/feed,{{"token":"{ALICE}"}}"#);
+        ws.send(Message::text(join)).await.unwrap();
+        let mut follower = Self {
+            ws,
+            offset: 0,
+            longest: 0,
+        };
+        let first = [
+            "0{",
+            "40/feed,",
+            r#"42/feed,["snapshot""#,
+            r#"42/feed,["live""#,
+        ];
+        for start in first {
+            let packet = follower.packet().await;
+            assert!(packet.starts_with(start), "{packet}");
+        }
+        follower
+    }
+
+    /// The next packet that is no ping.
+    async fn packet(&mut self) -> String {
+        loop {
+            let frame = timeout(SOON, self.ws.next())
+                .await
+                .expect("a frame in time");
+            let packet = frame.unwrap().unwrap().into_text().unwrap();
+            if packet.as_str() != "2" {
+                return packet.to_string();
+            }
+            self.ws.send(Message::text("3")).await.unwrap();
+        }
+    }
+
+    /// Reads updates as far as this: none is missing, and none comes twice.
+    async fn read_to(&mut self, offset: u64) {
+        while self.offset < offset {
+            let (name, update) = read_event(&self.packet().await);
+            assert_eq!(
+                (name.as_str(), &update["from"]),
+                ("update", &(self.offset + 1).into())
+            );
+            let to = update["to"].as_u64().unwrap();
+            self.longest = self.longest.max(to - self.offset);
+            self.offset = to;
+        }
+    }
+}
+
+/// Records long entries behind `offset` in one commit: the last one's offset.
+async fn record(feed: &Feed, offset: u64, count: u64) -> u64 {
+    let ids = offset + 1..=offset + count;
+    let events = ids.map(|id| Ok(described("alice", id, &"电".repeat(500))));
+    feed.append_all(events.collect()).await.unwrap();
+    offset + count
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -87,21 +204,10 @@ async fn tls_client_is_served() {
 
 #[tokio::test]
 async fn a_feed_is_followed_over_tls() {
-    let hub = crate::watching::settings().build().await.unwrap();
+    let hub = settings().build().await.unwrap();
     let identity = Identity::new();
     let tcp = identity.serve_router(hub.router()).await;
-    let name = "localhost".try_into().unwrap();
-    let tls = identity.connector.connect(name, tcp).await.unwrap();
-    let url = "wss://localhost/socket.io/?EIO=4&transport=websocket";
-    let (mut ws, _) = tokio_tungstenite::client_async(url, tls).await.unwrap();
-    let join = format!(r#"40/feed,{{"token":"{}"}}"#, crate::watching::ALICE);
-    ws.send(Message::text(join)).await.unwrap();
-    let mut frames = Vec::new();
-    while frames.len() < 4 {
-        frames.push(ws.next().await.unwrap().unwrap().into_text().unwrap());
-    }
-    assert!(frames[2].starts_with(r#"42/feed,["snapshot""#));
-    assert!(frames[3].starts_with(r#"42/feed,["live""#));
+    let Follower { mut ws, .. } = Follower::live(&identity, tcp).await;
     tokio::join!(hub.drain(std::time::Duration::ZERO), async {
         while let Some(Ok(frame)) = ws.next().await {
             if let Message::Close(close) = frame {
@@ -110,6 +216,65 @@ async fn a_feed_is_followed_over_tls() {
         }
     });
     assert_eq!(hub.sessions(), 0);
+}
+
+/// TLS takes 64 KiB at most before the wire does: of a small frame all, and of a large one a part.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_tls_holds_is_finished() {
+    let script = Script::willing();
+    let identity = Identity::new();
+    let hub = settings().build().await.unwrap();
+    let router = hub.router();
+    let listener = Secured {
+        listener: script.listener().await,
+        acceptor: identity.acceptor.clone(),
+    };
+    let host = Host::embed_on(listener, hub, router, "");
+    let feed = host.hub.feed();
+    let mut followers = Vec::new();
+    for _ in 0..2 {
+        let tcp = TcpStream::connect(host.address).await.unwrap();
+        followers.push(Follower::live(&identity, tcp).await);
+    }
+    let mut offset = 0;
+    for (large, behind) in [(1, 0), (60, 0), (1, 3), (60, 3)] {
+        // Past the engine, for all that TLS shows.
+        while {
+            offset = record(&feed, offset, 1).await;
+            for follower in &mut followers {
+                follower.read_to(offset).await;
+            }
+            !script.is_one_carrying()
+        } {}
+        script.allow(100);
+        offset = record(&feed, offset, large).await;
+        script.until_shut().await;
+        for _ in 0..behind {
+            offset = record(&feed, offset, 1).await;
+        }
+        script.allow(usize::MAX);
+        // Nothing else is written that would take it along.
+        for follower in &mut followers {
+            follower.read_to(offset).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_late_over_tls_gets_everything_in_order() {
+    let hub = settings().build().await.unwrap();
+    let identity = Identity::new();
+    let address = identity.listen(hub.router()).await;
+    let narrow = TcpSocket::new_v4().unwrap();
+    narrow.set_recv_buffer_size(4 * 1024).unwrap();
+    let tcp = narrow.connect(address).await.unwrap();
+    let mut late = Follower::live(&identity, tcp).await;
+    let mut offset = 0;
+    while offset < 2_000 {
+        offset = record(&hub.feed(), offset, 1).await;
+    }
+    late.read_to(offset).await;
+    assert!(late.longest > 1, "what waited in the ledger comes in pages");
 }
 
 #[tokio::test(start_paused = true)]
