@@ -13,7 +13,7 @@ use crate::{
     feed::{Clock, Feed},
     ledger::{Ledger, LedgerError},
     transport::{
-        self, Drain, Push, Pushed, Timing, Transports,
+        self, Drain, Push, Pushed, Pusher, Timing, Transports,
         socketio::{Options, Transport},
     },
 };
@@ -94,7 +94,7 @@ impl Hub {
     /// # Errors
     /// `reserved_event` for the feed's own events and the clients', `unknown_namespace`, `invalid_push`.
     pub async fn push(&self, push: Push) -> Result<Pushed, Invalid> {
-        transport::push(self.socket_io(), push).await
+        self.transports.pusher.push(push).await
     }
 
     /// How many Socket.IO sessions are open now.
@@ -235,7 +235,7 @@ impl HubBuilder {
             api: api.clone(),
             drain: Drain::new(closing.clone()),
             timing: self.timing,
-            io: transport.socket_io().clone(),
+            pusher: Pusher::new(transport.socket_io().clone()),
             sockets: TaskTracker::new(),
         };
         Ok(Hub {

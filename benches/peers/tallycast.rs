@@ -1,8 +1,9 @@
 //! Tallycast as a library in a process of its own, so that it is told what to send as its peers are:
 //! without HTTP, and with a ledger in memory.
 
-use std::future::IntoFuture;
+use std::{future::IntoFuture, sync::Arc};
 
+use futures_util::poll;
 use jiff::{SignedDuration, Timestamp};
 use tallycast::{
     Account, Accounts, Event, Grant, Hub, Jwt, Limits, Memory, Outcome, Push, PushTo, Scope,
@@ -35,7 +36,7 @@ pub(crate) fn token() -> String {
 pub(crate) async fn serve(through: Through) {
     let access = Jwt::hs256(SECRET).unwrap();
     let hub = Hub::builder(Memory::new()).access(access);
-    let hub = hub.build().await.unwrap();
+    let hub = Arc::new(hub.build().await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = Limits {
@@ -52,7 +53,12 @@ pub(crate) async fn serve(through: Through) {
             for index in indices {
                 let to = PushTo::Account(Account::parse(&account(index)).unwrap());
                 let push = Push::new(to, "pushed", &messages.update(index)).unwrap();
-                hub.push(push).await.unwrap();
+                let hub = Arc::clone(&hub);
+                let mut pushing = Box::pin(async move { hub.push(push).await });
+                // What has to wait for its turn is not waited for, as by no peer.
+                if poll!(&mut pushing).is_pending() {
+                    tokio::spawn(pushing);
+                }
             }
         }
         (Command::Push(indices), Through::Feed) => {

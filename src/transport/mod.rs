@@ -15,6 +15,7 @@ mod limits;
 mod ndjson;
 mod opening;
 mod push;
+mod pusher;
 mod pushing;
 pub(crate) mod socketio;
 mod sse;
@@ -32,7 +33,6 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use http::header::ALLOW;
-use socketioxide::SocketIo;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use drain::Drain;
@@ -41,8 +41,8 @@ pub(crate) use expiry::AuthExpiring;
 #[cfg(feature = "schema")]
 pub(crate) use farewell::Closing;
 pub(crate) use limits::Timing;
-pub(crate) use push::push;
 pub use push::{Push, PushTo, Pushed};
+pub(crate) use pusher::Pusher;
 #[cfg(feature = "schema")]
 pub(crate) use pushing::Asked;
 
@@ -54,7 +54,7 @@ pub(crate) struct Transports {
     pub(crate) api: Api,
     pub(crate) drain: Drain,
     pub(crate) timing: Timing,
-    pub(crate) io: SocketIo,
+    pub(crate) pusher: Pusher,
     /// The tasks of open `WebSocket`s.
     pub(crate) sockets: TaskTracker,
 }

@@ -1,20 +1,14 @@
 //! Pushes: ephemeral events to Socket.IO rooms, at most once, outside the ledger.
 
-use std::{future::ready, time::Duration};
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use socketioxide::SocketIo;
-use tokio::task;
 
-use super::socketio::Delivery;
 use crate::domain::{Account, Invalid};
 
 /// The namespace of the feed, where a push goes unless said.
-const FEED: &str = "/feed";
-/// Sockets that are written to before others on the runtime get their turn: about two milliseconds.
-const SOCKETS_AT_ONCE: usize = 256;
+pub(super) const FEED: &str = "/feed";
 /// What only the feed itself says there: an app must be able to believe it.
 const FEED_EVENTS: &[&str] = &[
     "snapshot",
@@ -45,11 +39,11 @@ const CLIENT_EVENTS: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct Push {
     pub(super) to: PushTo,
-    namespace: String,
-    event: String,
-    data: Box<RawValue>,
-    is_volatile: bool,
-    ack_timeout: Option<Duration>,
+    pub(super) namespace: String,
+    pub(super) event: String,
+    pub(super) data: Box<RawValue>,
+    pub(super) is_volatile: bool,
+    pub(super) ack_timeout: Option<Duration>,
 }
 
 /// Whom a push is for.
@@ -135,7 +129,12 @@ impl Push {
         self
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    /// Whether it goes to the same sockets in the same way.
+    pub(super) fn goes_with(&self, other: &Self) -> bool {
+        self.to == other.to && self.is_volatile == other.is_volatile
+    }
+
+    pub(super) fn check(&self) -> Result<(), Invalid> {
         let event = self.event.as_str();
         let is_reserved = CLIENT_EVENTS.contains(&event)
             || (self.namespace == FEED && FEED_EVENTS.contains(&event));
@@ -150,72 +149,6 @@ impl Push {
         }
         Ok(())
     }
-}
-
-/// Sends it. When it is cancelled, some sockets may have it and others miss it, and acknowledgements are not
-/// counted.
-///
-/// # Errors
-/// `reserved_event`, `unknown_namespace`, `invalid_push`.
-pub(crate) async fn push(io: &SocketIo, push: Push) -> Result<Pushed, Invalid> {
-    push.check()?;
-    let Some(mut sockets) = io.of(&push.namespace) else {
-        let message = "nobody has registered this namespace; the feed's is /feed";
-        return Err(Invalid::new("unknown_namespace", message));
-    };
-    sockets = match &push.to {
-        PushTo::Account(account) => sockets.to(format!("account:{account}")),
-        PushTo::Subject(subject) => sockets.to(format!("subject:{subject}")),
-        PushTo::Room(room) => sockets.to(room.clone()),
-        PushTo::All => sockets,
-    };
-    let (event, data) = (&push.event, &*push.data);
-    if push.namespace == FEED && push.ack_timeout.is_none() {
-        let sockets = sockets.sockets();
-        let delivery = Delivery::new(event, data, push.is_volatile);
-        let sending = async {
-            for some in sockets.chunks(SOCKETS_AT_ONCE) {
-                some.iter().for_each(|socket| delivery.send(socket));
-                if some.len() == SOCKETS_AT_ONCE {
-                    task::yield_now().await;
-                }
-            }
-        };
-        // Writing must not look blocked because the task has used its budget up: it yields by itself.
-        task::unconstrained(sending).await;
-        return Ok(Pushed {
-            sockets: sockets.len(),
-            acknowledged: None,
-        });
-    }
-    let count = sockets.clone().sockets().len();
-    if push.is_volatile {
-        sockets = sockets.volatile();
-    }
-    let acknowledged = match push.ack_timeout {
-        None => {
-            // A socket whose queue is full misses it: a push is at most once.
-            if let Err(error) = sockets.emit(event, data).await {
-                tracing::debug!(%error, "a push missed some sockets");
-            }
-            None
-        }
-        Some(timeout) => match sockets
-            .timeout(timeout)
-            .emit_with_ack::<_, serde_json::Value>(event, data)
-            .await
-        {
-            Ok(acks) => Some(acks.filter(|(_, ack)| ready(ack.is_ok())).count().await),
-            Err(error) => {
-                tracing::debug!(%error, "a push missed some sockets");
-                Some(0)
-            }
-        },
-    };
-    Ok(Pushed {
-        sockets: count,
-        acknowledged,
-    })
 }
 
 fn invalid(message: &str) -> Invalid {

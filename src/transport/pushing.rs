@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Transports,
-    push::{Push, PushTo, push},
+    push::{Push, PushTo},
 };
 use crate::{
     access::{Grant, Scope},
@@ -89,7 +89,7 @@ pub(super) async fn post(
     if !may_reach(&caller.0, &asked.to) {
         return Err(Problem::not_found());
     }
-    let pushed = push(&transports.io, asked).await?;
+    let pushed = transports.pusher.push(asked).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(pushed)).into_response())
 }
 

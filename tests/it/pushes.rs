@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{future::join_all, poll};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tallycast::{Hub, Jwt, Memory, Push, PushTo};
@@ -78,6 +79,91 @@ async fn a_push_reaches_the_devices_of_an_account_and_nobody_else() {
     }
     for _ in 0..3 {
         assert_eq!(bob.packet().await, r#"42/feed,["note",[1,2]]"#);
+    }
+}
+
+/// More than are written to at once.
+async fn crowd(host: &Host) -> Vec<Ws> {
+    let mut crowd = Vec::new();
+    for _ in 0..300 {
+        crowd.push(phone(host, "alice", &["alice"]).await);
+    }
+    crowd
+}
+
+fn note(to: PushTo, number: u32) -> Push {
+    Push::new(to, "note", &number).unwrap()
+}
+
+#[tokio::test]
+async fn pushes_of_many_callers_go_out_in_the_order_in_which_they_came() {
+    let host = host().await;
+    let mut alice = crowd(&host).await;
+    let mut bob = phone(&host, "bob", &["bob"]).await;
+    let to_alice = || PushTo::Account(account("alice"));
+    // The first is under way while the others come.
+    let pushes: Vec<Push> = (1..=40)
+        .map(|number| match number {
+            20 => note(PushTo::All, number),
+            21 => note(PushTo::Account(account("bob")), number),
+            22 => note(to_alice(), number).volatile(),
+            _ => note(to_alice(), number),
+        })
+        .collect();
+    let pushed = join_all(pushes.into_iter().map(|push| host.hub.push(push))).await;
+    let sockets: Vec<usize> = pushed.into_iter().map(|p| p.unwrap().sockets).collect();
+    let mut expected = vec![300; 40];
+    (expected[19], expected[20]) = (301, 1);
+    assert_eq!(sockets, expected);
+    for phone in &mut alice {
+        for number in (1..=40).filter(|number| *number != 21) {
+            assert_eq!(
+                phone.packet().await,
+                format!(r#"42/feed,["note",{number}]"#)
+            );
+        }
+    }
+    for number in [20, 21] {
+        assert_eq!(bob.packet().await, format!(r#"42/feed,["note",{number}]"#));
+    }
+}
+
+#[tokio::test]
+async fn a_push_whose_caller_has_gone_is_sent_and_keeps_nobody_waiting() {
+    let host = host().await;
+    let mut alice = crowd(&host).await;
+    for number in [1, 2] {
+        let mut pushing = Box::pin(host.hub.push(note(PushTo::All, number)));
+        // The first has begun, the second waits.
+        assert!(poll!(&mut pushing).is_pending());
+    }
+    let last = host.hub.push(note(PushTo::All, 3)).await.unwrap();
+    assert_eq!(last.sockets, 300);
+    for phone in &mut alice {
+        for number in [1, 2, 3] {
+            assert_eq!(
+                phone.packet().await,
+                format!(r#"42/feed,["note",{number}]"#)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn pushes_that_wait_have_only_so_many_places() {
+    const PLACES: usize = 256;
+    let host = host().await;
+    let mut alice = crowd(&host).await;
+    let pushes = (0..2 * PLACES as u32).map(|number| note(PushTo::All, number));
+    let pushed = join_all(pushes.map(|push| host.hub.push(push))).await;
+    assert!(
+        pushed
+            .into_iter()
+            .all(|pushed| pushed.unwrap().sockets == 300)
+    );
+    let last = alice.last_mut().unwrap();
+    for number in 0..2 * PLACES {
+        assert_eq!(last.packet().await, format!(r#"42/feed,["note",{number}]"#));
     }
 }
 
