@@ -151,10 +151,10 @@ async fn a_push_whose_caller_has_gone_is_sent_and_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn pushes_that_wait_have_only_so_many_places() {
-    const PLACES: usize = 256;
+    const PLACES: u32 = 256;
     let host = host().await;
     let mut alice = crowd(&host).await;
-    let pushes = (0..2 * PLACES as u32).map(|number| note(PushTo::All, number));
+    let pushes = (0..2 * PLACES).map(|number| note(PushTo::All, number));
     let pushed = join_all(pushes.map(|push| host.hub.push(push))).await;
     assert!(
         pushed
