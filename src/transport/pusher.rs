@@ -74,16 +74,16 @@ impl Pusher {
     /// `reserved_event`, `unknown_namespace`, `invalid_push`.
     pub(crate) async fn push(&self, push: Push) -> Result<Pushed, Invalid> {
         push.check()?;
-        let Some(sockets) = self.sockets(&push) else {
-            let message = "nobody has registered this namespace; the feed's is /feed";
-            return Err(Invalid::new("unknown_namespace", message));
-        };
         if push.namespace == FEED && push.ack_timeout.is_none() {
             return Ok(Pushed {
                 sockets: self.send(push).await,
                 acknowledged: None,
             });
         }
+        let Some(sockets) = self.sockets(&push) else {
+            let message = "nobody has registered this namespace; the feed's is /feed";
+            return Err(Invalid::new("unknown_namespace", message));
+        };
         Ok(emit(sockets, &push).await)
     }
 
@@ -100,24 +100,57 @@ impl Pusher {
 
     /// Sends it in its turn: the number of sockets.
     async fn send(&self, push: Push) -> usize {
+        if !self.turns.begin() {
+            return self.wait(push).await;
+        }
+        let mut sending = Sending::new(self.clone());
+        // Few sockets are written to here and now. What takes longer must not end with its caller.
+        let run = self.run(vec![push], Vec::new());
+        let sockets = run.count;
+        sending.run = run.go_on(&mut { SOCKETS_AT_ONCE });
+        let answer = sending.run.as_mut().map(Run::answer);
+        if !sending.is_done() {
+            // Writing must not look blocked because the task has used its budget up: it yields by itself.
+            tokio::spawn(task::unconstrained(sending.run()));
+        }
+        match answer {
+            Some(answer) => answer.await.unwrap_or_default(),
+            None => sockets,
+        }
+    }
+
+    /// Leaves it to whoever is sending.
+    async fn wait(&self, push: Push) -> usize {
         // With a budget it could look as if there were no place, and who came later would be before it.
         let place = task::unconstrained(Arc::clone(&self.places).acquire_owned());
         let place = place.await.expect("it is never closed");
         let (sent, answer) = oneshot::channel();
         if self.turns.put(Waiting { push, sent, place }) {
-            let mut sending = Sending::new(self.clone());
-            // Few sockets are written to here and now. What takes longer must not end with its caller.
-            if !sending.go_on() {
-                // Writing must not look blocked because the task has used its budget up: it yields by itself.
-                tokio::spawn(task::unconstrained(sending.run()));
-            }
+            tokio::spawn(task::unconstrained(Sending::new(self.clone()).run()));
         }
-        // Else the runtime has ended.
+        // None comes where the runtime has ended.
         answer.await.unwrap_or_default()
+    }
+
+    /// Those that go to the sockets of the first.
+    fn run(&self, pushes: Vec<Push>, sent: Vec<oneshot::Sender<usize>>) -> Run {
+        let sockets = self.sockets(&pushes[0]);
+        let sockets = sockets.map_or_else(Vec::new, BroadcastOperators::sockets);
+        Run {
+            delivery: Delivery::new(pushes),
+            count: sockets.len(),
+            sockets: sockets.into_iter(),
+            sent,
+        }
     }
 }
 
 impl Turns {
+    /// Whether nobody is sending: the caller does from now on.
+    fn begin(&self) -> bool {
+        !std::mem::replace(&mut self.lock().is_sending, true)
+    }
+
     /// Whether nobody takes it out: the caller has to.
     fn put(&self, waiting: Waiting) -> bool {
         let mut state = self.lock();
@@ -173,37 +206,34 @@ impl Sending {
     }
 
     async fn run(mut self) {
-        task::yield_now().await;
-        while !self.go_on() {
+        while !self.is_done() {
             task::yield_now().await;
+            let mut left = SOCKETS_AT_ONCE;
+            while left > 0
+                && let Some(run) = self.run.take().or_else(|| self.next_run())
+            {
+                left -= 1;
+                self.run = run.go_on(&mut left);
+            }
         }
     }
 
-    /// Sends to some sockets: whether nothing waits any more.
-    fn go_on(&mut self) -> bool {
-        let mut left = SOCKETS_AT_ONCE;
-        while left > 0 {
-            let Some(run) = self.run.take().or_else(|| self.next_run()) else {
-                self.is_done = true;
-                return true;
-            };
-            left = left.saturating_sub(1);
-            self.run = run.go_on(&mut left);
-        }
-        false
+    /// Whether nothing is left to send, and nobody is sending any more.
+    fn is_done(&mut self) -> bool {
+        self.run = self.run.take().or_else(|| self.next_run());
+        self.is_done
     }
 
-    fn next_run(&self) -> Option<Run> {
-        let together = self.pusher.turns.next()?;
-        let sockets = self.pusher.sockets(&together[0].push);
-        let sockets = sockets.map_or_else(Vec::new, BroadcastOperators::sockets);
+    fn next_run(&mut self) -> Option<Run> {
+        if self.is_done {
+            return None;
+        }
+        let Some(together) = self.pusher.turns.next() else {
+            self.is_done = true;
+            return None;
+        };
         let (pushes, sent) = together.into_iter().map(|w| (w.push, w.sent)).unzip();
-        Some(Run {
-            delivery: Delivery::new(pushes),
-            count: sockets.len(),
-            sockets: sockets.into_iter(),
-            sent,
-        })
+        Some(self.pusher.run(pushes, sent))
     }
 }
 
@@ -217,6 +247,13 @@ impl Drop for Sending {
 }
 
 impl Run {
+    /// Resolves with the number of sockets once all have been sent to.
+    fn answer(&mut self) -> oneshot::Receiver<usize> {
+        let (sent, answer) = oneshot::channel();
+        self.sent.push(sent);
+        answer
+    }
+
     /// Sends to so many sockets more: what is left of it.
     fn go_on(mut self, left: &mut usize) -> Option<Self> {
         for socket in self.sockets.by_ref().take(*left) {
