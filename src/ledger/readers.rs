@@ -1,9 +1,6 @@
-use std::{
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::thread;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -20,13 +17,9 @@ const QUEUE: usize = 1_024;
 /// The threads that read the ledger for everybody.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
-    jobs: mpsc::Sender<Job>,
+    /// Each read wakes one thread, and none more.
+    queue: async_channel::Sender<Read>,
     threads: TaskTracker,
-}
-
-enum Job {
-    Read(Read),
-    Close,
 }
 
 /// Reads, and answers whoever asked.
@@ -35,27 +28,27 @@ type Read = Box<dyn FnOnce(&mut dyn LedgerReader) + Send>;
 impl Readers {
     /// Starts the threads; they end when the last clone is dropped.
     pub(crate) fn start(ledger: &dyn Ledger) -> Result<Self, LedgerError> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
+        let (queue, reads) = async_channel::bounded::<Read>(QUEUE);
         let threads = TaskTracker::new();
         for number in 0..THREADS {
-            let (reader, queue) = (ledger.reader()?, queue.clone());
+            let (mut reader, reads) = (ledger.reader()?, reads.clone());
             let alive = threads.token();
             thread::Builder::new()
                 .name(format!("ledger-read-{number}"))
                 .spawn(move || {
-                    work(reader, &queue);
+                    while let Ok(read) = reads.recv_blocking() {
+                        read(&mut *reader);
+                    }
                     drop(alive);
                 })
                 .map_err(|error| LedgerError::new(error.to_string()))?;
         }
-        Ok(Self { jobs, threads })
+        Ok(Self { queue, threads })
     }
 
     /// Ends the threads once they have answered what was asked before. Cancel-safe.
     pub(crate) async fn close(&self) {
-        // Where this fails, they have ended already.
-        drop(self.jobs.send(Job::Close).await);
+        self.queue.close();
         self.threads.close();
         self.threads.wait().await;
     }
@@ -105,32 +98,17 @@ impl Readers {
         read: impl FnOnce(&mut dyn LedgerReader) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (answer, result) = oneshot::channel();
-        let job = Job::Read(Box::new(move |reader| {
+        let read: Read = Box::new(move |reader| {
             // Whoever asked may have hung up while this waited.
             if !answer.is_closed() {
                 drop(answer.send(read(reader)));
             }
-        }));
-        self.jobs.send(job).await.map_err(|_| Unavailable::Closed)?;
+        });
+        let queued = self.queue.send(read).await;
+        queued.map_err(|_| Unavailable::Closed)?;
         let result = result.await.map_err(|_| Unavailable::Closed)?;
         result
             .inspect_err(|error| tracing::warn!(%error, "the ledger could not be read"))
             .map_err(Unavailable::from)
     }
-}
-
-fn work(mut reader: Box<dyn LedgerReader>, queue: &Mutex<mpsc::Receiver<Job>>) {
-    while let Some(Job::Read(read)) = next(queue) {
-        read(&mut *reader);
-    }
-}
-
-/// Whoever holds the lock waits for the next job; the others wait for the lock.
-fn next(queue: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
-    let mut queue = queue.lock().ok()?;
-    let job = queue.blocking_recv()?;
-    if matches!(job, Job::Close) {
-        queue.close();
-    }
-    Some(job)
 }
