@@ -60,6 +60,16 @@ pub enum Reason {
 }
 
 impl Message {
+    pub(super) fn live(account: &Account, position: Position) -> Self {
+        let live = Live {
+            r#type: MessageKind::Live,
+            account,
+            position,
+            offset: position.offset,
+        };
+        message(MessageKind::Live, position, &live)
+    }
+
     /// Its type: the Socket.IO event's name and the JSON's `type`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -309,14 +319,7 @@ impl<'a> MessageBuilder<'a> {
     }
 
     pub(super) fn live(&self) -> Message {
-        let position = self.position(self.state.offset);
-        let live = Live {
-            r#type: MessageKind::Live,
-            account: self.account,
-            position,
-            offset: position.offset,
-        };
-        message(MessageKind::Live, position, &live)
+        Message::live(self.account, self.position(self.state.offset))
     }
 
     pub(super) fn rollover(&self) -> Message {

@@ -74,6 +74,8 @@ pub struct Subscription {
     /// The date in the account's time zone, once that is known.
     today: Option<Today>,
     place: Place,
+    /// Whether the place is a snapshot's, read while the head was watched: the head tells what is new since.
+    is_fresh: bool,
     offered: Option<Message>,
     rider: Option<Numbered>,
     /// Whether the rider has the position.
@@ -128,6 +130,7 @@ impl Subscription {
             recent: options.recent,
             mode: options.mode,
             place: options.after.map_or(Place::Nowhere, Place::Claimed),
+            is_fresh: false,
             offered: None,
             rider: None,
             is_riding: false,
@@ -195,6 +198,7 @@ impl Subscription {
     /// The position may be none of this account any more, and nothing moves the head of one that is not
     /// there: what comes next is read from the ledger.
     fn doubt(&mut self) {
+        self.is_fresh = false;
         if let Place::At { is_live, .. } = &mut self.place {
             *is_live = false;
         }
@@ -254,6 +258,7 @@ impl Subscription {
             return;
         }
         self.offered = None;
+        self.is_fresh = message.kind() == MessageKind::Snapshot;
         if let Some(Numbered { rider, .. }) = &self.rider {
             rider.applied(*message.position());
         }
@@ -286,8 +291,13 @@ impl Subscription {
             return Ok(Some(update.message.clone()));
         }
         let has_turned = today.is_some_and(|date| Stamp::day_of(date) != position.stamp.day);
-        if is_live && !mark.is_ahead_of(&position) && !has_turned {
-            return Ok(None);
+        if !mark.is_ahead_of(&position) && !has_turned {
+            if is_live {
+                return Ok(None);
+            }
+            if self.is_fresh {
+                return Ok(Some(Message::live(&self.account, position)));
+            }
         }
         Box::pin(self.read(position, is_live)).await
     }
