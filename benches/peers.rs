@@ -85,6 +85,7 @@ fn main() {
     let args: Vec<String> = env::args().collect();
     match args.as_slice() {
         [_, peer, role] if peer == "peer" => be(role),
+        [_, touch] if touch == machine::TOUCH => machine::touch(),
         _ => measure(),
     }
 }

@@ -93,6 +93,7 @@ fn socket_io() -> Way {
 impl Contender {
     /// Starts it, in a process of its own, on the server's processor.
     pub(crate) fn start(&self, processors: Processors, payload_bytes: usize) -> Peer {
+        machine::warm_memory();
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let process = processors.start(|| command.spawn());

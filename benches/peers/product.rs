@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use crate::{
     control::{PREFIX, account},
     generator::{Fault, Fleet, Posts, Target, Way},
+    machine,
     processors::Processors,
     server::Server,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Product {
 
 impl Product {
     pub(crate) fn start(processors: Processors, keeps: Keeps) -> Result<Self, Fault> {
+        machine::warm_memory();
         let folder = tempfile::tempdir()?;
         let server = processors.start(|| match keeps {
             Keeps::OnDisk => Server::start(folder.path()),

@@ -1,5 +1,10 @@
 //! What a client gets that comes back with a position, and what a slow one gets.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use jiff::SignedDuration;
 use serde_json::Value;
 use tallycast::{
@@ -325,7 +330,10 @@ async fn a_position_ahead_of_the_ledger_is_a_snapshot() {
         longer.record([purchase(1), purchase(2)]).await;
         position(&longer.feed).await
     };
-    let desk = Desk::open_on(&Shorter(memory));
+    let desk = Desk::open_on(&Shorter {
+        ledger: memory,
+        reads: Arc::default(),
+    });
     let types = until_live(&mut resume(&desk.feed, ahead)).await;
     assert_eq!(types, ["snapshot ahead"]);
 }
@@ -413,39 +421,71 @@ async fn a_slow_reader_of_totals_ends_in_the_same_state() {
     assert_eq!(update["entries"].as_array().unwrap().len(), 1);
 }
 
-/// A ledger whose readers see the first entry alone: a history that was cut.
-struct Shorter(Memory);
+#[tokio::test]
+async fn who_has_a_snapshot_is_live_without_another_read() {
+    let ledger = Shorter::default();
+    let desk = Desk::open_on(&ledger);
+    desk.record([purchase(1)]).await;
+    let mut phone = desk.feed.subscribe(alice(), SubscribeOptions::default());
+    assert_eq!(take(&mut phone).await["type"], "snapshot");
+    let reads = ledger.reads.load(Ordering::Relaxed);
+    assert_eq!(take(&mut phone).await["type"], "live");
+    assert_eq!(ledger.reads.load(Ordering::Relaxed), reads);
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_snapshot_comes_before_live() {
+    let desk = Desk::open();
+    desk.record([purchase(1)]).await;
+    let mut phone = desk.feed.subscribe(alice(), SubscribeOptions::default());
+    assert_eq!(take(&mut phone).await["offset"], 1);
+    desk.record([purchase(2)]).await;
+    let next = take(&mut phone).await;
+    assert_eq!((&next["type"], &next["to"]), (&"update".into(), &2.into()));
+}
+
+/// A ledger whose readers see the first entry alone, a history that was cut, and count what they read.
+#[derive(Default)]
+struct Shorter {
+    ledger: Memory,
+    reads: Arc<AtomicUsize>,
+}
 
 impl Ledger for Shorter {
     fn epoch(&self) -> tallycast::Epoch {
-        self.0.epoch()
+        self.ledger.epoch()
     }
 
     fn recorded_until(&self) -> jiff::Timestamp {
-        self.0.recorded_until()
+        self.ledger.recorded_until()
     }
 
     fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
-        self.0.writer()
+        self.ledger.writer()
     }
 
     fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
-        Ok(Box::new(ShorterReader(self.0.reader()?)))
+        let (reader, reads) = (self.ledger.reader()?, self.reads.clone());
+        Ok(Box::new(ShorterReader { reader, reads }))
     }
 }
 
-struct ShorterReader(Box<dyn LedgerReader>);
+struct ShorterReader {
+    reader: Box<dyn LedgerReader>,
+    reads: Arc<AtomicUsize>,
+}
 
 impl LedgerReader for ShorterReader {
     fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
-        let mut view = self.0.view(account, entries)?;
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let mut view = self.reader.view(account, entries)?;
         view.state.offset = 1;
         view.entries.retain(|entry| entry.offset == 1);
         Ok(view)
     }
 
     fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError> {
-        self.0.days(account, days)
+        self.reader.days(account, days)
     }
 
     fn happened_after(
@@ -454,6 +494,6 @@ impl LedgerReader for ShorterReader {
         offset: u64,
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
-        self.0.happened_after(account, offset, count)
+        self.reader.happened_after(account, offset, count)
     }
 }
