@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = Arc::new(Jwt::hs256(SECRET)?);
     let enter =
         move |socket: SocketRef, login: TryData<Login>| enter(tokens.clone(), socket, login);
-    hub.socket_io().ns("/support", welcome.with(enter));
+    hub.socket_io().ns("/support", welcomed.with(enter));
     let support = Router::new().route("/answers/{customer}", post(answer));
     let support = support.with_state(hub.socket_io().clone());
 
@@ -61,17 +61,18 @@ async fn enter(
     let grant = tokens.authorize(&login.token).await;
     let grant = grant.map_err(|_| "unauthorized")?;
     socket.join(room(grant.subject()));
+    // Here and not in the handler of the connection: that is a task of its own, and the client's first question
+    // could come before it.
+    socket.on("question", answer_soon);
     Ok(())
 }
 
-async fn welcome(socket: SocketRef) {
-    socket.on(
-        "question",
-        async |Data(question): Data<String>, ack: AckSender| {
-            println!("a customer asks: {question:?}");
-            ack.send("an agent will answer").ok();
-        },
-    );
+/// What there is to do has been done by [`enter`].
+async fn welcomed() {}
+
+async fn answer_soon(Data(question): Data<String>, ack: AckSender) {
+    println!("a customer asks: {question:?}");
+    ack.send("an agent will answer").ok();
 }
 
 /// The agent's answer, to every device of the customer.
