@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = Arc::new(Jwt::hs256(SECRET)?);
     let enter =
         move |socket: SocketRef, login: TryData<Login>| enter(tokens.clone(), socket, login);
-    hub.socket_io().ns("/support", welcomed.with(enter));
+    hub.socket_io().ns("/support", (async || {}).with(enter));
     let support = Router::new().route("/answers/{customer}", post(answer));
     let support = support.with_state(hub.socket_io().clone());
 
@@ -66,9 +66,6 @@ async fn enter(
     socket.on("question", answer_soon);
     Ok(())
 }
-
-/// What there is to do has been done by [`enter`].
-async fn welcomed() {}
 
 async fn answer_soon(Data(question): Data<String>, ack: AckSender) {
     println!("a customer asks: {question:?}");

@@ -54,7 +54,7 @@ pub(crate) async fn serve(through: Through) {
                 let to = PushTo::Account(Account::parse(&account(index)).unwrap());
                 let push = Push::new(to, "pushed", &messages.update(index)).unwrap();
                 let hub = Arc::clone(&hub);
-                let mut pushing = Box::pin(async move { hub.push(push).await });
+                let mut pushing = Box::pin(async move { hub.push(push).await.unwrap() });
                 // What has to wait for its turn is not waited for, as by no peer.
                 if poll!(&mut pushing).is_pending() {
                     tokio::spawn(pushing);

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
     future::ready,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     vec,
@@ -109,7 +108,7 @@ impl Pusher {
         let sockets = run.count;
         sending.run = run.go_on(&mut { SOCKETS_AT_ONCE });
         let answer = sending.run.as_mut().map(Run::answer);
-        if !sending.is_done() {
+        if sending.has_next() {
             // Writing must not look blocked because the task has used its budget up: it yields by itself.
             tokio::spawn(task::unconstrained(sending.run()));
         }
@@ -206,32 +205,29 @@ impl Sending {
     }
 
     async fn run(mut self) {
-        while !self.is_done() {
+        while self.has_next() {
             task::yield_now().await;
             let mut left = SOCKETS_AT_ONCE;
-            while left > 0
-                && let Some(run) = self.run.take().or_else(|| self.next_run())
-            {
+            while left > 0 && self.has_next() {
+                // A look-up costs something too, where it finds nobody.
                 left -= 1;
-                self.run = run.go_on(&mut left);
+                self.run = self.run.take().and_then(|run| run.go_on(&mut left));
             }
         }
     }
 
-    /// Whether nothing is left to send, and nobody is sending any more.
-    fn is_done(&mut self) -> bool {
-        self.run = self.run.take().or_else(|| self.next_run());
-        self.is_done
+    /// Takes out what comes next, unless it is at something: whether anything is left to send. Where nothing is,
+    /// nobody is sending any more.
+    fn has_next(&mut self) -> bool {
+        if self.run.is_none() && !self.is_done {
+            self.run = self.next_run();
+            self.is_done = self.run.is_none();
+        }
+        !self.is_done
     }
 
-    fn next_run(&mut self) -> Option<Run> {
-        if self.is_done {
-            return None;
-        }
-        let Some(together) = self.pusher.turns.next() else {
-            self.is_done = true;
-            return None;
-        };
+    fn next_run(&self) -> Option<Run> {
+        let together = self.pusher.turns.next()?;
         let (pushes, sent) = together.into_iter().map(|w| (w.push, w.sent)).unzip();
         Some(self.pusher.run(pushes, sent))
     }
@@ -301,11 +297,5 @@ async fn emit(mut sockets: BroadcastOperators, push: &Push) -> Pushed {
     Pushed {
         sockets: count,
         acknowledged,
-    }
-}
-
-impl fmt::Debug for Pusher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pusher").finish_non_exhaustive()
     }
 }

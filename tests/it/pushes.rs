@@ -150,7 +150,7 @@ async fn a_push_whose_caller_has_gone_is_sent_and_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn pushes_that_wait_have_only_so_many_places() {
+async fn pushes_beyond_the_places_to_wait_in_come_in_order() {
     const PLACES: u32 = 256;
     let host = host().await;
     let mut alice = crowd(&host).await;
