@@ -1,16 +1,16 @@
-use std::{sync::Arc, thread};
+use std::{iter, sync::Arc, thread};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
     clock::LedgerTime,
-    heads::Heads,
+    heads::{Head, Heads},
     message::{MessageBuilder, Origin},
 };
 use crate::{
-    domain::{Account, AccountState, Epoch, Position},
-    ledger::{Listener, NewEntry},
+    domain::{Account, Epoch, Position},
+    ledger::{Listener, Moved},
 };
 
 /// Tells the subscriptions what the writer committed.
@@ -26,26 +26,19 @@ impl Listener for Announcer {
         self.time.now()
     }
 
-    fn committed(
-        &self,
-        account: &Account,
-        state: &AccountState,
-        entries: &[NewEntry],
-        at: Timestamp,
-    ) {
+    fn committed<'a>(&self, moved: impl Iterator<Item = Moved<'a>>, at: Timestamp) {
         self.time.not_before(at);
-        let Some(head) = self.heads.find(account) else {
-            return;
-        };
-        let origin = Origin {
-            epoch: self.epoch,
-            tag: Position::tag_of(self.epoch, account, state.generation),
-            now: at,
-        };
-        let builder = MessageBuilder::new(account, state, origin);
-        let entries: Vec<_> = entries.iter().map(|new| new.entry.clone()).collect();
-        head.advance(state, builder.updates(&entries));
-        self.heads.fanout().carry(&head);
+        let mut moved = moved
+            .filter_map(|moved| self.advance(&moved, at))
+            .peekable();
+        let Some(first) = moved.next() else { return };
+        // A commit that moves one account alone is one that somebody waits for, mostly.
+        if moved.peek().is_none() {
+            return self.heads.fanout().carry_at_once(&first);
+        }
+        for head in iter::once(first).chain(moved) {
+            self.heads.fanout().carry(&head);
+        }
     }
 
     fn erased(&self, account: &Account, at: Timestamp) {
@@ -62,6 +55,23 @@ impl Listener for Announcer {
             "the ledger failed: restart the server, then send unanswered events again"
         );
         self.poison.send_replace(true);
+    }
+}
+
+impl Announcer {
+    /// Tells those who follow an account of its new entries, if anybody does.
+    fn advance(&self, moved: &Moved<'_>, at: Timestamp) -> Option<Arc<Head>> {
+        let Moved { account, state, .. } = *moved;
+        let head = self.heads.find(account)?;
+        let origin = Origin {
+            epoch: self.epoch,
+            tag: Position::tag_of(self.epoch, account, state.generation),
+            now: at,
+        };
+        let builder = MessageBuilder::new(account, state, origin);
+        let entries = moved.entries.iter().map(|new| new.entry.clone());
+        head.advance(state, builder.updates(&entries.collect::<Vec<_>>()));
+        Some(head)
     }
 }
 

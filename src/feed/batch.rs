@@ -1,4 +1,4 @@
-use std::{any::TypeId, cell::RefCell};
+use std::{any::TypeId, cell::RefCell, iter};
 
 use bytes::Bytes;
 
@@ -30,13 +30,15 @@ impl Batch {
         })
     }
 
-    /// A single message.
-    pub(crate) fn of(message: &Message) -> Self {
-        Self {
-            messages: vec![message.clone()],
-            end: *message.position(),
-            encoded: RefCell::default(),
-        }
+    /// A message and those behind it.
+    pub(super) fn starting(first: Message, then: impl IntoIterator<Item = Message>) -> Self {
+        let messages: Vec<Message> = iter::once(first).chain(then).collect();
+        Self::new(messages).expect("it has a first message")
+    }
+
+    /// Its first message, which alone can be said without the others.
+    pub(crate) fn into_first(mut self) -> Message {
+        self.messages.swap_remove(0)
     }
 
     /// Its bytes as a transport writes them.

@@ -185,7 +185,7 @@ impl Head {
 
     /// Adds a rider: its number.
     pub(super) fn add_rider(&self, rider: Arc<Rider>) -> u64 {
-        let mut riders = self.riders();
+        let mut riders = self.locked_riders();
         riders.came += 1;
         let number = riders.came;
         riders.by_number.insert(number, rider);
@@ -193,11 +193,12 @@ impl Head {
     }
 
     pub(super) fn remove_rider(&self, number: u64) {
-        self.riders().by_number.remove(&number);
+        self.locked_riders().by_number.remove(&number);
     }
 
-    pub(super) fn has_riders(&self) -> bool {
-        !self.riders().by_number.is_empty()
+    /// How many riders it has.
+    pub(super) fn riders(&self) -> usize {
+        self.locked_riders().by_number.len()
     }
 
     /// Its riders wait to be carried: false if they did already.
@@ -214,7 +215,7 @@ impl Head {
     /// At most `count` riders that came after the one of this number, with their numbers.
     pub(super) fn riders_after(&self, number: u64, count: usize) -> Vec<(u64, Arc<Rider>)> {
         let behind = (Bound::Excluded(number), Bound::Unbounded);
-        let riders = self.riders();
+        let riders = self.locked_riders();
         let some = riders.by_number.range(behind).take(count);
         some.map(|(number, rider)| (*number, rider.clone()))
             .collect()
@@ -226,7 +227,7 @@ impl Head {
             .expect("nothing panics while it holds the lock")
     }
 
-    fn riders(&self) -> MutexGuard<'_, Riders> {
+    fn locked_riders(&self) -> MutexGuard<'_, Riders> {
         self.riders
             .lock()
             .expect("nothing panics while it holds the lock")

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 
 use super::{
     ENTRIES_BYTES_MAX, Feed, Message, MessageKind, Reason,
+    batch::Batch,
     calendar::LocalDay,
     heads::{Head, Mark},
     message::TotalsOf,
@@ -152,6 +153,10 @@ impl Subscription {
         rider
     }
 
+    fn is_live(&self) -> bool {
+        matches!(self.place, Place::At { is_live: true, .. })
+    }
+
     /// Whose feed it is.
     #[must_use]
     pub fn account(&self) -> &Account {
@@ -193,6 +198,16 @@ impl Subscription {
             }
             self.changed().await?;
         }
+    }
+
+    /// As `next`, with what may be written right behind it: after the first snapshot, if that has all, `live`.
+    /// Cancel-safe as `next` is.
+    pub(crate) async fn next_batch(&mut self) -> Result<Batch, Interrupted> {
+        let message = self.next().await?;
+        let position = *message.position();
+        let is_all = message.kind() == MessageKind::Snapshot && !self.mark.is_ahead_of(&position);
+        let live = (is_all && !self.is_live()).then(|| Message::live(&self.account, position));
+        Ok(Batch::starting(message, live))
     }
 
     /// The position may be none of this account any more, and nothing moves the head of one that is not
@@ -254,18 +269,27 @@ impl Subscription {
     /// give last changes nothing.
     pub fn applied(&mut self, message: &Message) {
         let is_offered = |offered: &Message| Arc::ptr_eq(offered.json(), message.json());
-        if !self.offered.as_ref().is_some_and(is_offered) {
-            return;
+        if self.offered.as_ref().is_some_and(is_offered) {
+            self.move_behind(message);
         }
+    }
+
+    /// The client has taken all that `next_batch` gave last.
+    pub(crate) fn applied_all(&mut self, batch: &Batch) {
+        for message in &batch.messages {
+            self.move_behind(message);
+        }
+    }
+
+    fn move_behind(&mut self, message: &Message) {
         self.offered = None;
         self.is_fresh = message.kind() == MessageKind::Snapshot;
         if let Some(Numbered { rider, .. }) = &self.rider {
             rider.applied(*message.position());
         }
-        let was_live = matches!(self.place, Place::At { is_live: true, .. });
         self.place = Place::At {
             position: *message.position(),
-            is_live: was_live || message.kind() == MessageKind::Live,
+            is_live: self.is_live() || message.kind() == MessageKind::Live,
         };
     }
 

@@ -15,7 +15,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub(crate) use fold::{Appended, Placed};
 pub(crate) use readers::Readers;
-pub(crate) use writer::{Job, Listener, Writer};
+pub(crate) use writer::{Job, Listener, Moved, Writer};
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;

@@ -58,18 +58,19 @@ impl Job {
 pub(crate) trait Listener: Send + 'static {
     /// The clock.
     fn now(&self) -> Timestamp;
-    /// An account moved: durable by now.
-    fn committed(
-        &self,
-        account: &Account,
-        state: &AccountState,
-        entries: &[NewEntry],
-        at: Timestamp,
-    );
+    /// Accounts moved, in one commit: durable by now.
+    fn committed<'a>(&self, moved: impl Iterator<Item = Moved<'a>>, at: Timestamp);
     /// An account was removed: durable by now.
     fn erased(&self, account: &Account, at: Timestamp);
     /// A commit's outcome is unknown: nothing will be recorded any more.
     fn poisoned(&self, reason: &str);
+}
+
+/// An account with what a commit added to it.
+pub(crate) struct Moved<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) state: &'a AccountState,
+    pub(crate) entries: &'a [NewEntry],
 }
 
 /// Tells one caller how its job ended, once the commit did.
@@ -151,9 +152,7 @@ impl<L: Listener> Writer<L> {
         }
         let committed = self.commit(&mut batch, now);
         if committed.is_ok() {
-            for (account, state, entries) in batch.changes() {
-                self.listener.committed(account, state, entries, now);
-            }
+            self.listener.committed(batch.moved(), now);
             self.states.keep(batch);
         }
         for answer in answers {

@@ -44,15 +44,18 @@ impl Wire {
                     Ok((tcp, slot)) => Self::Tcp(tcp, Some(slot)),
                     Err(tls) => Self::Tls(Box::new(tls)),
                 };
-                return (wire.at_once(), copied(&parts.read_buf));
+                return (wire, copied(&parts.read_buf));
             }
             Err(upgraded) => upgraded,
         };
         // As axum's own accept loop has it.
         match upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => {
-                let wire = Self::Tcp(parts.io.into_inner(), None);
-                (wire.at_once(), copied(&parts.read_buf))
+                let tcp = parts.io.into_inner();
+                // As `serve` does. A push must not wait until the one before is acknowledged; where that
+                // cannot be had, pushes are late and still right.
+                let _: io::Result<()> = tcp.set_nodelay(true);
+                (Self::Tcp(tcp, None), copied(&parts.read_buf))
             }
             Err(upgraded) => (Self::Other(TokioIo::new(upgraded)), Bytes::new()),
         }
@@ -94,17 +97,6 @@ impl Wire {
                 Poll::Pending => Ok(false),
             },
         }
-    }
-
-    /// A push must not wait until the one before is acknowledged. Where that cannot be had, pushes
-    /// are late and still right.
-    fn at_once(self) -> Self {
-        let _: io::Result<()> = match &self {
-            Self::Tcp(tcp, _) => tcp.set_nodelay(true),
-            Self::Tls(tls) => tls.tcp().set_nodelay(true),
-            Self::Other(_) => Ok(()),
-        };
-        self
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{model::Model, world::ACCOUNTS};
 
-/// How many entries a stored state lacks at the most.
+/// How many entries a stored state, and the table of keys, lack at the most.
 const ENTRIES_BEHIND: i64 = 15;
 
 /// Amounts as whole parts and as 10⁻⁹, which 64 bits hold apart. `term` has each entry, `written` those that
@@ -84,6 +84,18 @@ const WRONG: &[(&str, &str)] = &[
          WHERE last - told NOT BETWEEN 0 AND ENTRIES_BEHIND",
     ),
     (
+        "accounts that say otherwise than their state how far it counts",
+        "SELECT count(*) FROM account WHERE written IS NOT state ->> '$.offset'",
+    ),
+    (
+        "keys that are not those of the entries that states count",
+        "WITH counted AS (SELECT account, source, id, offset FROM entry
+                          JOIN account ON number = account WHERE offset <= written),
+              kept AS (SELECT account, source, id, offset FROM event_key)
+         SELECT (SELECT count(*) FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept))
+              + (SELECT count(*) FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))",
+    ),
+    (
         "gaps between offsets",
         "SELECT count(*) FROM (SELECT count(*) AS held, min(offset) AS first, max(offset) AS last
                                FROM entry GROUP BY account)
@@ -105,6 +117,7 @@ const WRONG: &[(&str, &str)] = &[
     (
         "rows of no account",
         "SELECT (SELECT count(*) FROM entry WHERE account NOT IN (SELECT number FROM account))
+              + (SELECT count(*) FROM event_key WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM day WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM erasure)",
     ),

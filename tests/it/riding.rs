@@ -29,22 +29,18 @@ async fn riding(host: &Host, auth: &Value) -> (Watcher, Value) {
     (watcher, position)
 }
 
-/// Two of alice's who are carried by one task, the first before the second, and the last offset that both have.
-async fn two_carried(host: &Host, script: &Script) -> (Watcher, Watcher, u64) {
-    let auth = json!({ "token": ALICE });
-    let mut first = host.watch(&auth).await;
-    first.until_live().await;
-    let mut second = host.watch(&auth).await;
-    second.until_live().await;
+/// A crowd of alice's who are carried by one task, in this order, and the last offset that all have.
+async fn carried(host: &Host, script: &Script) -> (Vec<Watcher>, u64) {
+    let mut watchers = host.crowd("alice").await;
     let mut offset = 0;
     while !script.is_one_carrying() {
         offset += 1;
         host.record("alice", offset..=offset).await;
-        for watcher in [&mut first, &mut second] {
+        for watcher in &mut watchers {
             assert_eq!(watcher.expect("update").await["to"], offset);
         }
     }
-    (first, second, offset)
+    (watchers, offset)
 }
 
 async fn alice(host: &Host) -> Watcher {
@@ -135,7 +131,10 @@ async fn who_rides_is_told_the_end_in_its_place() {
 async fn who_unsubscribes_while_others_are_carried_gets_nothing_more() {
     let script = Script::willing();
     let host = script.serve(settings().build().await.unwrap()).await;
-    let (mut first, mut second, offset) = two_carried(&host, &script).await;
+    let (mut watchers, offset) = carried(&host, &script).await;
+    let [first, second, ..] = watchers.as_mut_slice() else {
+        unreachable!("a crowd is more than two");
+    };
     let (stand, stands) = oneshot::channel();
     let (go_on, goes_on) = mpsc::channel();
     script.within(r#"["update""#, move || {
@@ -168,14 +167,14 @@ fn nothing_comes_behind_the_last_word() {
     runtime.block_on(async {
         let script = Script::willing();
         let host = script.serve(settings().build().await.unwrap()).await;
-        let (mut first, mut second, offset) = two_carried(&host, &script).await;
+        let (mut watchers, offset) = carried(&host, &script).await;
         let hub = host.hub.clone();
         script.within(r#"["closing""#, move || {
             record_meanwhile(&hub, offset + 1..=offset + 1);
         });
         let leaving = async {
-            for watcher in [&mut first, &mut second] {
-                // The second may have it before.
+            for watcher in &mut watchers {
+                // All but the first may have it before.
                 while watcher.event().await.0 != "closing" {}
                 let next = watcher.ws.frame().await.unwrap().unwrap();
                 assert!(next.is_close(), "{next:?}");
@@ -244,17 +243,21 @@ fn record_meanwhile(hub: &Hub, ids: std::ops::RangeInclusive<u64>) {
 async fn updates_that_wait_together_leave_in_one_write() {
     let script = Script::willing();
     let host = script.serve(settings().build().await.unwrap()).await;
-    let mut alice = alice(&host).await;
+    let (mut watchers, carried) = carried(&host, &script).await;
     let before = script.log().len();
-    record_meanwhile(&host.hub, 4..=13);
-    for offset in 4..=13 {
-        assert_eq!(alice.expect("update").await["to"], offset);
+    record_meanwhile(&host.hub, carried + 1..=carried + 10);
+    for watcher in &mut watchers {
+        for offset in carried + 1..=carried + 10 {
+            assert_eq!(watcher.expect("update").await["to"], offset);
+        }
     }
-    assert_eq!(script.log().len(), before + 1);
+    assert_eq!(script.log().len(), before + watchers.len());
     // More than the tail holds comes from the ledger.
-    record_meanwhile(&host.hub, 14..=113);
-    let mut offset = 13;
-    while offset < 113 {
+    let mut offset = carried + 10;
+    let last = offset + 100;
+    record_meanwhile(&host.hub, offset + 1..=last);
+    let alice = &mut watchers[0];
+    while offset < last {
         let update = alice.expect("update").await;
         assert_eq!(update["from"], offset + 1);
         offset = update["to"].as_u64().unwrap();
@@ -264,6 +267,7 @@ async fn updates_that_wait_together_leave_in_one_write() {
 #[tokio::test]
 async fn totals_that_wait_together_are_one() {
     let host = host().await;
+    let _crowd = host.crowd("alice").await;
     let auth = json!({ "token": ALICE, "mode": "totals" });
     let (mut alice, _) = riding(&host, &auth).await;
     record_meanwhile(&host.hub, 4..=13);

@@ -152,14 +152,15 @@ impl Script {
         self.log().iter().filter(|write| write.is_direct).count()
     }
 
-    /// Whether one task wrote last to each of several connections: it is none of theirs, so all of them ride.
+    /// Whether one task, or the thread that commits, wrote last to each of several connections: it is none of
+    /// theirs, so all of them ride.
     pub(crate) fn is_one_carrying(&self) -> bool {
         let state = self.0.lock().unwrap();
         let last_of = |connection| {
             let mut newest_first = state.log.iter().rev();
             newest_first.find(|logged| logged.connection == connection)
         };
-        let writers = (0..state.owners.len()).map(|connection| last_of(connection)?.by);
+        let writers = (0..state.owners.len()).map(|connection| Some(last_of(connection)?.by));
         let writers: HashSet<_> = writers.collect();
         state.owners.len() > 1 && writers.len() == 1 && !writers.contains(&None)
     }

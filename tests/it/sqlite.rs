@@ -11,7 +11,8 @@ use std::{
 use futures_util::{future::join_all, poll};
 use rusqlite::Connection;
 use tallycast::{
-    Account, Entries, Epoch, Event, Feed, Ledger, Outcome, ProfileChange, Sqlite, Unavailable,
+    Account, Entries, Epoch, Event, Feed, Ledger, Outcome, ProfileChange, Sqlite, Status,
+    Unavailable,
 };
 use tempfile::TempDir;
 use tokio::task::unconstrained;
@@ -102,24 +103,40 @@ fn the_library_is_recent_enough() {
 }
 
 #[tokio::test]
-async fn entries_are_append_only() {
-    let home = Home::filled(2).await;
+async fn entries_and_their_keys_are_append_only() {
+    let home = Home::filled(17).await;
     let database = Connection::open(home.ledger()).unwrap();
     for sql in [
         "UPDATE entry SET json = '{}'",
-        "UPDATE entry SET offset = offset + 1 WHERE offset = 2",
+        "UPDATE entry SET place = place + 100 WHERE offset = 2",
         "DELETE FROM entry WHERE offset = 2",
         "DELETE FROM entry",
+        "UPDATE event_key SET offset = 1",
+        "DELETE FROM event_key WHERE offset = 2",
     ] {
         let refused = database.execute(sql, ()).unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{sql}: {refused}");
     }
-    let doubled = "INSERT INTO entry SELECT account, 3, source, id, fingerprint, day, revision,
-                   happened, count, reverses, json FROM entry WHERE offset = 2";
+    let doubled = "INSERT INTO event_key SELECT account, source, id, 18 FROM event_key";
     assert!(
         database.execute(doubled, ()).is_err(),
         "a key is recorded once"
     );
+}
+
+#[tokio::test]
+async fn a_key_is_found_whether_or_not_it_is_in_the_table_of_keys() {
+    let home = Home::new();
+    for count in 1..=40 {
+        home.record(count - 1..count).await;
+        let feed = Feed::start(&Sqlite::open(home.ledger()).unwrap()).unwrap();
+        for id in 0..count {
+            let again = feed.append(purchase(id)).await.unwrap();
+            assert_eq!(again.status, Status::Duplicate, "event {id} of {count}");
+            assert_eq!(usize::try_from(again.offset).unwrap(), id + 1);
+        }
+        feed.close().await;
+    }
 }
 
 #[tokio::test]
@@ -167,19 +184,68 @@ async fn what_is_no_ledger_is_refused() {
     assert!(Sqlite::open(home.folder.path()).is_err());
 }
 
+/// In the versions before, entries were found by account and offset, and their keys were an index.
+const TO_VERSION_3: &str = "
+    CREATE TABLE older (
+        account INTEGER NOT NULL REFERENCES account, offset INTEGER NOT NULL,
+        source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
+        day INTEGER NOT NULL, revision INTEGER NOT NULL,
+        happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
+        json TEXT NOT NULL,
+        PRIMARY KEY (account, offset)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO older SELECT account, offset, source, id, fingerprint, day, revision, happened, count,
+                             reverses, json FROM entry;
+    DROP TABLE event_key;
+    DROP TABLE entry;
+    ALTER TABLE older RENAME TO entry;
+    ALTER TABLE account DROP COLUMN written;
+    CREATE UNIQUE INDEX entry_key ON entry (account, source, id);
+    CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
+    CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
+        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+    CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
+        WHEN OLD.account NOT IN (SELECT account FROM erasure)
+        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+";
+
 #[tokio::test]
-async fn a_ledger_of_the_version_before_is_taken_over() {
-    // Its one state counts its one entry, as all states did then.
+async fn ledgers_of_the_versions_before_are_taken_over() {
+    // In version 2 each state counted all entries, as this one's does; in version 3 it may be behind.
+    for (version, entries) in [(2, 1), (3, 20)] {
+        let home = Home::filled(entries).await;
+        let database = Connection::open(home.ledger()).unwrap();
+        database.execute_batch(TO_VERSION_3).unwrap();
+        database
+            .pragma_update(None, "user_version", version)
+            .unwrap();
+        drop(database);
+        // What is there already is not recorded again.
+        home.record(0..40).await;
+        let database = Connection::open(home.ledger()).unwrap();
+        let version = database.pragma_query_value(None, "user_version", |row| row.get(0));
+        assert_eq!(version, Ok(4));
+        assert_eq!(told(&home).await, (40, "60.00".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_can_have_no_more_entries_says_so() {
     let home = Home::filled(1).await;
     let database = Connection::open(home.ledger()).unwrap();
-    assert_eq!(stored_offset(&database), 1);
-    database.pragma_update(None, "user_version", 2).unwrap();
+    // As if it had 2^32 - 2 of them.
+    let full = "UPDATE account SET written = 4294967294,
+                                   state = json_set(state, '$.offset', 4294967294)";
+    database.execute(full, ()).unwrap();
     drop(database);
-    home.record(1..5).await;
-    let database = Connection::open(home.ledger()).unwrap();
-    let version = database.pragma_query_value(None, "user_version", |row| row.get(0));
-    assert_eq!(version, Ok(3));
-    assert_eq!(told(&home).await, (5, "7.50".to_owned()));
+    let feed = Feed::start(&Sqlite::open(home.ledger()).unwrap()).unwrap();
+    let last = feed.append(purchase(1)).await.unwrap();
+    assert_eq!(last.offset, 4_294_967_295);
+    let history = feed.history(&alice(), None, 5).await.unwrap();
+    assert_eq!(history.entries().len(), 2);
+    let refused = format!("{:?}", feed.append(purchase(2)).await.unwrap_err());
+    assert!(refused.contains("too many entries"), "{refused}");
+    feed.close().await;
 }
 
 #[tokio::test]
@@ -198,7 +264,7 @@ async fn a_restart_adds_up_what_the_stored_state_lacks() {
 
 /// How many entries the stored state of the only account counts.
 fn stored_offset(database: &Connection) -> usize {
-    let sql = "SELECT state ->> '$.offset' FROM account";
+    let sql = "SELECT written FROM account";
     let offset = database.query_row(sql, (), |row| row.get::<_, u16>(0));
     usize::from(offset.unwrap())
 }

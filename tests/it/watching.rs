@@ -82,6 +82,18 @@ impl Host {
         Watcher { ws, acks: 0 }
     }
 
+    /// So many live clients of an account that a task carries them, and not the thread that commits.
+    pub(crate) async fn crowd(&self, name: &str) -> Vec<Watcher> {
+        let auth = json!({ "token": format!("{name}/{name}/3600000") });
+        let mut crowd = Vec::new();
+        for _ in 0..9 {
+            let mut watcher = self.watch(&auth).await;
+            watcher.until_live().await;
+            crowd.push(watcher);
+        }
+        crowd
+    }
+
     /// The code that a connection with this `auth` is refused with.
     pub(crate) async fn refusal(&self, auth: &str) -> String {
         let answer = self.ws().await.join(&format!("40/feed,{auth}")).await;

@@ -2,15 +2,19 @@
 
 use rusqlite::Connection;
 
+use super::place;
+
 /// A database of up to so many bytes (64 MiB) is rewritten after an erasure, in about a second.
 const REWRITE_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// Deletes everything of the account with this number. The triggers let it pass while its row in
 /// `erasure` is there, which no other transaction ever sees.
 pub(super) fn erase(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+    connection.execute("INSERT INTO erasure (account) VALUES (?1)", [number])?;
+    let entries = place::after(number, 0).into_inner();
+    connection.execute("DELETE FROM entry WHERE place BETWEEN ?1 AND ?2", entries)?;
     for sql in [
-        "INSERT INTO erasure (account) VALUES (?1)",
-        "DELETE FROM entry WHERE account = ?1",
+        "DELETE FROM event_key WHERE account = ?1",
         "DELETE FROM day WHERE account = ?1",
         "DELETE FROM account WHERE number = ?1",
         "DELETE FROM erasure WHERE account = ?1",

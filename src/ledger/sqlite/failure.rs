@@ -9,6 +9,8 @@ pub(super) enum LedgerFailure {
     Sqlite(#[from] rusqlite::Error),
     #[error("the commit names an account without a state")]
     Bug,
+    #[error("the ledger has too many accounts, or this account too many entries, for its file")]
+    Full,
     #[error("another process has written into the ledger: restart")]
     Foreign,
 }
@@ -17,7 +19,7 @@ impl LedgerFailure {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Bug | Self::Foreign => None,
+            Self::Bug | Self::Full | Self::Foreign => None,
         }
     }
 

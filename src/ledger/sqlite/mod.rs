@@ -4,6 +4,7 @@ mod days;
 mod erase;
 mod failure;
 mod marker;
+mod place;
 mod read;
 mod write;
 
@@ -27,12 +28,9 @@ use crate::domain::Epoch;
 const LIBRARY_VERSION_MIN: i32 = 3_051_003;
 /// Which program's file this is: `tcst` in ASCII.
 const APPLICATION_ID: i32 = 0x7463_7374;
-const SCHEMA_VERSION: i32 = 3;
-/// The version in which every stored state counted all entries of its account. Only an older library would
-/// take the newer one for that, so there is nothing to do but to keep it away.
-const SCHEMA_VERSION_COMPLETE: i32 = 2;
-/// How many entries an account's stored state may lack: whoever reads it adds up fewer than these, and the
-/// writer writes it once for so many.
+const SCHEMA_VERSION: i32 = 4;
+/// How many entries an account's stored state, and the table of keys, may lack: whoever reads them looks at
+/// fewer entries than these, and the writer writes them once for so many.
 const ENTRIES_BEHIND_MAX: u64 = 16;
 /// How long a statement waits for another process, such as a backup, before it is refused.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -50,32 +48,68 @@ const SCHEMA: &str = "
         commits INTEGER NOT NULL, recorded_until INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE account (
-        number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+        written INTEGER NOT NULL
     ) STRICT;
-    CREATE TABLE entry (
-        account INTEGER NOT NULL REFERENCES account, offset INTEGER NOT NULL,
-        source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
-        day INTEGER NOT NULL, revision INTEGER NOT NULL,
-        happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
-        json TEXT NOT NULL,
-        PRIMARY KEY (account, offset)
-    ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX entry_key ON entry (account, source, id);
-    CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
     CREATE TABLE day (
         account INTEGER NOT NULL REFERENCES account, date INTEGER NOT NULL,
         meter TEXT NOT NULL, unit TEXT NOT NULL, sums TEXT NOT NULL,
         PRIMARY KEY (account, date, meter, unit)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE erasure (account INTEGER PRIMARY KEY) STRICT;
+    CREATE TRIGGER account_is_never_deleted BEFORE DELETE ON account
+        WHEN OLD.number NOT IN (SELECT account FROM erasure)
+        BEGIN SELECT RAISE(ABORT, 'accounts are only erased as a whole'); END;
+";
+/// Entries lie at their [`place`], and their keys in a table of their own: those that an account's stored
+/// state counts, which are up to the offset `written`. A table whose key is one number has only numbers
+/// above its leaves; one with a longer key has whole rows there, and is twice as deep.
+const SCHEMA_ENTRIES: &str = "
+    CREATE TABLE entry (
+        place INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL AS (place >> 32), offset INTEGER NOT NULL AS (place & 0xFFFFFFFF),
+        source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
+        day INTEGER NOT NULL, revision INTEGER NOT NULL,
+        happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
+        json TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
+    CREATE TABLE event_key (
+        account INTEGER NOT NULL REFERENCES account, source TEXT NOT NULL, id TEXT NOT NULL,
+        offset INTEGER NOT NULL,
+        PRIMARY KEY (account, source, id)
+    ) STRICT, WITHOUT ROWID;
     CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
         WHEN OLD.account NOT IN (SELECT account FROM erasure)
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
-    CREATE TRIGGER account_is_never_deleted BEFORE DELETE ON account
-        WHEN OLD.number NOT IN (SELECT account FROM erasure)
-        BEGIN SELECT RAISE(ABORT, 'accounts are only erased as a whole'); END;
+    CREATE TRIGGER key_is_never_updated BEFORE UPDATE ON event_key
+        BEGIN SELECT RAISE(ABORT, 'keys are append-only'); END;
+    CREATE TRIGGER key_is_never_deleted BEFORE DELETE ON event_key
+        WHEN OLD.account NOT IN (SELECT account FROM erasure)
+        BEGIN SELECT RAISE(ABORT, 'keys are append-only'); END;
+";
+/// These versions had entries under account and offset, with an index of their keys.
+const SCHEMA_VERSIONS_INDEXED: std::ops::RangeInclusive<i32> = 2..=3;
+const OUT_OF_THE_WAY: &str = "
+    DROP TRIGGER entry_is_never_updated;
+    DROP TRIGGER entry_is_never_deleted;
+    DROP INDEX entry_key;
+    DROP INDEX entry_reversed;
+    ALTER TABLE entry RENAME TO indexed;
+    ALTER TABLE account ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+    UPDATE account SET written = state ->> '$.offset';
+";
+const FROM_INDEXED: &str = "
+    INSERT INTO entry (place, source, id, fingerprint, day, revision, happened, count, reverses, json)
+        SELECT account << 32 | offset, source, id, fingerprint, day, revision, happened, count,
+               reverses, json
+        FROM indexed ORDER BY account, offset;
+    INSERT INTO event_key
+        SELECT account, source, id, offset FROM indexed JOIN account ON number = account
+        WHERE offset <= written ORDER BY account, source, id;
+    DROP TABLE indexed;
 ";
 
 /// A ledger in one SQLite file, durable across crashes and power loss (`synchronous=FULL`).
@@ -258,8 +292,8 @@ fn create_or_check_tables(connection: &Connection) -> Result<(), LedgerError> {
     } else if application != APPLICATION_ID {
         let message = "the file is a database of another program: name another file";
         return Err(LedgerError::new(message));
-    } else if version == SCHEMA_VERSION_COMPLETE {
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    } else if SCHEMA_VERSIONS_INDEXED.contains(&version) {
+        take_over_indexed(connection)?;
     } else if version != SCHEMA_VERSION {
         let message = format!("its schema version {version} is not {SCHEMA_VERSION}");
         return Err(LedgerError::new(message));
@@ -270,7 +304,20 @@ fn create_or_check_tables(connection: &Connection) -> Result<(), LedgerError> {
 fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(SCHEMA_ENTRIES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+fn take_over_indexed(connection: &Connection) -> rusqlite::Result<()> {
+    tracing::info!(
+        "the ledger is of an earlier version: its entries are rearranged, about a minute for ten million"
+    );
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(OUT_OF_THE_WAY)?;
+    transaction.execute_batch(SCHEMA_ENTRIES)?;
+    transaction.execute_batch(FROM_INDEXED)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, TransactionBehavior};
 use serde_json::value::RawValue;
 
-use super::days::read_days;
+use super::{days::read_days, place};
 use crate::{
     domain::{Account, AccountState, Happened, StoredEntry},
     ledger::{Days, DaysView, Entries, HappenedEntry, LedgerError, LedgerReader, View},
@@ -72,7 +72,7 @@ impl LedgerReader for SqliteReader {
 /// An account in this file.
 pub(super) struct Found {
     pub(super) number: i64,
-    /// The offset of the last entry that the stored state counts.
+    /// The offset of the last entry that the stored state counts, and whose key is in the table of keys.
     pub(super) written: u64,
     pub(super) state: AccountState,
 }
@@ -109,10 +109,10 @@ fn replay(
     state: &mut AccountState,
 ) -> Result<(), LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT json, count, happened FROM entry
-         WHERE account = ?1 AND offset > ?2 ORDER BY offset",
+        "SELECT json, count, happened FROM entry WHERE place BETWEEN ?1 AND ?2 ORDER BY place",
     )?;
-    let mut rows = statement.query((number, sql_integer(state.offset)))?;
+    let (first, last) = place::after(number, state.offset).into_inner();
+    let mut rows = statement.query((first, last))?;
     while let Some(row) = rows.next()? {
         let json = row.get_ref(0)?.as_str().map_err(unreadable)?;
         state.replay(&Happened {
@@ -129,27 +129,28 @@ fn read_entries(
     number: i64,
     entries: Entries,
 ) -> Result<Vec<StoredEntry>, LedgerError> {
-    const AFTER: &str = "SELECT offset, json FROM entry
-        WHERE account = ?1 AND offset > ?2 ORDER BY offset LIMIT ?3";
-    const BEFORE: &str = "SELECT offset, json FROM entry
-        WHERE account = ?1 AND offset < ?2 ORDER BY offset DESC LIMIT ?3";
-    let (sql, offset, count, bytes) = match entries {
+    const OLDEST: &str = "SELECT offset, json FROM entry
+        WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3";
+    const NEWEST: &str = "SELECT offset, json FROM entry
+        WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT ?3";
+    let (sql, places, count, bytes) = match entries {
         Entries::None => return Ok(Vec::new()),
         Entries::After {
             offset,
             count,
             bytes,
-        } => (AFTER, sql_integer(offset), count, bytes),
+        } => (OLDEST, place::after(number, offset), count, bytes),
         Entries::Before {
             offset,
             count,
             bytes,
-        } => (BEFORE, sql_integer(offset), count, bytes),
-        Entries::Last { count, bytes } => (BEFORE, i64::MAX, count, bytes),
+        } => (NEWEST, place::before(number, offset), count, bytes),
+        Entries::Last { count, bytes } => (NEWEST, place::after(number, 0), count, bytes),
     };
+    let (first, last) = places.into_inner();
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let statement = connection.prepare_cached(sql)?;
-    let mut read = collect(statement, &[&number, &offset, &count], bytes)?;
+    let mut read = collect(statement, &[&first, &last, &count], bytes)?;
     if matches!(entries, Entries::Last { .. }) {
         read.reverse();
     }
@@ -184,10 +185,11 @@ pub(super) fn read_happened(
 ) -> Result<Vec<HappenedEntry>, LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT offset, json, count, happened FROM entry
-         WHERE account = ?1 AND offset > ?2 ORDER BY offset LIMIT ?3",
+         WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3",
     )?;
+    let (first, last) = place::after(number, offset).into_inner();
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let mut rows = statement.query((number, sql_integer(offset), count))?;
+    let mut rows = statement.query((first, last, count))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let happened = Timestamp::from_millisecond(row.get(3)?);

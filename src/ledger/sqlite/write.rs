@@ -10,6 +10,7 @@ use super::{
     erase::{Traces, erase, rewrite},
     failure::LedgerFailure,
     marker::Marker,
+    place::{self, place},
     read::{find_account, read_happened, sql_integer, stored_entry},
 };
 use crate::{
@@ -48,15 +49,14 @@ pub(super) struct SqliteWriter {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     number: i64,
-    /// The offset of its stored state, if that is known.
-    written: Option<u64>,
+    /// The offset up to which its stored state counts its entries, and the table of keys has their keys.
+    written: u64,
 }
 
 impl Row {
-    /// Whether its stored state is near enough to an offset for readers to add up the rest.
+    /// Whether what is stored is near enough to an offset for those who read it to look at the rest.
     fn is_near(self, offset: u64) -> bool {
-        let near = |written| offset - written < ENTRIES_BEHIND_MAX;
-        self.written.is_some_and(near)
+        offset - self.written < ENTRIES_BEHIND_MAX
     }
 }
 
@@ -89,15 +89,16 @@ impl SqliteWriter {
         if let Some(row) = self.rows.get(account) {
             return Ok(Some(*row));
         }
-        let number = self
+        let row = self
             .connection
-            .prepare_cached("SELECT number FROM account WHERE name = ?1")?
-            .query_row([account.as_str()], |row| row.get(0))
+            .prepare_cached("SELECT number, written FROM account WHERE name = ?1")?
+            .query_row([account.as_str()], |row| {
+                Ok(Row {
+                    number: row.get(0)?,
+                    written: row.get::<_, i64>(1)?.cast_unsigned(),
+                })
+            })
             .optional()?;
-        let row = number.map(|number| Row {
-            number,
-            written: None,
-        });
         if let Some(row) = row {
             self.rows.put(account.clone(), row);
         }
@@ -105,10 +106,14 @@ impl SqliteWriter {
     }
 
     fn write(&mut self, commit: &Commit<'_>) -> Result<(), LedgerFailure> {
+        let mut behind = Vec::new();
         for changed in commit.states {
-            self.write_state(changed)?;
+            behind.extend(self.write_state(changed)?);
         }
         self.write_entries(commit.entries)?;
+        for row in behind {
+            self.write_keys(row)?;
+        }
         for account in commit.recounted {
             forget_days(&self.connection, self.known_number(account)?)?;
         }
@@ -137,47 +142,63 @@ impl SqliteWriter {
         }
     }
 
-    /// Writes a state, unless its entries tell it. That is a page less to write for most of them: an
-    /// account's entries lie elsewhere.
-    fn write_state(&mut self, changed: &ChangedState<'_>) -> Result<(), LedgerFailure> {
+    /// Writes a state, unless its entries tell it: then most of them cost a page less, as an account's entries
+    /// lie elsewhere. Tells whose keys are to be written too, and from where on.
+    fn write_state(&mut self, changed: &ChangedState<'_>) -> Result<Option<Row>, LedgerFailure> {
         let ChangedState { account, state, .. } = *changed;
         let row = self.row(account)?;
         if changed.adds_up && row.is_some_and(|row| row.is_near(state.offset)) {
-            return Ok(());
+            return Ok(None);
         }
         let json = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
-        let number = match row {
-            Some(Row { number, .. }) => {
-                let sql = "UPDATE account SET state = ?1 WHERE number = ?2";
+        let written = sql_integer(state.offset);
+        let behind = match row {
+            Some(row) => {
+                let sql = "UPDATE account SET state = ?1, written = ?2 WHERE number = ?3";
                 let mut statement = self.connection.prepare_cached(sql)?;
-                statement.execute((json, number))?;
-                number
+                statement.execute((json, written, row.number))?;
+                row
             }
             None => {
-                let sql = "INSERT INTO account (name, state) VALUES (?1, ?2)";
+                let sql = "INSERT INTO account (name, state, written) VALUES (?1, ?2, ?3)";
                 let mut statement = self.connection.prepare_cached(sql)?;
-                statement.execute((account.as_str(), json))?;
-                self.connection.last_insert_rowid()
+                statement.execute((account.as_str(), json, written))?;
+                Row {
+                    number: self.connection.last_insert_rowid(),
+                    written: 0,
+                }
             }
         };
-        let written = Some(state.offset);
-        self.rows.put(account.clone(), Row { number, written });
+        let row = Row {
+            written: state.offset,
+            ..behind
+        };
+        self.rows.put(account.clone(), row);
+        Ok(Some(behind))
+    }
+
+    /// Writes the keys of an account's entries that the table of keys lacks.
+    fn write_keys(&self, behind: Row) -> Result<(), LedgerFailure> {
+        let sql = "INSERT INTO event_key SELECT account, source, id, offset FROM entry
+                   WHERE place BETWEEN ?1 AND ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.execute(place::after(behind.number, behind.written).into_inner())?;
         Ok(())
     }
 
     fn write_entries(&self, entries: &[NewEntry]) -> Result<(), LedgerFailure> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO entry (account, offset, source, id, fingerprint, day, revision,
-                                happened, count, reverses, json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO entry (place, source, id, fingerprint, day, revision, happened, count,
+                                reverses, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
         for new in entries {
             // Rounded down, so that the date is the same in every zone.
             let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
             let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
+            let number = self.known_number(&new.account)?;
             statement.execute((
-                self.known_number(&new.account)?,
-                sql_integer(new.entry.offset),
+                place(number, new.entry.offset).ok_or(LedgerFailure::Full)?,
                 &new.key.source,
                 &new.key.id,
                 new.fingerprint,
@@ -323,7 +344,7 @@ impl LedgerWriter for SqliteWriter {
         Ok(found.map(|found| {
             let row = Row {
                 number: found.number,
-                written: Some(found.written),
+                written: found.written,
             };
             self.rows.put(account.clone(), row);
             found.state
@@ -336,14 +357,19 @@ impl LedgerWriter for SqliteWriter {
         key: &EventKey,
     ) -> Result<Option<RecordedEvent>, LedgerError> {
         self.begin_reading()?;
-        let Some(number) = self.number(account)? else {
+        let Some(Row { number, written }) = self.row(account)? else {
             return Ok(None);
         };
         let mut statement = self.connection.prepare_cached(
             "SELECT offset, json, fingerprint, day, revision FROM entry
-             WHERE account = ?1 AND source = ?2 AND id = ?3",
+             WHERE place = coalesce(
+                (SELECT account << 32 | offset FROM event_key
+                 WHERE account = ?1 AND source = ?2 AND id = ?3),
+                (SELECT place FROM entry
+                 WHERE place BETWEEN ?4 AND ?5 AND source = ?2 AND id = ?3))",
         )?;
-        let mut rows = statement.query((number, &key.source, &key.id))?;
+        let (first, last) = place::after(number, written).into_inner();
+        let mut rows = statement.query((number, &key.source, &key.id, first, last))?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };

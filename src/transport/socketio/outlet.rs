@@ -13,7 +13,7 @@ use socketioxide::{
 };
 
 use super::{direct::Direct, flow::Gone, session::Session};
-use crate::feed::{Batch, Message, Sink};
+use crate::feed::{Batch, Sink};
 
 /// What an event adds to its name and payload: `42/feed,["name",payload]`.
 const EVENT_BYTES: usize = 13;
@@ -55,9 +55,9 @@ impl Outlet {
         self.direct.clone()
     }
 
-    /// Writes a message of the feed past the engine, unless something is in the way: whether it did.
-    pub(super) fn writes(&self, message: &Message) -> bool {
-        self.direct.offer(&Batch::of(message))
+    /// Writes messages of the feed past the engine, unless something is in the way: whether it did.
+    pub(super) fn writes(&self, batch: &Batch) -> bool {
+        self.direct.offer(batch)
     }
 
     /// Emits an event as soon as there is room for it. Cancel-safe: it is emitted, or it is not.

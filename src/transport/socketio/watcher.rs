@@ -24,7 +24,7 @@ use super::{
 use crate::{
     access::Grant,
     domain::Account,
-    feed::{Interrupted, Message, Rider, SubscribeOptions, Subscription},
+    feed::{Batch, Interrupted, Rider, SubscribeOptions, Subscription},
 };
 
 /// A connected socket.
@@ -43,17 +43,17 @@ pub(super) struct Watcher {
     following: Vec<Following>,
 }
 
-/// An account that the socket follows, and its next message.
+/// An account that the socket follows, and its next messages.
 struct Following {
     account: Account,
     rider: Arc<Rider>,
     next: BoxFuture<'static, Offer>,
 }
 
-/// A subscription with its next message, which comes again until it was emitted.
+/// A subscription with its next messages, which come again until they were emitted.
 struct Offer {
     subscription: Box<Subscription>,
-    message: Result<Message, Interrupted>,
+    batch: Result<Batch, Interrupted>,
 }
 
 /// The grant is another one, with another end.
@@ -136,12 +136,17 @@ impl Watcher {
             }
             tokio::select! {
                 (place, offer) = next_offer(&mut self.following) => {
-                    let Offer { subscription, message } = offer;
-                    let message = message?;
-                    if !self.outlet.writes(&message) {
-                        Box::pin(self.outlet.emit(message.name(), message.json())).await?;
+                    let Offer { mut subscription, batch } = offer;
+                    let batch = batch?;
+                    // Only now its position moves: the client has it.
+                    if self.outlet.writes(&batch) {
+                        subscription.applied_all(&batch);
+                    } else {
+                        let first = batch.into_first();
+                        Box::pin(self.outlet.emit(first.name(), first.json())).await?;
+                        subscription.applied(&first);
                     }
-                    self.delivered(place, subscription, &message);
+                    self.follow_on(place, subscription);
                 }
                 request = self.mailbox.take() => {
                     self.session().request_taken();
@@ -158,9 +163,8 @@ impl Watcher {
         }
     }
 
-    /// The client has the message: only now its position moves.
-    fn delivered(&mut self, place: usize, mut subscription: Box<Subscription>, message: &Message) {
-        subscription.applied(message);
+    /// Waits for what comes next; the others have their turn first.
+    fn follow_on(&mut self, place: usize, subscription: Box<Subscription>) {
         let following = self.following.remove(place);
         self.following.push(Following {
             next: next_of(subscription),
@@ -344,13 +348,13 @@ fn room_of(account: &Account) -> String {
     format!("account:{account}")
 }
 
-/// Waits for a subscription's next message.
+/// Waits for a subscription's next messages.
 fn next_of(mut subscription: Box<Subscription>) -> BoxFuture<'static, Offer> {
     Box::pin(async move {
-        let message = subscription.next().await;
+        let batch = subscription.next_batch().await;
         Offer {
             subscription,
-            message,
+            batch,
         }
     })
 }
