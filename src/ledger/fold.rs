@@ -205,11 +205,7 @@ impl Fold<'_> {
         key: &EventKey,
     ) -> Result<Option<RecordedEvent>, LedgerError> {
         match self.batch.find(account, key) {
-            Some(new) => Ok(Some(RecordedEvent {
-                fingerprint: new.fingerprint,
-                stamp: new.stamp,
-                entry: new.entry.clone(),
-            })),
+            Some(new) => Ok(Some(RecordedEvent::from(new))),
             None => self.storage.recorded(account, key),
         }
     }

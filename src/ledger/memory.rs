@@ -199,11 +199,7 @@ impl LedgerWriter for Memory {
             let offset = *kept.offsets.get(key)?;
             kept.entries.get(usize::try_from(offset - 1).ok()?)
         });
-        Ok(found.map(|new| RecordedEvent {
-            fingerprint: new.fingerprint,
-            stamp: new.stamp,
-            entry: new.entry.clone(),
-        }))
+        Ok(found.map(RecordedEvent::from))
     }
 
     fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {

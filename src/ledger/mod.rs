@@ -234,7 +234,8 @@ pub struct HappenedEntry {
 pub struct Commit<'a> {
     /// Every changed account's new state, once each.
     pub states: &'a [ChangedState<'a>],
-    /// The new entries; of one account in the order of their offsets.
+    /// The new entries; of one account side by side in the order of their offsets, accounts in the order of
+    /// `states`.
     pub entries: &'a [NewEntry],
     /// The accounts whose days that are over were counted anew: forget those that were kept.
     pub recounted: &'a [&'a Account],
@@ -293,6 +294,16 @@ impl From<&NewEntry> for HappenedEntry {
             entry: new.entry.clone(),
             count: new.count,
             happened: new.happened,
+        }
+    }
+}
+
+impl From<&NewEntry> for RecordedEvent {
+    fn from(new: &NewEntry) -> Self {
+        Self {
+            fingerprint: new.fingerprint,
+            stamp: new.stamp,
+            entry: new.entry.clone(),
         }
     }
 }

@@ -35,12 +35,12 @@ pub(crate) struct Truth {
 /// No id holds it.
 const SEPARATOR: &str = "\u{1f}";
 
-const ENTRIES: &str = "SELECT account.name, entry.offset, entry.id,
-        json_extract(entry.json, '$.amount'), json_extract(entry.json, '$.total'),
-        json_extract(entry.json, '$.offset'), json_extract(entry.json, '$.id'),
-        entry.source, json_extract(entry.json, '$.meter') || ' ' || json_extract(entry.json, '$.unit')
-    FROM entry JOIN account ON entry.account = account.number
-    ORDER BY account.name, entry.offset;";
+const ENTRIES: &str = "SELECT name, offset, id,
+        json_extract(json, '$.amount'), json_extract(json, '$.total'),
+        json_extract(json, '$.offset'), json_extract(json, '$.id'),
+        source, json_extract(json, '$.meter') || ' ' || json_extract(json, '$.unit')
+    FROM recorded JOIN account ON account = number
+    ORDER BY name, offset;";
 
 impl Truth {
     /// Reads a copy of the file and its log, so that the server finds them as it left them.

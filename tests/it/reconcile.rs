@@ -18,7 +18,7 @@ const VIEWS: &str = "
         SELECT a.name, e.account, e.offset, e.count, e.happened, e.json ->> 'kind' AS kind,
                e.json ->> 'meter' AS meter, e.json ->> 'unit' AS unit,
                e.json ->> 'total' AS total, e.json ->> 'amount' AS amount
-        FROM entry e JOIN account a ON a.number = e.account
+        FROM recorded e JOIN account a ON a.number = e.account
     )
     SELECT *, WHOLE AS whole, NANOS AS nanos FROM text;
     CREATE TEMP VIEW written AS
@@ -80,7 +80,7 @@ const WRONG: &[(&str, &str)] = &[
     (
         "states that are too far behind their entries",
         "SELECT count(*) FROM (SELECT max(offset) AS last, state ->> '$.offset' AS told
-                               FROM entry e JOIN account a ON a.number = e.account GROUP BY a.number)
+                               FROM recorded e JOIN account a ON a.number = e.account GROUP BY a.number)
          WHERE last - told NOT BETWEEN 0 AND ENTRIES_BEHIND",
     ),
     (
@@ -96,9 +96,15 @@ const WRONG: &[(&str, &str)] = &[
               + (SELECT count(*) FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))",
     ),
     (
+        "entries that a state counts and that are not at their place",
+        "SELECT count(*) FROM recorded r JOIN account a ON a.number = r.account
+         WHERE r.offset <= written
+           AND (r.account << 32 | r.offset) NOT IN (SELECT place FROM entry)",
+    ),
+    (
         "gaps between offsets",
         "SELECT count(*) FROM (SELECT count(*) AS held, min(offset) AS first, max(offset) AS last
-                               FROM entry GROUP BY account)
+                               FROM recorded GROUP BY account)
          WHERE first <> 1 OR last <> held",
     ),
     (
@@ -117,6 +123,7 @@ const WRONG: &[(&str, &str)] = &[
     (
         "rows of no account",
         "SELECT (SELECT count(*) FROM entry WHERE account NOT IN (SELECT number FROM account))
+              + (SELECT count(*) FROM journal WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM event_key WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM day WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM erasure)",
@@ -135,7 +142,7 @@ pub(super) fn reconcile(path: &Path, models: &[Model]) {
     }
     let entries: usize = models.iter().map(|model| model.entries.len()).sum();
     let entries = i64::try_from(entries).unwrap();
-    assert_eq!(count(&database, "SELECT count(*) FROM entry"), entries);
+    assert_eq!(count(&database, "SELECT count(*) FROM recorded"), entries);
     for (name, model) in ACCOUNTS.iter().zip(models) {
         for entry in &model.entries {
             let sql = "SELECT total FROM term WHERE name = ?1 AND meter = ?2 AND unit = ?3

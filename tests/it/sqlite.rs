@@ -104,20 +104,23 @@ fn the_library_is_recent_enough() {
 
 #[tokio::test]
 async fn entries_and_their_keys_are_append_only() {
-    let home = Home::filled(17).await;
+    let home = Home::filled(18).await;
     let database = Connection::open(home.ledger()).unwrap();
     for sql in [
         "UPDATE entry SET json = '{}'",
         "UPDATE entry SET place = place + 100 WHERE offset = 2",
         "DELETE FROM entry WHERE offset = 2",
         "DELETE FROM entry",
+        "UPDATE journal SET json = '{}'",
+        "DELETE FROM journal WHERE offset = 18",
+        "DELETE FROM journal",
         "UPDATE event_key SET offset = 1",
         "DELETE FROM event_key WHERE offset = 2",
     ] {
         let refused = database.execute(sql, ()).unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{sql}: {refused}");
     }
-    let doubled = "INSERT INTO event_key SELECT account, source, id, 18 FROM event_key";
+    let doubled = "INSERT INTO event_key SELECT account, source, id, 19 FROM event_key";
     assert!(
         database.execute(doubled, ()).is_err(),
         "a key is recorded once"
@@ -195,8 +198,10 @@ const TO_VERSION_3: &str = "
         PRIMARY KEY (account, offset)
     ) STRICT, WITHOUT ROWID;
     INSERT INTO older SELECT account, offset, source, id, fingerprint, day, revision, happened, count,
-                             reverses, json FROM entry;
+                             reverses, json FROM recorded;
+    DROP VIEW recorded;
     DROP TABLE event_key;
+    DROP TABLE journal;
     DROP TABLE entry;
     ALTER TABLE older RENAME TO entry;
     ALTER TABLE account DROP COLUMN written;

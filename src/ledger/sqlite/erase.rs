@@ -12,6 +12,7 @@ const REWRITE_BYTES_MAX: i64 = 64 * 1024 * 1024;
 pub(super) fn erase(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO erasure (account) VALUES (?1)", [number])?;
     let entries = place::after(number, 0).into_inner();
+    connection.execute("DELETE FROM journal WHERE place BETWEEN ?1 AND ?2", entries)?;
     connection.execute("DELETE FROM entry WHERE place BETWEEN ?1 AND ?2", entries)?;
     for sql in [
         "DELETE FROM event_key WHERE account = ?1",

@@ -3,9 +3,11 @@
 mod days;
 mod erase;
 mod failure;
+mod journal;
 mod marker;
 mod place;
 mod read;
+mod recent;
 mod write;
 
 use std::{
@@ -17,8 +19,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use self::{
+    journal::Journal,
     marker::{Marker, Sealed},
     read::SqliteReader,
+    recent::Recent,
     write::SqliteWriter,
 };
 use super::{Ledger, LedgerError, LedgerReader, LedgerWriter};
@@ -61,10 +65,19 @@ const SCHEMA: &str = "
         WHEN OLD.number NOT IN (SELECT account FROM erasure)
         BEGIN SELECT RAISE(ABORT, 'accounts are only erased as a whole'); END;
 ";
-/// Entries lie at their [`place`], and their keys in a table of their own: those that an account's stored
-/// state counts, which are up to the offset `written`. A table whose key is one number has only numbers
-/// above its leaves; one with a longer key has whole rows there, and is twice as deep.
+/// Entries come into the [`journal`], and lie later at their [`place`], with a key in a table of their own: the
+/// keys of those that an account's stored state counts, which are up to the offset `written`. A table whose key
+/// is one number has only numbers above its leaves; one with a longer key has whole rows there, and is twice as
+/// deep.
 const SCHEMA_ENTRIES: &str = "
+    CREATE TABLE journal (
+        number INTEGER PRIMARY KEY, place INTEGER NOT NULL,
+        account INTEGER NOT NULL AS (place >> 32), offset INTEGER NOT NULL AS (place & 0xFFFFFFFF),
+        source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
+        day INTEGER NOT NULL, revision INTEGER NOT NULL,
+        happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
+        json TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE entry (
         place INTEGER PRIMARY KEY,
         account INTEGER NOT NULL AS (place >> 32), offset INTEGER NOT NULL AS (place & 0xFFFFFFFF),
@@ -79,6 +92,18 @@ const SCHEMA_ENTRIES: &str = "
         offset INTEGER NOT NULL,
         PRIMARY KEY (account, source, id)
     ) STRICT, WITHOUT ROWID;
+    CREATE VIEW recorded AS
+        SELECT account, offset, source, id, fingerprint, day, revision, happened, count, reverses, json
+        FROM entry
+        UNION ALL
+        SELECT account, offset, source, id, fingerprint, day, revision, happened, count, reverses, json
+        FROM journal WHERE place NOT IN (SELECT place FROM entry);
+    CREATE TRIGGER journal_is_never_updated BEFORE UPDATE ON journal
+        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+    CREATE TRIGGER journal_is_never_deleted BEFORE DELETE ON journal
+        WHEN OLD.place NOT IN (SELECT place FROM entry)
+            AND OLD.account NOT IN (SELECT account FROM erasure)
+        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
@@ -121,7 +146,8 @@ pub struct Sqlite {
     path: PathBuf,
     epoch: Epoch,
     recorded_until: Timestamp,
-    writer: Mutex<Option<(Connection, Marker)>>,
+    recent: Recent,
+    writer: Mutex<Option<(Connection, Marker, Journal)>>,
 }
 
 impl Sqlite {
@@ -146,11 +172,13 @@ impl Sqlite {
         let history = open_history(&connection, &mut marker)?;
         marker.write(history.epoch, history.commits)?;
         marker.sync()?;
+        let (journal, recent) = Journal::load(&connection)?;
         Ok(Self {
             path,
             epoch: history.epoch,
             recorded_until: history.recorded_until,
-            writer: Mutex::new(Some((connection, marker))),
+            recent,
+            writer: Mutex::new(Some((connection, marker, journal))),
         })
     }
 
@@ -175,17 +203,19 @@ impl Ledger for Sqlite {
             .writer
             .lock()
             .expect("nothing panics while it is taken");
-        let (connection, marker) = writer
+        let (connection, marker, journal) = writer
             .take()
             .ok_or_else(|| LedgerError::new("the ledger's one writer is in use"))?;
-        Ok(Box::new(SqliteWriter::new(connection, marker, self.epoch)?))
+        let recent = self.recent.clone();
+        let writer = SqliteWriter::new(connection, marker, self.epoch, journal, recent)?;
+        Ok(Box::new(writer))
     }
 
     fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         configure(&connection, READER_CACHE_KIB)?;
-        Ok(Box::new(SqliteReader::new(connection)))
+        Ok(Box::new(SqliteReader::new(connection, self.recent.clone())))
     }
 }
 

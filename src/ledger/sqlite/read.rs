@@ -1,53 +1,62 @@
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use serde_json::value::RawValue;
 
-use super::{days::read_days, place};
+use super::{
+    days::read_days,
+    place,
+    recent::{Recent, Unplaced},
+};
 use crate::{
-    domain::{Account, AccountState, Happened, StoredEntry},
-    ledger::{Days, DaysView, Entries, HappenedEntry, LedgerError, LedgerReader, View},
+    domain::{Account, AccountState, EventKey, Happened, Stamp, StoredEntry},
+    ledger::{Days, DaysView, Entries, HappenedEntry, LedgerError, LedgerReader, NewEntry, View},
 };
 
 pub(super) struct SqliteReader {
     connection: Connection,
+    recent: Recent,
 }
 
 impl SqliteReader {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: Connection, recent: Recent) -> Self {
+        Self { connection, recent }
     }
 }
 
 impl LedgerReader for SqliteReader {
     fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
         // One read transaction: the state and the entries are of the same commit.
+        let unplaced = self.recent.of(account);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let Some(Found { number, state, .. }) = find_account(&transaction, account)? else {
+        let Some(found) = find_account(&transaction, account, unplaced)? else {
             return Ok(View {
                 state: AccountState::default(),
                 entries: Vec::new(),
             });
         };
-        let entries = read_entries(&transaction, number, entries)?;
+        let entries = read_entries(&transaction, &found, entries)?;
+        let state = found.state;
         Ok(View { state, entries })
     }
 
     fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError> {
+        let unplaced = self.recent.of(account);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let Some(Found { number, state, .. }) = find_account(&transaction, account)? else {
+        let Some(found) = find_account(&transaction, account, unplaced)? else {
             return Ok(DaysView {
                 state: AccountState::default(),
                 days: Vec::new(),
                 next: None,
             });
         };
-        let (days, next) = read_days(&transaction, number, days)?;
+        let (days, next) = read_days(&transaction, found.number, days)?;
+        let state = found.state;
         Ok(DaysView { state, days, next })
     }
 
@@ -57,15 +66,11 @@ impl LedgerReader for SqliteReader {
         offset: u64,
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
-        let number = self
+        let unplaced = self.recent.of(account);
+        let transaction = self
             .connection
-            .prepare_cached("SELECT number FROM account WHERE name = ?1")?
-            .query_row([account.as_str()], |row| row.get(0))
-            .optional()?;
-        match number {
-            Some(number) => read_happened(&self.connection, number, offset, count),
-            None => Ok(Vec::new()),
-        }
+            .transaction_with_behavior(TransactionBehavior::Deferred)?;
+        read_happened(&transaction, account, unplaced, offset, count)
     }
 }
 
@@ -75,12 +80,15 @@ pub(super) struct Found {
     /// The offset of the last entry that the stored state counts, and whose key is in the table of keys.
     pub(super) written: u64,
     pub(super) state: AccountState,
+    /// The entries that are not at their place, oldest first.
+    unplaced: Vec<Arc<NewEntry>>,
 }
 
 /// An account's state: the stored one, and what was recorded since added to it.
 pub(super) fn find_account(
     connection: &Connection,
     account: &Account,
+    unplaced: Unplaced,
 ) -> Result<Option<Found>, LedgerError> {
     let found = connection
         .prepare_cached("SELECT number, state FROM account WHERE name = ?1")?
@@ -95,14 +103,21 @@ pub(super) fn find_account(
         .map_err(|error| LedgerError::new(format!("an account's state is unreadable: {error}")))?;
     let written = state.offset;
     replay(connection, number, &mut state)?;
+    // Whatever the stored state counts is at its place: so now it is as far as those are.
+    let unplaced = unplaced.after(state.generation, state.offset);
+    for new in &unplaced {
+        state.replay(&HappenedEntry::from(&**new).read());
+    }
     Ok(Some(Found {
         number,
         written,
         state,
+        unplaced,
     }))
 }
 
-/// Adds the entries that a stored state lacks: fewer than [`super::ENTRIES_BEHIND_MAX`].
+/// Adds the entries that a stored state lacks and that are at their place: fewer than
+/// [`super::ENTRIES_BEHIND_MAX`].
 fn replay(
     connection: &Connection,
     number: i64,
@@ -126,80 +141,159 @@ fn replay(
 
 fn read_entries(
     connection: &Connection,
-    number: i64,
+    account: &Found,
     entries: Entries,
 ) -> Result<Vec<StoredEntry>, LedgerError> {
-    const OLDEST: &str = "SELECT offset, json FROM entry
-        WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3";
-    const NEWEST: &str = "SELECT offset, json FROM entry
-        WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT ?3";
-    let (sql, places, count, bytes) = match entries {
+    let unplaced = account.unplaced.iter().map(|new| new.entry.clone());
+    let (offset, count, bytes) = match entries {
         Entries::None => return Ok(Vec::new()),
         Entries::After {
             offset,
             count,
             bytes,
-        } => (OLDEST, place::after(number, offset), count, bytes),
+        } => {
+            let mut page = Page::new(count, bytes);
+            let behind = unplaced.filter(|entry| entry.offset > offset);
+            page.read(connection, OLDEST, place::after(account.number, offset))?;
+            page.take(behind);
+            return Ok(page.entries);
+        }
         Entries::Before {
             offset,
             count,
             bytes,
-        } => (NEWEST, place::before(number, offset), count, bytes),
-        Entries::Last { count, bytes } => (NEWEST, place::after(number, 0), count, bytes),
+        } => (offset, count, bytes),
+        Entries::Last { count, bytes } => (u64::MAX, count, bytes),
     };
-    let (first, last) = places.into_inner();
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let statement = connection.prepare_cached(sql)?;
-    let mut read = collect(statement, &[&first, &last, &count], bytes)?;
+    let mut page = Page::new(count, bytes);
+    page.take(unplaced.rev().filter(|entry| entry.offset < offset));
+    page.read(connection, NEWEST, place::before(account.number, offset))?;
     if matches!(entries, Entries::Last { .. }) {
-        read.reverse();
+        page.entries.reverse();
     }
-    Ok(read)
+    Ok(page.entries)
 }
 
-fn collect(
-    mut statement: CachedStatement<'_>,
-    parameters: &[&dyn ToSql],
-    bytes_max: usize,
-) -> Result<Vec<StoredEntry>, LedgerError> {
-    let mut rows = statement.query(parameters)?;
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        let json: String = row.get(1)?;
-        bytes += json.len();
-        if bytes > bytes_max && !entries.is_empty() {
-            break;
+const OLDEST: &str = "SELECT offset, json FROM entry
+    WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3";
+const NEWEST: &str = "SELECT offset, json FROM entry
+    WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT ?3";
+
+/// Entries up to a number of them and of their bytes; the first is always taken.
+struct Page {
+    entries: Vec<StoredEntry>,
+    count_left: usize,
+    bytes_left: usize,
+}
+
+impl Page {
+    fn new(count: usize, bytes: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            count_left: count,
+            bytes_left: bytes,
         }
-        entries.push(stored_entry(row.get(0)?, json)?);
     }
-    Ok(entries)
+
+    fn take(&mut self, entries: impl IntoIterator<Item = StoredEntry>) {
+        for entry in entries {
+            if !self.has_room(entry.json.get().len()) {
+                return;
+            }
+            self.entries.push(entry);
+        }
+    }
+
+    /// Takes entries at these places, in this order.
+    fn read(
+        &mut self,
+        connection: &Connection,
+        sql: &str,
+        places: RangeInclusive<i64>,
+    ) -> Result<(), LedgerError> {
+        let (first, last) = places.into_inner();
+        let count = i64::try_from(self.count_left).unwrap_or(i64::MAX);
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((first, last, count))?;
+        while let Some(row) = rows.next()? {
+            let json: String = row.get(1)?;
+            if !self.has_room(json.len()) {
+                break;
+            }
+            self.entries.push(stored_entry(row.get(0)?, json)?);
+        }
+        Ok(())
+    }
+
+    /// Takes room for an entry, if there is some. Where there is none, nothing else is taken either.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.bytes_left || self.entries.is_empty();
+        if self.count_left == 0 || !fits {
+            self.count_left = 0;
+            return false;
+        }
+        self.count_left -= 1;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        true
+    }
 }
 
 /// At most `count` entries after `offset`, with what windows are counted from.
 pub(super) fn read_happened(
     connection: &Connection,
-    number: i64,
+    account: &Account,
+    unplaced: Unplaced,
     offset: u64,
     count: usize,
 ) -> Result<Vec<HappenedEntry>, LedgerError> {
+    let Some(found) = find_account(connection, account, unplaced)? else {
+        return Ok(Vec::new());
+    };
     let mut statement = connection.prepare_cached(
         "SELECT offset, json, count, happened FROM entry
          WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3",
     )?;
-    let (first, last) = place::after(number, offset).into_inner();
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let mut rows = statement.query((first, last, count))?;
+    let (first, last) = place::after(found.number, offset).into_inner();
+    let limit = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut rows = statement.query((first, last, limit))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let happened = Timestamp::from_millisecond(row.get(3)?);
         entries.push(HappenedEntry {
             entry: stored_entry(row.get(0)?, row.get(1)?)?,
             count: row.get(2)?,
-            happened: happened.map_err(|error| LedgerError::new(error.to_string()))?,
+            happened: Timestamp::from_millisecond(row.get(3)?).map_err(unreadable)?,
         });
     }
+    let unplaced = found
+        .unplaced
+        .iter()
+        .filter(|new| new.entry.offset > offset);
+    let left = count - entries.len();
+    entries.extend(unplaced.take(left).map(|new| HappenedEntry::from(&**new)));
     Ok(entries)
+}
+
+/// An entry with all that is stored of it: `name, offset, source, id, fingerprint, day, revision, happened,
+/// count, reverses, json`.
+pub(super) fn read_new_entry(row: &Row<'_>) -> Result<NewEntry, LedgerError> {
+    let account: String = row.get(0)?;
+    let reverses: Option<i64> = row.get(9)?;
+    Ok(NewEntry {
+        account: Account::parse(&account).map_err(unreadable)?,
+        entry: stored_entry(row.get(1)?, row.get(10)?)?,
+        key: EventKey {
+            source: row.get(2)?,
+            id: row.get(3)?,
+        },
+        fingerprint: row.get(4)?,
+        stamp: Stamp {
+            day: row.get(5)?,
+            revision: row.get(6)?,
+        },
+        happened: Timestamp::from_millisecond(row.get(7)?).map_err(unreadable)?,
+        count: row.get(8)?,
+        reverses: reverses.map(i64::cast_unsigned),
+    })
 }
 
 pub(super) fn stored_entry(offset: i64, json: String) -> Result<StoredEntry, LedgerError> {

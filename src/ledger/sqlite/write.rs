@@ -9,9 +9,11 @@ use super::{
     days::{find_day, forget_days, write_day},
     erase::{Traces, erase, rewrite},
     failure::LedgerFailure,
+    journal::Journal,
     marker::Marker,
     place::{self, place},
     read::{find_account, read_happened, sql_integer, stored_entry},
+    recent::Recent,
 };
 use crate::{
     domain::{Account, AccountState, DayTotals, Epoch, EventKey, Stamp},
@@ -36,6 +38,8 @@ pub(super) struct SqliteWriter {
     marker: Marker,
     epoch: Epoch,
     commits: i64,
+    journal: Journal,
+    recent: Recent,
     rows: LruCache<Account, Row>,
     checkpoint_is_due: bool,
     has_failed: bool,
@@ -43,6 +47,25 @@ pub(super) struct SqliteWriter {
     restart_pages: i64,
     /// What the log may still hold of erased accounts.
     traces: Traces,
+}
+
+/// Where entries are written to.
+const INTO_JOURNAL: &str =
+    "INSERT INTO journal (place, source, id, fingerprint, day, revision, happened,
+    count, reverses, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const INTO_PLACE: &str =
+    "INSERT INTO entry (place, source, id, fingerprint, day, revision, happened,
+    count, reverses, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// What a transaction did with its entries.
+#[derive(Default)]
+struct Written<'a> {
+    /// Accounts whose entries are all at their place.
+    placed: Vec<&'a Account>,
+    /// Entries that came into the journal.
+    journaled: Vec<(&'a ChangedState<'a>, &'a [NewEntry])>,
+    /// The number of the last row there, or 0.
+    last: i64,
 }
 
 /// Where an account is.
@@ -65,6 +88,8 @@ impl SqliteWriter {
         connection: Connection,
         marker: Marker,
         epoch: Epoch,
+        journal: Journal,
+        recent: Recent,
     ) -> Result<Self, LedgerError> {
         let commits = connection.query_row("SELECT commits FROM history", (), |row| row.get(0))?;
         Ok(Self {
@@ -72,6 +97,8 @@ impl SqliteWriter {
             marker,
             epoch,
             commits,
+            journal,
+            recent,
             rows: LruCache::new(ROWS_CACHED),
             checkpoint_is_due: true,
             has_failed: false,
@@ -105,14 +132,25 @@ impl SqliteWriter {
         Ok(row)
     }
 
-    fn write(&mut self, commit: &Commit<'_>) -> Result<(), LedgerFailure> {
-        let mut behind = Vec::new();
+    fn write<'a>(&mut self, commit: &Commit<'a>) -> Result<Written<'a>, LedgerFailure> {
+        let mut written = Written::default();
+        let mut entries = commit.entries;
         for changed in commit.states {
-            behind.extend(self.write_state(changed)?);
+            let is_of_it = |new: &&NewEntry| new.account == *changed.account;
+            let (new, others) = entries.split_at(entries.iter().take_while(is_of_it).count());
+            entries = others;
+            if self.is_told_by_entries(changed)? {
+                for new in new {
+                    written.last = self.write_entry(INTO_JOURNAL, new)?;
+                }
+                written.journaled.push((changed, new));
+            } else {
+                self.write_state(changed, new)?;
+                written.placed.push(changed.account);
+            }
         }
-        self.write_entries(commit.entries)?;
-        for row in behind {
-            self.write_keys(row)?;
+        if !entries.is_empty() {
+            return Err(LedgerFailure::Bug);
         }
         for account in commit.recounted {
             forget_days(&self.connection, self.known_number(account)?)?;
@@ -120,7 +158,27 @@ impl SqliteWriter {
         for (account, day) in commit.days {
             write_day(&self.connection, self.known_number(account)?, day)?;
         }
-        self.count_commit(commit.recorded_at)
+        self.count_commit(commit.recorded_at)?;
+        Ok(written)
+    }
+
+    /// What was written is durable: whoever reads may see it.
+    fn show(&mut self, written: &Written<'_>) {
+        let mut recent = self.recent.change();
+        for account in &written.placed {
+            recent.remove(account);
+        }
+        for (changed, new) in &written.journaled {
+            recent.add(
+                changed.account,
+                changed.state.generation,
+                new.iter().cloned(),
+            );
+        }
+        if written.last > 0 {
+            let new = written.journaled.iter().flat_map(|(_, new)| *new);
+            self.journal.add(written.last, new);
+        }
     }
 
     /// The number of an account of this commit.
@@ -142,17 +200,22 @@ impl SqliteWriter {
         }
     }
 
-    /// Writes a state, unless its entries tell it: then most of them cost a page less, as an account's entries
-    /// lie elsewhere. Tells whose keys are to be written too, and from where on.
-    fn write_state(&mut self, changed: &ChangedState<'_>) -> Result<Option<Row>, LedgerFailure> {
+    /// Whether entries tell enough of a change: then they need not be at their place, nor the state be written.
+    fn is_told_by_entries(&mut self, changed: &ChangedState<'_>) -> Result<bool, LedgerFailure> {
+        let row = self.row(changed.account)?;
+        Ok(changed.adds_up && row.is_some_and(|row| row.is_near(changed.state.offset)))
+    }
+
+    /// Writes a state, and all entries that it counts to their place, with their keys.
+    fn write_state(
+        &mut self,
+        changed: &ChangedState<'_>,
+        new: &[NewEntry],
+    ) -> Result<(), LedgerFailure> {
         let ChangedState { account, state, .. } = *changed;
-        let row = self.row(account)?;
-        if changed.adds_up && row.is_some_and(|row| row.is_near(state.offset)) {
-            return Ok(None);
-        }
         let json = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
         let written = sql_integer(state.offset);
-        let behind = match row {
+        let behind = match self.row(account)? {
             Some(row) => {
                 let sql = "UPDATE account SET state = ?1, written = ?2 WHERE number = ?3";
                 let mut statement = self.connection.prepare_cached(sql)?;
@@ -174,7 +237,41 @@ impl SqliteWriter {
             ..behind
         };
         self.rows.put(account.clone(), row);
-        Ok(Some(behind))
+        self.place(account)?;
+        for new in new {
+            self.write_entry(INTO_PLACE, new)?;
+        }
+        self.write_keys(behind)
+    }
+
+    /// Writes an account's entries that the journal holds alone to their place.
+    fn place(&mut self, account: &Account) -> Result<(), LedgerFailure> {
+        for new in self.recent.of(account).entries() {
+            self.row(account)?;
+            self.write_entry(INTO_PLACE, new)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an entry: the number of its row.
+    fn write_entry(&self, sql: &str, new: &NewEntry) -> Result<i64, LedgerFailure> {
+        let number = self.known_number(&new.account)?;
+        // Rounded down, so that the date is the same in every zone.
+        let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
+        let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
+        self.connection.prepare_cached(sql)?.execute((
+            place(number, new.entry.offset).ok_or(LedgerFailure::Full)?,
+            &new.key.source,
+            &new.key.id,
+            new.fingerprint,
+            new.stamp.day,
+            new.stamp.revision,
+            happened,
+            new.count,
+            new.reverses.map(sql_integer),
+            new.entry.json.get(),
+        ))?;
+        Ok(self.connection.last_insert_rowid())
     }
 
     /// Writes the keys of an account's entries that the table of keys lacks.
@@ -186,29 +283,24 @@ impl SqliteWriter {
         Ok(())
     }
 
-    fn write_entries(&self, entries: &[NewEntry]) -> Result<(), LedgerFailure> {
-        let mut statement = self.connection.prepare_cached(
-            "INSERT INTO entry (place, source, id, fingerprint, day, revision, happened, count,
-                                reverses, json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?;
-        for new in entries {
-            // Rounded down, so that the date is the same in every zone.
-            let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
-            let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
-            let number = self.known_number(&new.account)?;
-            statement.execute((
-                place(number, new.entry.offset).ok_or(LedgerFailure::Full)?,
-                &new.key.source,
-                &new.key.id,
-                new.fingerprint,
-                new.stamp.day,
-                new.stamp.revision,
-                happened,
-                new.count,
-                new.reverses.map(sql_integer),
-                new.entry.json.get(),
-            ))?;
+    /// Lets the oldest entries of the journal go to their place, while it holds too much.
+    fn shorten_journal(&mut self) -> Result<(), CommitError> {
+        while let Some(leaving) = self.journal.leaving() {
+            self.transact(|writer| {
+                for account in &leaving.accounts {
+                    writer.place(account)?;
+                }
+                let sql = "DELETE FROM journal WHERE number <= ?1";
+                let mut statement = writer.connection.prepare_cached(sql)?;
+                statement.execute([leaving.last])?;
+                Ok(())
+            })?;
+            self.checkpoint_is_due = true;
+            self.journal.left(&leaving);
+            let mut recent = self.recent.change();
+            for account in &leaving.accounts {
+                recent.remove(account);
+            }
         }
         Ok(())
     }
@@ -282,10 +374,10 @@ impl SqliteWriter {
     }
 
     /// One transaction of what `write` does.
-    fn transact(
+    fn transact<T>(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<(), LedgerFailure>,
-    ) -> Result<(), CommitError> {
+        write: impl FnOnce(&mut Self) -> Result<T, LedgerFailure>,
+    ) -> Result<T, CommitError> {
         // Not by turning the reading into writing: that would not wait for another process. Whether
         // one wrote in between, the number of commits tells.
         let ended = self.end_reading();
@@ -293,19 +385,21 @@ impl SqliteWriter {
         let written = begun
             .map_err(LedgerFailure::from)
             .and_then(|()| write(self));
-        if let Err(failure) = written {
-            return Err(self.roll_back(&failure, false));
+        let written = written.map_err(|failure| self.roll_back(&failure, false))?;
+        match self.execute("COMMIT") {
+            Ok(()) => Ok(written),
+            Err(error) => Err(self.roll_back(&error.into(), true)),
         }
-        if let Err(error) = self.execute("COMMIT") {
-            return Err(self.roll_back(&error.into(), true));
-        }
+    }
+
+    /// A commit that was counted is durable.
+    fn committed(&mut self) {
         self.commits += 1;
         self.checkpoint_is_due = true;
         // Only a restored backup would notice a marker that lags; the entries are durable.
         if let Err(error) = self.marker.write(self.epoch, self.commits) {
             tracing::warn!(%error, "the marker beside the ledger could not be written");
         }
-        Ok(())
     }
 
     /// What a checkpoint's outcome means: what was said to be durable still is, or nobody knows.
@@ -340,7 +434,7 @@ impl SqliteWriter {
 impl LedgerWriter for SqliteWriter {
     fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError> {
         self.begin_reading()?;
-        let found = find_account(&self.connection, account)?;
+        let found = find_account(&self.connection, account, self.recent.of(account))?;
         Ok(found.map(|found| {
             let row = Row {
                 number: found.number,
@@ -356,6 +450,9 @@ impl LedgerWriter for SqliteWriter {
         account: &Account,
         key: &EventKey,
     ) -> Result<Option<RecordedEvent>, LedgerError> {
+        if let Some(new) = self.recent.find(account, key) {
+            return Ok(Some(RecordedEvent::from(&*new)));
+        }
         self.begin_reading()?;
         let Some(Row { number, written }) = self.row(account)? else {
             return Ok(None);
@@ -384,6 +481,9 @@ impl LedgerWriter for SqliteWriter {
     }
 
     fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
+        if self.recent.reverses(account, offset) {
+            return Ok(true);
+        }
         self.begin_reading()?;
         let Some(number) = self.number(account)? else {
             return Ok(false);
@@ -401,10 +501,8 @@ impl LedgerWriter for SqliteWriter {
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
         self.begin_reading()?;
-        match self.number(account)? {
-            Some(number) => read_happened(&self.connection, number, offset, count),
-            None => Ok(Vec::new()),
-        }
+        let unplaced = self.recent.of(account);
+        read_happened(&self.connection, account, unplaced, offset, count)
     }
 
     fn past_day(
@@ -422,7 +520,10 @@ impl LedgerWriter for SqliteWriter {
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
-        self.transact(|writer| writer.write(commit))
+        let written = self.transact(|writer| writer.write(commit))?;
+        self.committed();
+        self.show(&written);
+        Ok(())
     }
 
     fn erase(&mut self, account: &Account, at: Timestamp) -> Result<(), CommitError> {
@@ -437,6 +538,8 @@ impl LedgerWriter for SqliteWriter {
             erase(&writer.connection, number)?;
             writer.count_commit(at)
         })?;
+        self.committed();
+        self.recent.change().remove(account);
         self.rows.pop(account);
         self.traces = Traces::Found;
         // Before it is answered, so that whoever looks into the files afterwards finds nothing.
@@ -450,6 +553,11 @@ impl LedgerWriter for SqliteWriter {
         let ended = self.end_reading();
         if ended.is_ok() && !std::mem::take(&mut self.checkpoint_is_due) {
             return Ok(());
+        }
+        match self.shorten_journal() {
+            // It grows until that works, and so does what a start reads.
+            Ok(()) | Err(CommitError::RolledBack(_)) => {}
+            Err(unknown) => return Err(unknown),
         }
         let tidied = ended
             .and_then(|()| self.checkpoint())

@@ -1,0 +1,104 @@
+//! Entries that are recorded and not at their place yet, for whoever reads an account.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use crate::{
+    domain::{Account, EventKey},
+    ledger::NewEntry,
+};
+
+/// What the [`journal`](super::journal) holds alone: of each account fewer than
+/// [`ENTRIES_BEHIND_MAX`](super::ENTRIES_BEHIND_MAX), which continue those in the table of entries.
+///
+/// The writer puts entries in once they are durable, and takes them out once they are at their place. So
+/// whoever reads looks here *before* its transaction begins: what is moved in between is in both.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recent(Arc<RwLock<HashMap<Account, Unplaced>>>);
+
+/// An account's entries that are not at their place, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unplaced {
+    generation: u64,
+    entries: Vec<Arc<NewEntry>>,
+}
+
+impl Recent {
+    pub(super) fn of(&self, account: &Account) -> Unplaced {
+        self.read().get(account).cloned().unwrap_or_default()
+    }
+
+    /// What this key recorded, if it is here.
+    pub(super) fn find(&self, account: &Account, key: &EventKey) -> Option<Arc<NewEntry>> {
+        let accounts = self.read();
+        let entries = &accounts.get(account)?.entries;
+        entries.iter().find(|new| new.key == *key).cloned()
+    }
+
+    /// Whether a reversal of the entry at `offset` is here.
+    pub(super) fn reverses(&self, account: &Account, offset: u64) -> bool {
+        let accounts = self.read();
+        let unplaced = accounts.get(account);
+        unplaced.is_some_and(|unplaced| {
+            let mut entries = unplaced.entries.iter();
+            entries.any(|new| new.reverses == Some(offset))
+        })
+    }
+
+    /// Takes and gives, as one change.
+    pub(super) fn change(&self) -> Changing<'_> {
+        Changing(self.write())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Unplaced>> {
+        self.0
+            .read()
+            .expect("nothing panics while it holds the lock")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Account, Unplaced>> {
+        self.0
+            .write()
+            .expect("nothing panics while it holds the lock")
+    }
+}
+
+/// A change that readers see as a whole.
+pub(super) struct Changing<'a>(RwLockWriteGuard<'a, HashMap<Account, Unplaced>>);
+
+impl Changing<'_> {
+    /// An account's next entries are durable.
+    pub(super) fn add(
+        &mut self,
+        account: &Account,
+        generation: u64,
+        new: impl IntoIterator<Item = NewEntry>,
+    ) {
+        let unplaced = self.0.entry(account.clone()).or_default();
+        unplaced.generation = generation;
+        unplaced.entries.extend(new.into_iter().map(Arc::new));
+    }
+
+    /// All of an account's entries are at their place, or gone.
+    pub(super) fn remove(&mut self, account: &Account) {
+        self.0.remove(account);
+    }
+}
+
+impl Unplaced {
+    pub(super) fn entries(&self) -> &[Arc<NewEntry>] {
+        &self.entries
+    }
+
+    /// Those that a table lacks which has the account's entries up to this offset. What was recorded before
+    /// an erasure has another generation, and is none of the account's.
+    pub(super) fn after(mut self, generation: u64, offset: u64) -> Vec<Arc<NewEntry>> {
+        if self.generation != generation {
+            return Vec::new();
+        }
+        self.entries.retain(|new| new.entry.offset > offset);
+        self.entries
+    }
+}
