@@ -30,6 +30,7 @@ mod fuzz;
 mod health;
 mod hooked;
 mod ingest;
+mod journal;
 mod ledger_properties;
 mod logs;
 mod messages;

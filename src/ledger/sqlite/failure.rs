@@ -1,12 +1,14 @@
 use rusqlite::ErrorCode;
 
-use crate::ledger::Unavailable;
+use crate::ledger::{LedgerError, Unavailable};
 
 /// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LedgerFailure {
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Unreadable(#[from] LedgerError),
     #[error("the commit names an account without a state")]
     Bug,
     #[error("the ledger has too many accounts, or this account too many entries, for its file")]
@@ -19,7 +21,7 @@ impl LedgerFailure {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Bug | Self::Full | Self::Foreign => None,
+            Self::Unreadable(_) | Self::Bug | Self::Full | Self::Foreign => None,
         }
     }
 

@@ -102,3 +102,47 @@ impl Unplaced {
         self.entries
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::domain::{Stamp, StoredEntry};
+
+    #[test]
+    fn entries_from_before_an_erasure_are_none() {
+        let alice = Account::parse("alice").unwrap();
+        let json = RawValue::from_string("{}".to_owned()).unwrap();
+        let entry = |offset| NewEntry {
+            account: alice.clone(),
+            key: EventKey {
+                source: String::new(),
+                id: String::new(),
+            },
+            fingerprint: [0; 16],
+            stamp: Stamp {
+                day: 0,
+                revision: 0,
+            },
+            happened: jiff::Timestamp::UNIX_EPOCH,
+            count: 1,
+            reverses: None,
+            entry: StoredEntry {
+                offset,
+                json: Arc::from(json.clone()),
+            },
+        };
+        let recent = Recent::default();
+        recent.change().add(&alice, 7, [entry(2), entry(3)]);
+        let offsets = |generation, offset| {
+            let after = recent.of(&alice).after(generation, offset);
+            after.iter().map(|new| new.entry.offset).collect::<Vec<_>>()
+        };
+        assert_eq!(offsets(7, 1), [2, 3]);
+        assert_eq!(offsets(7, 2), [3]);
+        assert_eq!(offsets(8, 1), [0; 0]);
+    }
+}

@@ -49,6 +49,9 @@ pub(super) struct SqliteWriter {
     traces: Traces,
 }
 
+/// Fewer entries than these, which leave the journal early, do not take their account's state along.
+const ENTRIES_TO_PLACE_WITH_STATE: usize = 8;
+
 /// Where entries are written to.
 const INTO_JOURNAL: &str =
     "INSERT INTO journal (place, source, id, fingerprint, day, revision, happened,
@@ -253,6 +256,22 @@ impl SqliteWriter {
         Ok(())
     }
 
+    /// The same before it has as many as that is best done with; with the state, if they are not much fewer.
+    fn place_early(&mut self, account: &Account) -> Result<(), LedgerFailure> {
+        let unplaced = self.recent.of(account);
+        if unplaced.entries().len() < ENTRIES_TO_PLACE_WITH_STATE {
+            return self.place(account);
+        }
+        let found = find_account(&self.connection, account, unplaced)?;
+        let state = found.ok_or(LedgerFailure::Bug)?.state;
+        let changed = ChangedState {
+            account,
+            state: &state,
+            adds_up: true,
+        };
+        self.write_state(&changed, &[])
+    }
+
     /// Writes an entry: the number of its row.
     fn write_entry(&self, sql: &str, new: &NewEntry) -> Result<i64, LedgerFailure> {
         let number = self.known_number(&new.account)?;
@@ -288,7 +307,7 @@ impl SqliteWriter {
         while let Some(leaving) = self.journal.leaving() {
             self.transact(|writer| {
                 for account in &leaving.accounts {
-                    writer.place(account)?;
+                    writer.place_early(account)?;
                 }
                 let sql = "DELETE FROM journal WHERE number <= ?1";
                 let mut statement = writer.connection.prepare_cached(sql)?;
