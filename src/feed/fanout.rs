@@ -182,3 +182,88 @@ impl fmt::Debug for Fanout {
         f.debug_struct("Fanout").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Account, AccountState, Epoch, Position, Stamp},
+        feed::{
+            Message, Mode,
+            batch::Batch,
+            heads::Heads,
+            message::TotalsOf,
+            rider::{Rider, Sink},
+            tail::Update,
+        },
+    };
+
+    /// Takes what it is offered, or has a bug.
+    struct Taking(bool);
+
+    impl Sink for Taking {
+        fn is_open(&self) -> bool {
+            true
+        }
+
+        fn offer(&self, _: &Batch) -> bool {
+            assert!(self.0, "a bug");
+            true
+        }
+    }
+
+    fn at(offset: u64) -> Position {
+        let stamp = Stamp {
+            day: 0,
+            revision: 0,
+        };
+        Position {
+            epoch: Epoch(1),
+            tag: 0,
+            offset,
+            stamp,
+            totals_due: false,
+        }
+    }
+
+    /// The account has an entry more.
+    fn move_to(head: &Head, account: &Account, offset: u64) {
+        let state = AccountState {
+            offset,
+            ..AccountState::default()
+        };
+        let update = Update {
+            from: offset,
+            totals: TotalsOf::All,
+            message: Message::live(account, at(offset)),
+        };
+        head.advance(&state, vec![update]);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panics_ends_neither_the_thread_nor_another_rider() {
+        let heads = Heads::new(Epoch(1));
+        heads.fanout().start();
+        let alice = Account::parse("alice").unwrap();
+        let head = heads.watch(&alice);
+        let [bad, good] = [false, true].map(|takes| {
+            let rider: Arc<Rider> = Arc::new(Rider::new(Taking(takes), Mode::Entries));
+            (head.add_rider(rider.clone()), rider)
+        });
+        let rides = [&bad, &good].map(|(_, rider)| rider.get_on(at(0), 0).unwrap());
+        move_to(&head, &alice, 1);
+        heads.fanout().carry_at_once(&head);
+        // Their tasks go on from where they are.
+        for ride in &rides {
+            assert!(ride.ended().now_or_never().is_some());
+        }
+        assert_eq!(good.1.position(), Some(at(0)));
+
+        drop(rides);
+        head.remove_rider(bad.0);
+        let _ride = good.1.get_on(at(1), 0).unwrap();
+        move_to(&head, &alice, 2);
+        heads.fanout().carry_at_once(&head);
+        assert_eq!(good.1.position(), Some(at(2)));
+    }
+}
