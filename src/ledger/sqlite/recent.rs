@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::BuildHasher,
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Recent(Arc<RwLock<HashMap<Account, Unplaced>>>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unplaced {
     generation: u64,
+    /// Hashes of their keys, side by side: most keys that are looked for are not here.
+    hashes: Vec<u64>,
     entries: Vec<Arc<NewEntry>>,
 }
 
@@ -33,8 +36,13 @@ impl Recent {
     /// What this key recorded, if it is here.
     pub(super) fn find(&self, account: &Account, key: &EventKey) -> Option<Arc<NewEntry>> {
         let accounts = self.read();
-        let entries = &accounts.get(account)?.entries;
-        entries.iter().find(|new| new.key == *key).cloned()
+        let Unplaced {
+            hashes, entries, ..
+        } = accounts.get(account)?;
+        let hash = accounts.hasher().hash_one(key);
+        let mut alike = entries.iter().zip(hashes).filter(|(_, of)| **of == hash);
+        let found = alike.find(|(new, _)| new.key == *key)?;
+        Some(found.0.clone())
     }
 
     /// Whether a reversal of the entry at `offset` is here.
@@ -76,9 +84,13 @@ impl Changing<'_> {
         generation: u64,
         new: impl IntoIterator<Item = NewEntry>,
     ) {
+        let hasher = self.0.hasher().clone();
         let unplaced = self.0.entry(account.clone()).or_default();
         unplaced.generation = generation;
-        unplaced.entries.extend(new.into_iter().map(Arc::new));
+        for new in new {
+            unplaced.hashes.push(hasher.hash_one(&new.key));
+            unplaced.entries.push(Arc::new(new));
+        }
     }
 
     /// All of an account's entries are at their place, or gone.
