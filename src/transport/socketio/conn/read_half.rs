@@ -91,7 +91,7 @@ impl ReadHalf {
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-        wire: Option<&mut Wire>,
+        wire: Option<Pin<&mut Wire>>,
     ) -> Poll<io::Result<()>> {
         let owed = self.first_ping == FirstPing::Owed && self.inbound.at_boundary();
         if owed && buf.remaining() >= PONG.len() {
@@ -110,7 +110,7 @@ impl ReadHalf {
             let Some(wire) = wire else {
                 return Poll::Ready(Ok(()));
             };
-            ready!(Pin::new(wire).poll_read(cx, buf))?;
+            ready!(wire.poll_read(cx, buf))?;
         }
         let verdict = self.inbound.take(&buf.filled()[before..]);
         Poll::Ready(verdict.map_err(|code| {

@@ -7,11 +7,11 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use super::{
-    super::{flow::Flow, frame::CloseCode, wire::Wire},
+    super::{direct_wire::DirectWire, flow::Flow, frame::CloseCode, wire::Wire},
     engine_output::{EngineOutput, PING, Sent, Special, open_frame},
     read_half::ReadHalf,
 };
@@ -19,11 +19,8 @@ use super::{
 /// The writing half of a WebSocket. It holds the wire, which the reading half borrows.
 #[derive(Debug)]
 pub(super) struct WriteHalf {
-    /// `None` once the connection is dead: the descriptor is free although handles remain.
-    wire: Option<Wire>,
-    /// What a direct write left over, which comes before anything else.
-    rest: Bytes,
-    /// What is counted for it until all of it is written.
+    wire: DirectWire,
+    /// What is counted for the rest of a direct write until all of it is written.
     rest_counted: usize,
     /// Whether a task is finishing what a direct write could not.
     is_finishing: bool,
@@ -37,16 +34,13 @@ pub(super) struct WriteHalf {
     opens: bool,
     engine: EngineOutput,
     closing: Closing,
-    /// All bytes that the wire took.
-    taken: u64,
     sent: Sent,
 }
 
 impl WriteHalf {
     pub(super) fn new(wire: Wire) -> Self {
         Self {
-            wire: Some(wire),
-            rest: Bytes::new(),
+            wire: DirectWire::new(wire),
             rest_counted: 0,
             is_finishing: false,
             ours: Bytes::new(),
@@ -55,7 +49,6 @@ impl WriteHalf {
             opens: true,
             engine: EngineOutput::default(),
             closing: Closing::No,
-            taken: 0,
             sent: Sent::default(),
         }
     }
@@ -66,13 +59,13 @@ impl WriteHalf {
         self.opens = false;
     }
 
-    pub(super) fn wire(&mut self) -> Option<&mut Wire> {
-        self.wire.as_mut()
+    pub(super) fn wire(&mut self) -> Option<Pin<&mut Wire>> {
+        self.wire.get().ok()
     }
 
     /// How many bytes the wire has taken.
     pub(super) fn taken(&self) -> u64 {
-        self.taken
+        self.wire.taken()
     }
 
     /// What writes have completed since this was asked last.
@@ -95,7 +88,6 @@ impl WriteHalf {
     /// Lets the wire go, with whatever is not written yet. Whether it was there.
     pub(super) fn kill(&mut self) -> bool {
         self.closing = Closing::Sent;
-        self.rest = Bytes::new();
         self.wire.take().is_some()
     }
 
@@ -125,7 +117,7 @@ impl WriteHalf {
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire_do(|wire| wire.poll_shutdown(cx))
+        self.wire.get()?.poll_shutdown(cx)
     }
 
     /// Finishes what a direct write could not.
@@ -139,7 +131,7 @@ impl WriteHalf {
     /// way.
     pub(super) fn is_open_for_direct(&self, read: &ReadHalf) -> bool {
         let is_between =
-            self.engine.is_between_packets() && self.rest.is_empty() && self.ours.is_empty();
+            self.engine.is_between_packets() && self.wire.rest_bytes() == 0 && self.ours.is_empty();
         let is_engine_ready = self.swallow == 0 && !self.opens && !self.engine_waits;
         let is_closing = self.closing != Closing::No
             || self.engine.closes()
@@ -151,26 +143,19 @@ impl WriteHalf {
     /// Writes frames of the feed's there, as far as the wire takes them at once.
     pub(super) fn write_now(
         &mut self,
-        mut frames: Bytes,
+        frames: Bytes,
         waker: impl Fn() -> Waker,
         flow: &Flow,
     ) -> io::Result<Written> {
-        let Some(wire) = &mut self.wire else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
-        let written = match wire.write_now(&frames, &waker) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+        let is_all = match self.wire.write_now(frames, &waker) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Nothing),
-            written => written?,
+            is_all => is_all?,
         };
-        self.taken += written as u64;
-        frames.advance(written);
-        if frames.has_remaining() {
+        if !is_all {
             // As if the engine had it: what comes after waits for it.
-            flow.emitted(frames.len());
-            self.rest_counted = frames.len();
-            self.rest = frames;
-        } else if wire.flush_now(&waker)? {
+            self.rest_counted = self.wire.rest_bytes();
+            flow.emitted(self.rest_counted);
+        } else if self.wire.get()?.flush_now(&waker)? {
             return Ok(Written::All);
         }
         self.is_finishing = true;
@@ -186,28 +171,16 @@ impl WriteHalf {
             self.ours = Bytes::copy_from_slice(&code.frame());
             self.closing = Closing::Sent;
         }
-        while self.ours.has_remaining() {
-            let ours = self.ours.clone();
-            let written = ready!(self.poll_write_some(cx, &ours))?;
-            self.ours.advance(written);
-        }
-        // An empty slice would keep what it is of.
-        self.ours = Bytes::new();
-        Poll::Ready(Ok(()))
+        self.wire.poll_write_all(cx, &mut self.ours)
     }
 
     /// Ends the direct write that was begun, if one was.
     fn write_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.rest.has_remaining() {
-            let rest = self.rest.clone();
-            let written = ready!(self.poll_write_some(cx, &rest))?;
-            self.rest.advance(written);
-            if self.rest.is_empty() {
-                self.rest = Bytes::new();
-                self.sent.frames += 1;
-                self.sent.feed_packets += 1;
-                self.sent.feed_bytes += std::mem::take(&mut self.rest_counted);
-            }
+        if self.wire.rest_bytes() > 0 {
+            ready!(self.wire.poll_rest(cx))?;
+            self.sent.frames += 1;
+            self.sent.feed_packets += 1;
+            self.sent.feed_bytes += std::mem::take(&mut self.rest_counted);
         }
         Poll::Ready(Ok(()))
     }
@@ -247,33 +220,14 @@ impl WriteHalf {
             }
             (plain, _) => plain,
         };
-        let written = ready!(self.poll_write_some(cx, &buf[..plain]))?;
+        let written = ready!(self.wire.poll_write(cx, &buf[..plain]))?;
         self.engine.pass(&buf[..written], flow, &mut self.sent);
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.write_ours(cx))?;
-        self.wire_do(|wire| wire.poll_flush(cx))
-    }
-
-    fn poll_write_some(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(self.wire_do(|wire| wire.poll_write(cx, bytes)))?;
-        if written == 0 && !bytes.is_empty() {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.taken += written as u64;
-        Poll::Ready(Ok(written))
-    }
-
-    fn wire_do<T>(
-        &mut self,
-        act: impl FnOnce(Pin<&mut Wire>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        match &mut self.wire {
-            Some(wire) => act(Pin::new(wire)),
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
+        self.wire.get()?.poll_flush(cx)
     }
 
     /// Which code the engine's bare close frame gets. It closes after a close packet of its own
