@@ -4,6 +4,7 @@
 //! response that goes on. All of them read through a [`follower`] or a subscription of their own, at the
 //! pace of their client. `push` is for what is not in a feed. Long and short polling are plain requests, and live in `api`.
 
+mod direct_wire;
 mod drain;
 mod expiry;
 mod farewell;

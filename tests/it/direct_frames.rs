@@ -16,8 +16,8 @@ use super::descriptors;
 use super::{
     engine::{Host, SOON},
     raw_websocket::{BINARY, CLOSE, Frame, RawWebSocket, TEXT, text},
-    scripted::Script,
-    watching::{ALICE, account, described, settings},
+    scripted::{Script, sizes},
+    watching::{ALICE, account, described, settings, until_done},
 };
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -126,15 +126,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Rest),
     ];
     prop::collection::vec(step, 1..40)
-}
-
-fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    let size = prop_oneof![3 => 0..40_usize, 2 => 40..2_000_usize, 1 => Just(usize::MAX)];
-    prop::collection::vec(size, 1..30).prop_map(|mut sizes| {
-        // Now and then something is taken.
-        sizes.push(700);
-        sizes
-    })
 }
 
 /// Each kind of packet in its own order, and no gap; what comes by is whole, or the client would say so.
@@ -358,19 +349,6 @@ async fn who_comes_back_gets_nothing_before_the_answer() {
     until_done(&host, rejoining).await;
 }
 
-/// Records for alice for as long as something takes.
-async fn until_done<T>(host: &Host, work: impl Future<Output = T>) -> T {
-    let flood = async {
-        for id in 1_000.. {
-            host.record("alice", id..=id).await;
-        }
-    };
-    tokio::select! {
-        () = flood => unreachable!("it goes on and on"),
-        done = timeout(SOON * 3, work) => done.expect("done in time"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_goes_past_the_engine_to_who_was_shown_out() {
     for _ in 0..20 {
@@ -499,18 +477,7 @@ async fn whoever_takes_a_little_now_and_then_is_not_cut() {
     let host = script.serve(hub).await;
     let mut client = Client::live(&host).await;
     let last = half_written(&host, &script, &mut client).await;
-    // Somebody is always busy meanwhile: the time goes on by hand alone.
-    tokio::time::pause();
-    for _ in 0..5 {
-        tokio::time::advance(STALL / 2).await;
-        script.allow(10);
-        while !script.is_shut() {
-            assert_eq!(host.hub.sessions(), 1, "it is not cut");
-            tokio::task::yield_now().await;
-        }
-    }
-    tokio::time::resume();
-    script.allow(usize::MAX);
+    script.take_now_and_then(STALL / 2).await;
     assert_eq!(client.update().await["to"], last);
 }
 

@@ -5,13 +5,13 @@ use std::{sync::mpsc, time::Duration};
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tallycast::{Clock, Hub, ProfileChange};
+use tallycast::{Clock, ProfileChange};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     engine::{Host, SOON},
     scripted::Script,
-    watching::{ALICE, Watcher, account, host, settings},
+    watching::{ALICE, Watcher, account, host, record_meanwhile, settings, until_done},
 };
 
 /// A client that has got an update since it is live: from then on it rides.
@@ -98,11 +98,6 @@ async fn who_rides_is_told_the_end_in_its_place() {
     let host = script.serve(settings().build().await.unwrap()).await;
     let token = json!({ "token": "alice/alice/1000" });
     let (mut expiring, mut position) = riding(&host, &token).await;
-    let flood = async {
-        for id in 4.. {
-            host.record("alice", id..=id).await;
-        }
-    };
     let end = async {
         loop {
             let (name, message) = expiring.event().await;
@@ -113,10 +108,7 @@ async fn who_rides_is_told_the_end_in_its_place() {
             }
         }
     };
-    let (name, closing) = tokio::select! {
-        () = flood => unreachable!("it goes on"),
-        end = timeout(SOON, end) => end.expect("an end"),
-    };
+    let (name, closing) = until_done(&host, end).await;
     assert_eq!(
         (name.as_str(), &closing["code"]),
         ("closing", &json!("expired"))
@@ -194,11 +186,6 @@ async fn a_drain_tells_whoever_rides_its_place() {
     for _ in 0..60 {
         crowd.push(riding(&host, &json!({ "token": ALICE })).await);
     }
-    let flood = async {
-        for id in 1_000.. {
-            host.record("alice", id..=id).await;
-        }
-    };
     let leaving = crowd.iter_mut().map(|(watcher, position)| async move {
         let closing = loop {
             match watcher.event().await {
@@ -214,29 +201,7 @@ async fn a_drain_tells_whoever_rides_its_place() {
         let drain = host.hub.drain(Duration::from_secs(4));
         tokio::join!(drain, futures_util::future::join_all(leaving));
     };
-    tokio::select! {
-        () = flood => unreachable!("it goes on"),
-        () = draining => {}
-    }
-}
-
-/// Commits that come while the server's runtime has no time.
-fn record_meanwhile(hub: &Hub, ids: std::ops::RangeInclusive<u64>) {
-    let feed = hub.feed();
-    let record = async move {
-        for id in ids {
-            let event = super::watching::described("alice", id, "");
-            feed.append(event).await.unwrap();
-        }
-    };
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(|| runtime().block_on(record)).join().unwrap();
-    });
+    until_done(&host, draining).await;
 }
 
 #[tokio::test]

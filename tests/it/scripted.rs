@@ -7,14 +7,16 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
+use proptest::prelude::*;
 use tallycast::Hub;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     task,
-    time::timeout,
+    time::{self, timeout},
 };
 
 use super::engine::{Host, SOON};
@@ -28,6 +30,16 @@ const HEADER_BYTES_MAX: usize = 10;
 /// How the feed's messages begin, on Socket.IO and on a plain WebSocket.
 const EVENTS: [&[u8]; 2] = [b"42/feed,[", br#"{"type":"update""#];
 
+/// What each of some writes takes, of which one takes something.
+pub(crate) fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let size = prop_oneof![3 => 0..40_usize, 2 => 40..2_000_usize, 1 => Just(usize::MAX)];
+    prop::collection::vec(size, 1..30).prop_map(|mut sizes| {
+        // Now and then something is taken.
+        sizes.push(700);
+        sizes
+    })
+}
+
 /// How a listener's connections take bytes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Script(Arc<Mutex<State>>);
@@ -38,6 +50,7 @@ struct State {
     writes: usize,
     /// What may still be taken before everybody waits.
     left: usize,
+    closed: usize,
     waiting: Vec<Waker>,
     log: Vec<Logged>,
     /// For each connection the task of the engine's writer, or of the plain WebSocket, once it is known.
@@ -72,6 +85,7 @@ impl Script {
             sizes: sizes.to_vec(),
             writes: 0,
             left: usize::MAX,
+            closed: 0,
             waiting: Vec::new(),
             log: Vec::new(),
             owners: Vec::new(),
@@ -137,9 +151,25 @@ impl Script {
         timeout(SOON, shut).await.expect("more than is taken");
     }
 
-    /// How often something was not taken since the last `allow`.
-    pub(crate) fn refusals(&self) -> usize {
-        self.0.lock().unwrap().waiting.len()
+    /// Takes a little now and then, each time after so long, and everything in the end. Nobody is cut.
+    pub(crate) async fn take_now_and_then(&self, pause: Duration) {
+        // Somebody is always busy meanwhile: the time goes on by hand alone.
+        time::pause();
+        for _ in 0..5 {
+            time::advance(pause).await;
+            self.allow(10);
+            while !self.is_shut() {
+                assert_eq!(self.closed(), 0, "it is not cut");
+                task::yield_now().await;
+            }
+        }
+        time::resume();
+        self.allow(usize::MAX);
+    }
+
+    /// How many connections the server has let go of.
+    fn closed(&self) -> usize {
+        self.0.lock().unwrap().closed
     }
 
     /// What was written so far, to all connections.
@@ -262,6 +292,12 @@ pub(crate) struct Connection {
     tcp: TcpStream,
     script: Script,
     number: usize,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.script.0.lock().unwrap().closed += 1;
+    }
 }
 
 impl AsyncRead for Connection {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tallycast::{
     Account, Accounts, Authorize, Authorizing, Denied, Event, Grant, Hub, HubBuilder, Memory, Scope,
 };
+use tokio::time::timeout;
 
-use super::engine::{Host, Ws};
+use super::engine::{Host, SOON, Ws};
 
 /// Reads tokens of the form `subject/account,account/milliseconds`; `*` is every account.
 pub(crate) struct Door;
@@ -103,6 +104,34 @@ impl Host {
         let error: Value = serde_json::from_str(error).unwrap();
         error["message"].as_str().unwrap().to_owned()
     }
+}
+
+/// Records for alice for as long as something takes.
+pub(crate) async fn until_done<T>(host: &Host, work: impl Future<Output = T>) -> T {
+    let flood = async {
+        for id in 1_000.. {
+            host.record("alice", id..=id).await;
+        }
+    };
+    tokio::select! {
+        () = flood => unreachable!("it goes on and on"),
+        done = timeout(SOON * 3, work) => done.expect("done in time"),
+    }
+}
+
+/// Commits that come while the server's runtime has no time.
+pub(crate) fn record_meanwhile(hub: &Hub, ids: std::ops::RangeInclusive<u64>) {
+    let feed = hub.feed();
+    let record = async move {
+        for id in ids {
+            feed.append(described("alice", id, "")).await.unwrap();
+        }
+    };
+    let runtime = || tokio::runtime::Builder::new_current_thread().build();
+    std::thread::scope(|scope| {
+        let recording = scope.spawn(|| runtime().unwrap().block_on(record));
+        recording.join().unwrap();
+    });
 }
 
 /// A client of the namespace.

@@ -6,14 +6,17 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tallycast::{Clock, Hub, ProfileChange};
-use tokio::time::timeout;
+use tallycast::{Clock, ProfileChange};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use super::{
     engine::{Host, SOON},
     raw_websocket::{BINARY, CLOSE, FIN, PING, PONG, RawWebSocket, TEXT, close, masked, text},
-    scripted::Script,
-    watching::{account, described, settings},
+    scripted::{Script, sizes},
+    watching::{account, described, record_meanwhile, settings, until_done},
 };
 
 /// Alice's WebSocket, which has got updates since it is live: from then on it rides.
@@ -52,7 +55,8 @@ enum Step {
     Ask,
     /// A ping with so long a payload.
     Ping(usize),
-    Breathe,
+    /// Goes on once the client has every entry.
+    Rest,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -60,18 +64,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1..20_u64).prop_map(Step::Record),
         1 => Just(Step::Ask),
         2 => (0..125_usize).prop_map(Step::Ping),
-        2 => Just(Step::Breathe),
+        2 => Just(Step::Rest),
     ];
     prop::collection::vec(step, 1..40)
-}
-
-fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    let size = prop_oneof![3 => 0..40_usize, 2 => 40..2_000_usize, 1 => Just(usize::MAX)];
-    prop::collection::vec(size, 1..30).prop_map(|mut sizes| {
-        // Now and then something is taken.
-        sizes.push(700);
-        sizes
-    })
 }
 
 /// Each kind of frame in its own order, and no gap.
@@ -113,7 +108,8 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
     let host = script.serve(hub.build().await.unwrap()).await;
     let mut socket = RawWebSocket::live(host.address).await;
     let mut wanted = Seen::default();
-    let (frames, mut framed) = tokio::sync::mpsc::channel(64);
+    let (frames, mut framed) = mpsc::channel(64);
+    let (offset, mut offset_seen) = watch::channel(0);
     let mut asked = Vec::new();
     for step in steps {
         match step {
@@ -127,7 +123,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
                 wanted.pong = vec![b'x'; *length];
                 asked.push(masked(FIN | PING, &wanted.pong));
             }
-            Step::Breathe => {}
+            Step::Rest => {}
         }
     }
     let steps = async {
@@ -140,7 +136,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
                     id += count;
                 }
                 Step::Ask | Step::Ping(_) => frames.send(asked.next().unwrap()).await.unwrap(),
-                Step::Breathe => tokio::time::sleep(Duration::from_millis(3)).await,
+                Step::Rest => drop(offset_seen.wait_for(|offset| *offset == id).await.unwrap()),
             }
         }
     };
@@ -153,6 +149,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
                 readable = socket.tcp.readable() => {
                     readable.unwrap();
                     seen.read(&mut socket).await;
+                    offset.send_replace(seen.offset);
                 }
             }
         }
@@ -183,7 +180,7 @@ async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
     for size in 1..60 {
         let steps = [
             Step::Record(1),
-            Step::Breathe,
+            Step::Rest,
             Step::Record(2),
             Step::Ping(20),
             Step::Ask,
@@ -191,21 +188,6 @@ async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
         direct += follow(&[size, 0, 4_000], &steps).await;
     }
     assert!(direct > 30, "{direct}: the feed goes past the task");
-}
-
-/// Commits that come while the server's runtime has no time.
-fn record_meanwhile(hub: &Hub, ids: std::ops::RangeInclusive<u64>) {
-    let feed = hub.feed();
-    let record = async move {
-        for id in ids {
-            feed.append(described("alice", id, "")).await.unwrap();
-        }
-    };
-    let runtime = || tokio::runtime::Builder::new_current_thread().build();
-    std::thread::scope(|scope| {
-        let recording = scope.spawn(|| runtime().unwrap().block_on(record));
-        recording.join().unwrap();
-    });
 }
 
 #[tokio::test]
@@ -272,19 +254,6 @@ async fn an_erasure_comes_to_whoever_rides() {
     host.record("alice", 4..=4).await;
     assert_eq!(socket.message().await["code"], "revoked");
     assert_eq!(socket.frame().await.unwrap().close_code(), Some(1008));
-}
-
-/// Records for alice for as long as something takes.
-async fn until_done<T>(host: &Host, work: impl Future<Output = T>) -> T {
-    let flood = async {
-        for id in 1_000.. {
-            host.record("alice", id..=id).await;
-        }
-    };
-    tokio::select! {
-        () = flood => unreachable!("it goes on and on"),
-        done = timeout(SOON * 3, work) => done.expect("done in time"),
-    }
 }
 
 /// The last word, with the place where the client really is, and the close frame behind it.
@@ -380,14 +349,7 @@ async fn half_written(host: &Host, script: &Script) -> (RawWebSocket, u64) {
     script.allow(100);
     offset += 1;
     host.record("alice", offset..=offset).await;
-    let waiting = async {
-        while script.refusals() < 1 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(SOON, waiting)
-        .await
-        .expect("a frame that does not fit");
+    script.until_shut().await;
     assert!(script.log().last().unwrap().is_direct);
     (socket, offset)
 }
@@ -456,19 +418,13 @@ async fn who_takes_half_a_frame_is_cut() {
     assert_eq!(socket.frame().await, None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn whoever_takes_a_little_now_and_then_is_not_cut() {
-    // Far from what a busy machine adds.
-    const STALL: Duration = Duration::from_secs(1);
     let script = Script::willing();
     let host = script
         .serve(settings().write_stall(STALL).build().await.unwrap())
         .await;
     let (mut socket, last) = half_written(&host, &script).await;
-    for _ in 0..6 {
-        tokio::time::sleep(STALL / 4).await;
-        script.allow(10);
-    }
-    script.allow(usize::MAX);
+    script.take_now_and_then(STALL / 2).await;
     assert_eq!(socket.message().await["to"], last);
 }

@@ -38,7 +38,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
-use super::{Timing, drain::chance, expiry, farewell, frame, handshake, stall, wire};
+use super::{Timing, direct_wire, drain::chance, expiry, farewell, frame, handshake, stall, wire};
 use crate::api::Api;
 use engine::{Elsewhere, Engine};
 use front::Front;

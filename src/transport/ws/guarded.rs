@@ -12,8 +12,9 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::conn::{Conn, State};
+use super::conn::Conn;
 use crate::transport::{
+    direct_wire::DirectWire,
     frame::{CloseCode, Inbound},
     stall::Stall,
     wire::Wire,
@@ -55,16 +56,16 @@ impl Guarded {
     fn poll_write_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        act: impl FnOnce(&mut State, &mut Context<'_>) -> Poll<io::Result<T>>,
+        act: impl FnOnce(&mut DirectWire, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let (result, taken) = {
             let mut state = self.conn.lock();
             let result = match state.poll_rest(cx) {
-                Poll::Ready(Ok(())) => act(&mut state, cx),
+                Poll::Ready(Ok(())) => act(&mut state.wire, cx),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Pending => Poll::Pending,
             };
-            (result, state.taken())
+            (result, state.wire.taken())
         };
         if result.is_ready() {
             self.stall = None;
@@ -86,7 +87,7 @@ impl Guarded {
         state.task_reads(cx);
         let before = buf.filled().len();
         if self.early.is_empty() {
-            ready!(state.poll_read(cx, buf))?;
+            ready!(state.wire.get()?.poll_read(cx, buf))?;
         } else {
             let taken = self.early.len().min(buf.remaining());
             buf.put_slice(&self.early.split_to(taken));
@@ -128,7 +129,7 @@ impl AsyncWrite for Guarded {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.get_mut()
-            .poll_write_with(cx, |state, cx| state.poll_write(cx, buf))
+            .poll_write_with(cx, |wire, cx| wire.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -137,7 +138,7 @@ impl AsyncWrite for Guarded {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.get_mut()
-            .poll_write_with(cx, |state, cx| state.poll_write_vectored(cx, bufs))
+            .poll_write_with(cx, |wire, cx| wire.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -145,10 +146,12 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_write_with(cx, State::poll_flush)
+        self.get_mut()
+            .poll_write_with(cx, |wire, cx| wire.get()?.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_write_with(cx, State::poll_shutdown)
+        self.get_mut()
+            .poll_write_with(cx, |wire, cx| wire.get()?.poll_shutdown(cx))
     }
 }
