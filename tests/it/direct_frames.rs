@@ -224,8 +224,9 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
                     client.send(&format!(r#"42/feed,{sent}["history",{{"limit":1}}]"#)).await;
                     sent += 1;
                 }
-                readable = client.0.tcp.readable() => {
-                    readable.unwrap();
+                // Not `readable`, which may be true of nothing: who reads does not send.
+                peeked = async { client.0.tcp.peek(&mut [0]).await } => {
+                    peeked.unwrap();
                     seen.read(&mut client).await;
                     offset.send_replace(seen.offset);
                 }

@@ -184,7 +184,8 @@ async fn what_is_no_ledger_is_refused() {
     drop(database);
     assert!(open_error(&home.ledger()).contains("schema version 99"));
     assert!(open_error(&home.path("missing/ledger.db")).contains("its folder"));
-    assert!(Sqlite::open(home.folder.path()).is_err());
+    fs::create_dir(home.path("folder")).unwrap();
+    assert!(Sqlite::open(home.path("folder")).is_err());
 }
 
 /// In the versions before, entries were found by account and offset, and their keys were an index.

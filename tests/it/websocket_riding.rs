@@ -146,8 +146,9 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
             tokio::select! {
                 biased;
                 Some(frame) = framed.recv() => socket.send(frame).await,
-                readable = socket.tcp.readable() => {
-                    readable.unwrap();
+                // Not `readable`, which may be true of nothing: who reads does not send.
+                peeked = async { socket.tcp.peek(&mut [0]).await } => {
+                    peeked.unwrap();
                     seen.read(&mut socket).await;
                     offset.send_replace(seen.offset);
                 }

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 /// The lower half of a place is the offset, the upper one the account's number.
 const OFFSET_BITS: u32 = 32;
 const OFFSET_MAX: i64 = (1 << OFFSET_BITS) - 1;
-const NONE: RangeInclusive<i64> = 1..=0;
 const NUMBER_MAX: i64 = i64::MAX >> OFFSET_BITS;
 
 /// The place of an entry; of none if there are too many accounts, or too many entries in this one.
@@ -18,9 +17,10 @@ pub(super) fn place(number: i64, offset: u64) -> Option<i64> {
 /// The places of an account's entries after an offset.
 pub(super) fn after(number: i64, offset: u64) -> RangeInclusive<i64> {
     let last = (number << OFFSET_BITS) | OFFSET_MAX;
-    match place(number, offset.saturating_add(1)) {
-        Some(first) => first..=last,
-        None => NONE,
+    match place(number, offset) {
+        Some(before) => before + 1..=last,
+        // Behind the last there is none.
+        None => last..=last - 1,
     }
 }
 
