@@ -116,7 +116,7 @@ fn rows(ledger: &Path, begin: usize, count: usize) -> Vec<Row> {
     let database = Connection::open(ledger).unwrap();
     let sql =
         "SELECT account, offset, source, id, fingerprint, day, revision, happened, count, reverses,
-               json FROM recorded WHERE CAST(substr(id, 7) AS INTEGER) BETWEEN ?1 AND ?2
+               json FROM entry WHERE CAST(substr(id, 7) AS INTEGER) BETWEEN ?1 AND ?2
                ORDER BY CAST(substr(id, 7) AS INTEGER)";
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map(

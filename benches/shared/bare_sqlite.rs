@@ -13,7 +13,7 @@ pub(crate) type Row = (i64, i64, String, String, Vec<u8>, i64, String);
 /// hyphen and its number.
 pub(crate) fn rows(ledger: &Path, first: usize, next: usize) -> Vec<Row> {
     let connection = Connection::open(ledger).unwrap();
-    let sql = "SELECT account, offset, source, id, fingerprint, happened, json FROM recorded
+    let sql = "SELECT account, offset, source, id, fingerprint, happened, json FROM entry
                WHERE CAST(substr(id, instr(id, '-') + 1) AS INTEGER) BETWEEN ?1 AND ?2";
     let mut statement = connection.prepare(sql).unwrap();
     let range = [first, next - 1].map(|n| i64::try_from(n).unwrap());

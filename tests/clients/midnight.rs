@@ -114,7 +114,7 @@ pub(crate) async fn a_day_turns_and_budgets_are_crossed_through_killed_servers(s
 
     server.kill().await;
     let sums = "SELECT count(*), min(offset), max(offset), sum(json ->> '$.amount'),
-                       sum(json ->> '$.kind' = 'alert') FROM recorded";
+                       sum(json ->> '$.kind' = 'alert') FROM entry";
     assert_eq!(server.ask_sqlite(sums).await, "9|1|9|196|4");
 }
 

@@ -39,7 +39,7 @@ const ENTRIES: &str = "SELECT name, offset, id,
         json_extract(json, '$.amount'), json_extract(json, '$.total'),
         json_extract(json, '$.offset'), json_extract(json, '$.id'),
         source, json_extract(json, '$.meter') || ' ' || json_extract(json, '$.unit')
-    FROM recorded JOIN account ON account = number
+    FROM entry JOIN account ON account = account.number
     ORDER BY name, offset;";
 
 impl Truth {

@@ -3,6 +3,7 @@
 
 mod access;
 mod architecture;
+mod backlog;
 mod bad_input_socketio;
 mod bounds;
 mod budgets;
@@ -30,7 +31,7 @@ mod fuzz;
 mod health;
 mod hooked;
 mod ingest;
-mod journal;
+
 mod ledger_properties;
 mod logs;
 mod messages;

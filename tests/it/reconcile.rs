@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{model::Model, world::ACCOUNTS};
 
-/// How many entries a stored state, and the table of keys, lack at the most.
+/// How many entries a stored state, and the indexes, lack at the most.
 const ENTRIES_BEHIND: i64 = 15;
 
 /// Amounts as whole parts and as 10⁻⁹, which 64 bits hold apart. `term` has each entry, `written` those that
@@ -18,7 +18,7 @@ const VIEWS: &str = "
         SELECT a.name, e.account, e.offset, e.count, e.happened, e.json ->> 'kind' AS kind,
                e.json ->> 'meter' AS meter, e.json ->> 'unit' AS unit,
                e.json ->> 'total' AS total, e.json ->> 'amount' AS amount
-        FROM recorded e JOIN account a ON a.number = e.account
+        FROM entry e JOIN account a ON a.number = e.account
     )
     SELECT *, WHOLE AS whole, NANOS AS nanos FROM text;
     CREATE TEMP VIEW written AS
@@ -80,7 +80,7 @@ const WRONG: &[(&str, &str)] = &[
     (
         "states that are too far behind their entries",
         "SELECT count(*) FROM (SELECT max(offset) AS last, state ->> '$.offset' AS told
-                               FROM recorded e JOIN account a ON a.number = e.account GROUP BY a.number)
+                               FROM entry e JOIN account a ON a.number = e.account GROUP BY a.number)
          WHERE last - told NOT BETWEEN 0 AND ENTRIES_BEHIND",
     ),
     (
@@ -88,23 +88,32 @@ const WRONG: &[(&str, &str)] = &[
         "SELECT count(*) FROM account WHERE written IS NOT state ->> '$.offset'",
     ),
     (
-        "keys that are not those of the entries that states count",
-        "WITH counted AS (SELECT account, source, id, offset FROM entry
-                          JOIN account ON number = account WHERE offset <= written),
-              kept AS (SELECT account, source, id, offset FROM event_key)
-         SELECT (SELECT count(*) FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept))
-              + (SELECT count(*) FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))",
+        "entries that a state counts and that have no place",
+        "SELECT count(*) FROM entry e JOIN account a ON a.number = e.account
+         WHERE e.offset <= written AND e.place NOT IN (SELECT place FROM entry_place)",
     ),
     (
-        "entries that a state counts and that are not at their place",
-        "SELECT count(*) FROM recorded r JOIN account a ON a.number = r.account
-         WHERE r.offset <= written
-           AND (r.account << 32 | r.offset) NOT IN (SELECT place FROM entry)",
+        "entries that a start does not look at and that have no place",
+        "SELECT count(*) FROM entry WHERE number <= (SELECT indexed FROM history)
+                                      AND place NOT IN (SELECT place FROM entry_place)",
+    ),
+    (
+        "places of other entries than are there",
+        "SELECT count(*) FROM entry_place p LEFT JOIN entry e ON e.number = p.entry
+         WHERE e.place IS NOT p.place",
+    ),
+    (
+        "keys that are not those of the entries that have a place",
+        "WITH placed AS (SELECT account, source, id, number FROM entry
+                         WHERE place IN (SELECT place FROM entry_place)),
+              kept AS (SELECT account, source, id, entry FROM entry_key)
+         SELECT (SELECT count(*) FROM (SELECT * FROM placed EXCEPT SELECT * FROM kept))
+              + (SELECT count(*) FROM (SELECT * FROM kept EXCEPT SELECT * FROM placed))",
     ),
     (
         "gaps between offsets",
         "SELECT count(*) FROM (SELECT count(*) AS held, min(offset) AS first, max(offset) AS last
-                               FROM recorded GROUP BY account)
+                               FROM entry GROUP BY account)
          WHERE first <> 1 OR last <> held",
     ),
     (
@@ -123,8 +132,8 @@ const WRONG: &[(&str, &str)] = &[
     (
         "rows of no account",
         "SELECT (SELECT count(*) FROM entry WHERE account NOT IN (SELECT number FROM account))
-              + (SELECT count(*) FROM journal WHERE account NOT IN (SELECT number FROM account))
-              + (SELECT count(*) FROM event_key WHERE account NOT IN (SELECT number FROM account))
+              + (SELECT count(*) FROM entry_place WHERE place >> 32 NOT IN (SELECT number FROM account))
+              + (SELECT count(*) FROM entry_key WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM day WHERE account NOT IN (SELECT number FROM account))
               + (SELECT count(*) FROM erasure)",
     ),
@@ -142,7 +151,7 @@ pub(super) fn reconcile(path: &Path, models: &[Model]) {
     }
     let entries: usize = models.iter().map(|model| model.entries.len()).sum();
     let entries = i64::try_from(entries).unwrap();
-    assert_eq!(count(&database, "SELECT count(*) FROM recorded"), entries);
+    assert_eq!(count(&database, "SELECT count(*) FROM entry"), entries);
     for (name, model) in ACCOUNTS.iter().zip(models) {
         for entry in &model.entries {
             let sql = "SELECT total FROM term WHERE name = ?1 AND meter = ?2 AND unit = ?3

@@ -111,16 +111,15 @@ async fn entries_and_their_keys_are_append_only() {
         "UPDATE entry SET place = place + 100 WHERE offset = 2",
         "DELETE FROM entry WHERE offset = 2",
         "DELETE FROM entry",
-        "UPDATE journal SET json = '{}'",
-        "DELETE FROM journal WHERE offset = 18",
-        "DELETE FROM journal",
-        "UPDATE event_key SET offset = 1",
-        "DELETE FROM event_key WHERE offset = 2",
+        "UPDATE entry_place SET entry = 1",
+        "DELETE FROM entry_place",
+        "UPDATE entry_key SET entry = 1",
+        "DELETE FROM entry_key WHERE entry = 2",
     ] {
         let refused = database.execute(sql, ()).unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{sql}: {refused}");
     }
-    let doubled = "INSERT INTO event_key SELECT account, source, id, 19 FROM event_key";
+    let doubled = "INSERT INTO entry_key SELECT account, source, id, 19 FROM entry_key";
     assert!(
         database.execute(doubled, ()).is_err(),
         "a key is recorded once"
@@ -128,7 +127,7 @@ async fn entries_and_their_keys_are_append_only() {
 }
 
 #[tokio::test]
-async fn a_key_is_found_whether_or_not_it_is_in_the_table_of_keys() {
+async fn a_key_is_found_whether_or_not_it_is_in_the_index_of_keys() {
     let home = Home::new();
     for count in 1..=40 {
         home.record(count - 1..count).await;
@@ -188,7 +187,7 @@ async fn what_is_no_ledger_is_refused() {
     assert!(Sqlite::open(home.path("folder")).is_err());
 }
 
-/// In the versions before, entries were found by account and offset, and their keys were an index.
+/// In the versions before, entries were sorted by account and offset, and their keys were an index.
 const TO_VERSION_3: &str = "
     CREATE TABLE older (
         account INTEGER NOT NULL REFERENCES account, offset INTEGER NOT NULL,
@@ -199,13 +198,13 @@ const TO_VERSION_3: &str = "
         PRIMARY KEY (account, offset)
     ) STRICT, WITHOUT ROWID;
     INSERT INTO older SELECT account, offset, source, id, fingerprint, day, revision, happened, count,
-                             reverses, json FROM recorded;
-    DROP VIEW recorded;
-    DROP TABLE event_key;
-    DROP TABLE journal;
+                             reverses, json FROM entry;
+    DROP TABLE entry_key;
+    DROP TABLE entry_place;
     DROP TABLE entry;
     ALTER TABLE older RENAME TO entry;
     ALTER TABLE account DROP COLUMN written;
+    ALTER TABLE history DROP COLUMN indexed;
     CREATE UNIQUE INDEX entry_key ON entry (account, source, id);
     CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
     CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry

@@ -7,15 +7,19 @@ use super::place;
 /// A database of up to so many bytes (64 MiB) is rewritten after an erasure, in about a second.
 const REWRITE_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
-/// Deletes everything of the account with this number. The triggers let it pass while its row in
+/// Deletes everything of the account with this number, whose entries are all in the indexes. The triggers let it pass while its row in
 /// `erasure` is there, which no other transaction ever sees.
 pub(super) fn erase(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO erasure (account) VALUES (?1)", [number])?;
-    let entries = place::after(number, 0).into_inner();
-    connection.execute("DELETE FROM journal WHERE place BETWEEN ?1 AND ?2", entries)?;
-    connection.execute("DELETE FROM entry WHERE place BETWEEN ?1 AND ?2", entries)?;
+    let places = place::after(number, 0).into_inner();
     for sql in [
-        "DELETE FROM event_key WHERE account = ?1",
+        "DELETE FROM entry WHERE number IN (SELECT entry FROM entry_place WHERE place BETWEEN ?1 AND ?2)",
+        "DELETE FROM entry_place WHERE place BETWEEN ?1 AND ?2",
+    ] {
+        connection.execute(sql, places)?;
+    }
+    for sql in [
+        "DELETE FROM entry_key WHERE account = ?1",
         "DELETE FROM day WHERE account = ?1",
         "DELETE FROM account WHERE number = ?1",
         "DELETE FROM erasure WHERE account = ?1",

@@ -1,9 +1,9 @@
 //! The default ledger: one SQLite file in WAL mode, one writer that owns checkpoints.
 
+mod backlog;
 mod days;
 mod erase;
 mod failure;
-mod journal;
 mod marker;
 mod place;
 mod read;
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use self::{
-    journal::Journal,
+    backlog::Backlog,
     marker::{Marker, Sealed},
     read::SqliteReader,
     recent::Recent,
@@ -33,8 +33,8 @@ const LIBRARY_VERSION_MIN: i32 = 3_051_003;
 /// Which program's file this is: `tcst` in ASCII.
 const APPLICATION_ID: i32 = 0x7463_7374;
 const SCHEMA_VERSION: i32 = 4;
-/// How many entries an account's stored state, and the table of keys, may lack: whoever reads them looks at
-/// fewer entries than these, and the writer writes them once for so many.
+/// How many entries an account's stored state, and the indexes, may lack: whoever reads them looks at fewer
+/// entries than these, and the writer writes them once for so many.
 const ENTRIES_BEHIND_MAX: u64 = 16;
 /// How long a statement waits for another process, such as a backup, before it is refused.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -49,7 +49,7 @@ const STATEMENTS_CACHED: usize = 32;
 const SCHEMA: &str = "
     CREATE TABLE history (
         epoch INTEGER NOT NULL, seal INTEGER NOT NULL,
-        commits INTEGER NOT NULL, recorded_until INTEGER NOT NULL
+        commits INTEGER NOT NULL, recorded_until INTEGER NOT NULL, indexed INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE account (
         number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
@@ -65,12 +65,11 @@ const SCHEMA: &str = "
         WHEN OLD.number NOT IN (SELECT account FROM erasure)
         BEGIN SELECT RAISE(ABORT, 'accounts are only erased as a whole'); END;
 ";
-/// Entries come into the [`journal`], and lie later at their [`place`], with a key in a table of their own: the
-/// keys of those that an account's stored state counts, which are up to the offset `written`. A table whose key
-/// is one number has only numbers above its leaves; one with a longer key has whole rows there, and is twice as
-/// deep.
+/// Entries are numbered as they come. Two indexes of our own tell which is at a [`place`], and which has a key;
+/// they lack what is in the [`backlog`], which is of the rows behind `history.indexed`. A table whose key is one
+/// number has only numbers above its leaves; one with a longer key has whole rows there.
 const SCHEMA_ENTRIES: &str = "
-    CREATE TABLE journal (
+    CREATE TABLE entry (
         number INTEGER PRIMARY KEY, place INTEGER NOT NULL,
         account INTEGER NOT NULL AS (place >> 32), offset INTEGER NOT NULL AS (place & 0xFFFFFFFF),
         source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
@@ -78,63 +77,53 @@ const SCHEMA_ENTRIES: &str = "
         happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
         json TEXT NOT NULL
     ) STRICT;
-    CREATE TABLE entry (
-        place INTEGER PRIMARY KEY,
-        account INTEGER NOT NULL AS (place >> 32), offset INTEGER NOT NULL AS (place & 0xFFFFFFFF),
-        source TEXT NOT NULL, id TEXT NOT NULL, fingerprint BLOB NOT NULL,
-        day INTEGER NOT NULL, revision INTEGER NOT NULL,
-        happened INTEGER NOT NULL, count INTEGER NOT NULL, reverses INTEGER,
-        json TEXT NOT NULL
-    ) STRICT;
     CREATE UNIQUE INDEX entry_reversed ON entry (account, reverses) WHERE reverses IS NOT NULL;
-    CREATE TABLE event_key (
+    CREATE TABLE entry_place (
+        place INTEGER PRIMARY KEY, entry INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE entry_key (
         account INTEGER NOT NULL REFERENCES account, source TEXT NOT NULL, id TEXT NOT NULL,
-        offset INTEGER NOT NULL,
+        entry INTEGER NOT NULL,
         PRIMARY KEY (account, source, id)
     ) STRICT, WITHOUT ROWID;
-    CREATE VIEW recorded AS
-        SELECT account, offset, source, id, fingerprint, day, revision, happened, count, reverses, json
-        FROM entry
-        UNION ALL
-        SELECT account, offset, source, id, fingerprint, day, revision, happened, count, reverses, json
-        FROM journal WHERE place NOT IN (SELECT place FROM entry);
-    CREATE TRIGGER journal_is_never_updated BEFORE UPDATE ON journal
-        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
-    CREATE TRIGGER journal_is_never_deleted BEFORE DELETE ON journal
-        WHEN OLD.place NOT IN (SELECT place FROM entry)
-            AND OLD.account NOT IN (SELECT account FROM erasure)
-        BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_updated BEFORE UPDATE ON entry
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
     CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
         WHEN OLD.account NOT IN (SELECT account FROM erasure)
         BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
-    CREATE TRIGGER key_is_never_updated BEFORE UPDATE ON event_key
-        BEGIN SELECT RAISE(ABORT, 'keys are append-only'); END;
-    CREATE TRIGGER key_is_never_deleted BEFORE DELETE ON event_key
+    CREATE TRIGGER place_is_never_updated BEFORE UPDATE ON entry_place
+        BEGIN SELECT RAISE(ABORT, 'indexes are append-only'); END;
+    CREATE TRIGGER place_is_never_deleted BEFORE DELETE ON entry_place
+        WHEN OLD.place >> 32 NOT IN (SELECT account FROM erasure)
+        BEGIN SELECT RAISE(ABORT, 'indexes are append-only'); END;
+    CREATE TRIGGER key_is_never_updated BEFORE UPDATE ON entry_key
+        BEGIN SELECT RAISE(ABORT, 'indexes are append-only'); END;
+    CREATE TRIGGER key_is_never_deleted BEFORE DELETE ON entry_key
         WHEN OLD.account NOT IN (SELECT account FROM erasure)
-        BEGIN SELECT RAISE(ABORT, 'keys are append-only'); END;
+        BEGIN SELECT RAISE(ABORT, 'indexes are append-only'); END;
 ";
-/// These versions had entries under account and offset, with an index of their keys.
-const SCHEMA_VERSIONS_INDEXED: std::ops::RangeInclusive<i32> = 2..=3;
+/// These versions had entries sorted by account and offset, with an index of their keys.
+const SCHEMA_VERSIONS_SORTED: std::ops::RangeInclusive<i32> = 2..=3;
 const OUT_OF_THE_WAY: &str = "
     DROP TRIGGER entry_is_never_updated;
     DROP TRIGGER entry_is_never_deleted;
     DROP INDEX entry_key;
     DROP INDEX entry_reversed;
-    ALTER TABLE entry RENAME TO indexed;
+    ALTER TABLE entry RENAME TO sorted;
     ALTER TABLE account ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
-    UPDATE account SET written = state ->> '$.offset';
+    ALTER TABLE history ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
 ";
-const FROM_INDEXED: &str = "
+const FROM_SORTED: &str = "
     INSERT INTO entry (place, source, id, fingerprint, day, revision, happened, count, reverses, json)
         SELECT account << 32 | offset, source, id, fingerprint, day, revision, happened, count,
                reverses, json
-        FROM indexed ORDER BY account, offset;
-    INSERT INTO event_key
-        SELECT account, source, id, offset FROM indexed JOIN account ON number = account
-        WHERE offset <= written ORDER BY account, source, id;
-    DROP TABLE indexed;
+        FROM sorted ORDER BY account, offset;
+    INSERT INTO entry_place SELECT place, number FROM entry ORDER BY place;
+    INSERT INTO entry_key
+        SELECT account, source, id, number FROM entry ORDER BY account, source, id;
+    UPDATE account SET written = state ->> '$.offset';
+    UPDATE history SET indexed = (SELECT coalesce(max(number), 0) FROM entry);
+    DROP TABLE sorted;
 ";
 
 /// A ledger in one SQLite file, durable across crashes and power loss (`synchronous=FULL`).
@@ -147,7 +136,7 @@ pub struct Sqlite {
     epoch: Epoch,
     recorded_until: Timestamp,
     recent: Recent,
-    writer: Mutex<Option<(Connection, Marker, Journal)>>,
+    writer: Mutex<Option<(Connection, Marker, Backlog)>>,
 }
 
 impl Sqlite {
@@ -172,13 +161,13 @@ impl Sqlite {
         let history = open_history(&connection, &mut marker)?;
         marker.write(history.epoch, history.commits)?;
         marker.sync()?;
-        let (journal, recent) = Journal::load(&connection)?;
+        let (backlog, recent) = Backlog::load(&connection)?;
         Ok(Self {
             path,
             epoch: history.epoch,
             recorded_until: history.recorded_until,
             recent,
-            writer: Mutex::new(Some((connection, marker, journal))),
+            writer: Mutex::new(Some((connection, marker, backlog))),
         })
     }
 
@@ -203,11 +192,11 @@ impl Ledger for Sqlite {
             .writer
             .lock()
             .expect("nothing panics while it is taken");
-        let (connection, marker, journal) = writer
+        let (connection, marker, backlog) = writer
             .take()
             .ok_or_else(|| LedgerError::new("the ledger's one writer is in use"))?;
         let recent = self.recent.clone();
-        let writer = SqliteWriter::new(connection, marker, self.epoch, journal, recent)?;
+        let writer = SqliteWriter::new(connection, marker, self.epoch, backlog, recent)?;
         Ok(Box::new(writer))
     }
 
@@ -286,12 +275,21 @@ fn open_history(connection: &Connection, marker: &mut Marker) -> Result<History,
     create_or_check_tables(connection)?;
     let stored = connection
         .query_row(
-            "SELECT epoch, seal, commits, recorded_until FROM history",
+            "SELECT epoch, seal, commits, recorded_until, indexed FROM history",
             (),
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
+            },
         )
         .optional()?;
-    let (epoch, seal, commits, recorded_until) = stored.unwrap_or((0_i64, 0, 0, i64::MIN));
+    let new = (0_i64, 0, 0, i64::MIN, 0_i64);
+    let (epoch, seal, commits, recorded_until, indexed) = stored.unwrap_or(new);
     let mut epoch = Epoch(epoch.cast_unsigned());
     if !marker.knows(epoch, commits, Sealed(seal)) {
         epoch = Epoch(getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?);
@@ -299,8 +297,15 @@ fn open_history(connection: &Connection, marker: &mut Marker) -> Result<History,
         let transaction = connection.unchecked_transaction()?;
         transaction.execute("DELETE FROM history", ())?;
         transaction.execute(
-            "INSERT INTO history (epoch, seal, commits, recorded_until) VALUES (?1, ?2, ?3, ?4)",
-            (epoch.0.cast_signed(), seal, commits, recorded_until),
+            "INSERT INTO history (epoch, seal, commits, recorded_until, indexed)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            (
+                epoch.0.cast_signed(),
+                seal,
+                commits,
+                recorded_until,
+                indexed,
+            ),
         )?;
         transaction.commit()?;
     }
@@ -322,8 +327,8 @@ fn create_or_check_tables(connection: &Connection) -> Result<(), LedgerError> {
     } else if application != APPLICATION_ID {
         let message = "the file is a database of another program: name another file";
         return Err(LedgerError::new(message));
-    } else if SCHEMA_VERSIONS_INDEXED.contains(&version) {
-        take_over_indexed(connection)?;
+    } else if SCHEMA_VERSIONS_SORTED.contains(&version) {
+        take_over_sorted(connection)?;
     } else if version != SCHEMA_VERSION {
         let message = format!("its schema version {version} is not {SCHEMA_VERSION}");
         return Err(LedgerError::new(message));
@@ -340,14 +345,14 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn take_over_indexed(connection: &Connection) -> rusqlite::Result<()> {
+fn take_over_sorted(connection: &Connection) -> rusqlite::Result<()> {
     tracing::info!(
         "the ledger is of an earlier version: its entries are rearranged, about a minute for ten million"
     );
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(OUT_OF_THE_WAY)?;
     transaction.execute_batch(SCHEMA_ENTRIES)?;
-    transaction.execute_batch(FROM_INDEXED)?;
+    transaction.execute_batch(FROM_SORTED)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     days::read_days,
     place,
-    recent::{Recent, Unplaced},
+    recent::{Recent, Unindexed},
 };
 use crate::{
     domain::{Account, AccountState, EventKey, Happened, Stamp, StoredEntry},
@@ -28,11 +28,11 @@ impl SqliteReader {
 impl LedgerReader for SqliteReader {
     fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
         // One read transaction: the state and the entries are of the same commit.
-        let unplaced = self.recent.of(account);
+        let unindexed = self.recent.of(account);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let Some(found) = find_account(&transaction, account, unplaced)? else {
+        let Some(found) = find_account(&transaction, account, unindexed)? else {
             return Ok(View {
                 state: AccountState::default(),
                 entries: Vec::new(),
@@ -44,11 +44,11 @@ impl LedgerReader for SqliteReader {
     }
 
     fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError> {
-        let unplaced = self.recent.of(account);
+        let unindexed = self.recent.of(account);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let Some(found) = find_account(&transaction, account, unplaced)? else {
+        let Some(found) = find_account(&transaction, account, unindexed)? else {
             return Ok(DaysView {
                 state: AccountState::default(),
                 days: Vec::new(),
@@ -66,29 +66,29 @@ impl LedgerReader for SqliteReader {
         offset: u64,
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
-        let unplaced = self.recent.of(account);
+        let unindexed = self.recent.of(account);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
-        read_happened(&transaction, account, unplaced, offset, count)
+        read_happened(&transaction, account, unindexed, offset, count)
     }
 }
 
 /// An account in this file.
 pub(super) struct Found {
     pub(super) number: i64,
-    /// The offset of the last entry that the stored state counts, and whose key is in the table of keys.
+    /// The offset of the last entry that the stored state counts.
     pub(super) written: u64,
     pub(super) state: AccountState,
-    /// The entries that are not at their place, oldest first.
-    unplaced: Vec<Arc<NewEntry>>,
+    /// The entries that are in no index, oldest first.
+    unindexed: Vec<Arc<NewEntry>>,
 }
 
 /// An account's state: the stored one, and what was recorded since added to it.
 pub(super) fn find_account(
     connection: &Connection,
     account: &Account,
-    unplaced: Unplaced,
+    unindexed: Unindexed,
 ) -> Result<Option<Found>, LedgerError> {
     let found = connection
         .prepare_cached("SELECT number, state FROM account WHERE name = ?1")?
@@ -103,20 +103,20 @@ pub(super) fn find_account(
         .map_err(|error| LedgerError::new(format!("an account's state is unreadable: {error}")))?;
     let written = state.offset;
     replay(connection, number, &mut state)?;
-    // Whatever the stored state counts is at its place: so now it is as far as those are.
-    let unplaced = unplaced.after(state.generation, state.offset);
-    for new in &unplaced {
+    // Whatever the stored state counts is in the indexes: so now it is as far as those are.
+    let unindexed = unindexed.after(state.generation, state.offset);
+    for new in &unindexed {
         state.replay(&HappenedEntry::from(&**new).read());
     }
     Ok(Some(Found {
         number,
         written,
         state,
-        unplaced,
+        unindexed,
     }))
 }
 
-/// Adds the entries that a stored state lacks and that are at their place: fewer than
+/// Adds the entries that a stored state lacks and that are in the indexes: fewer than
 /// [`super::ENTRIES_BEHIND_MAX`].
 fn replay(
     connection: &Connection,
@@ -124,7 +124,8 @@ fn replay(
     state: &mut AccountState,
 ) -> Result<(), LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT json, count, happened FROM entry WHERE place BETWEEN ?1 AND ?2 ORDER BY place",
+        "SELECT json, count, happened FROM entry_place AS at CROSS JOIN entry ON number = at.entry
+         WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place",
     )?;
     let (first, last) = place::after(number, state.offset).into_inner();
     let mut rows = statement.query((first, last))?;
@@ -144,7 +145,7 @@ fn read_entries(
     account: &Found,
     entries: Entries,
 ) -> Result<Vec<StoredEntry>, LedgerError> {
-    let unplaced = account.unplaced.iter().map(|new| new.entry.clone());
+    let unindexed = account.unindexed.iter().map(|new| new.entry.clone());
     let (offset, count, bytes) = match entries {
         Entries::None => return Ok(Vec::new()),
         Entries::After {
@@ -153,7 +154,7 @@ fn read_entries(
             bytes,
         } => {
             let mut page = Page::new(count, bytes);
-            let behind = unplaced.filter(|entry| entry.offset > offset);
+            let behind = unindexed.filter(|entry| entry.offset > offset);
             page.read(connection, OLDEST, place::after(account.number, offset))?;
             page.take(behind);
             return Ok(page.entries);
@@ -166,7 +167,7 @@ fn read_entries(
         Entries::Last { count, bytes } => (u64::MAX, count, bytes),
     };
     let mut page = Page::new(count, bytes);
-    page.take(unplaced.rev().filter(|entry| entry.offset < offset));
+    page.take(unindexed.rev().filter(|entry| entry.offset < offset));
     page.read(connection, NEWEST, place::before(account.number, offset))?;
     if matches!(entries, Entries::Last { .. }) {
         page.entries.reverse();
@@ -174,10 +175,12 @@ fn read_entries(
     Ok(page.entries)
 }
 
-const OLDEST: &str = "SELECT offset, json FROM entry
-    WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3";
-const NEWEST: &str = "SELECT offset, json FROM entry
-    WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT ?3";
+const OLDEST: &str =
+    "SELECT offset, json FROM entry_place AS at CROSS JOIN entry ON number = at.entry
+    WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place LIMIT ?3";
+const NEWEST: &str =
+    "SELECT offset, json FROM entry_place AS at CROSS JOIN entry ON number = at.entry
+    WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place DESC LIMIT ?3";
 
 /// Entries up to a number of them and of their bytes; the first is always taken.
 struct Page {
@@ -242,16 +245,17 @@ impl Page {
 pub(super) fn read_happened(
     connection: &Connection,
     account: &Account,
-    unplaced: Unplaced,
+    unindexed: Unindexed,
     offset: u64,
     count: usize,
 ) -> Result<Vec<HappenedEntry>, LedgerError> {
-    let Some(found) = find_account(connection, account, unplaced)? else {
+    let Some(found) = find_account(connection, account, unindexed)? else {
         return Ok(Vec::new());
     };
     let mut statement = connection.prepare_cached(
-        "SELECT offset, json, count, happened FROM entry
-         WHERE place BETWEEN ?1 AND ?2 ORDER BY place LIMIT ?3",
+        "SELECT offset, json, count, happened
+         FROM entry_place AS at CROSS JOIN entry ON number = at.entry
+         WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place LIMIT ?3",
     )?;
     let (first, last) = place::after(found.number, offset).into_inner();
     let limit = i64::try_from(count).unwrap_or(i64::MAX);
@@ -264,12 +268,12 @@ pub(super) fn read_happened(
             happened: Timestamp::from_millisecond(row.get(3)?).map_err(unreadable)?,
         });
     }
-    let unplaced = found
-        .unplaced
+    let unindexed = found
+        .unindexed
         .iter()
         .filter(|new| new.entry.offset > offset);
     let left = count - entries.len();
-    entries.extend(unplaced.take(left).map(|new| HappenedEntry::from(&**new)));
+    entries.extend(unindexed.take(left).map(|new| HappenedEntry::from(&**new)));
     Ok(entries)
 }
 

@@ -1,4 +1,4 @@
-//! Entries that are recorded and not at their place yet, for whoever reads an account.
+//! Entries that are in no index yet, for whoever reads an account.
 
 use std::{
     collections::HashMap,
@@ -11,48 +11,50 @@ use crate::{
     ledger::NewEntry,
 };
 
-/// What the [`journal`](super::journal) holds alone: of each account fewer than
-/// [`ENTRIES_BEHIND_MAX`](super::ENTRIES_BEHIND_MAX), which continue those in the table of entries.
+/// Of each account fewer than [`ENTRIES_BEHIND_MAX`](super::ENTRIES_BEHIND_MAX) entries, which continue those
+/// in the indexes.
 ///
-/// The writer puts entries in once they are durable, and takes them out once they are at their place. So
+/// The writer puts entries in once they are durable, and takes them out once they are in the indexes. So
 /// whoever reads looks here *before* its transaction begins: what is moved in between is in both.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Recent(Arc<RwLock<HashMap<Account, Unplaced>>>);
+pub(super) struct Recent(Arc<RwLock<HashMap<Account, Unindexed>>>);
 
-/// An account's entries that are not at their place, oldest first.
+/// An account's entries that are in no index, oldest first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Unplaced {
+pub(super) struct Unindexed {
     generation: u64,
     /// Hashes of their keys, side by side: most keys that are looked for are not here.
     hashes: Vec<u64>,
-    entries: Vec<Arc<NewEntry>>,
+    entries: Vec<Numbered>,
+}
+
+/// An entry, and the number of its row.
+#[derive(Debug, Clone)]
+pub(super) struct Numbered {
+    pub(super) number: i64,
+    pub(super) new: Arc<NewEntry>,
 }
 
 impl Recent {
-    pub(super) fn of(&self, account: &Account) -> Unplaced {
+    pub(super) fn of(&self, account: &Account) -> Unindexed {
         self.read().get(account).cloned().unwrap_or_default()
     }
 
     /// What this key recorded, if it is here.
     pub(super) fn find(&self, account: &Account, key: &EventKey) -> Option<Arc<NewEntry>> {
         let accounts = self.read();
-        let Unplaced {
+        let Unindexed {
             hashes, entries, ..
         } = accounts.get(account)?;
         let hash = accounts.hasher().hash_one(key);
         let mut alike = entries.iter().zip(hashes).filter(|(_, of)| **of == hash);
-        let found = alike.find(|(new, _)| new.key == *key)?;
-        Some(found.0.clone())
+        let (found, _) = alike.find(|(entry, _)| entry.new.key == *key)?;
+        Some(found.new.clone())
     }
 
-    /// Whether a reversal of the entry at `offset` is here.
-    pub(super) fn reverses(&self, account: &Account, offset: u64) -> bool {
-        let accounts = self.read();
-        let unplaced = accounts.get(account);
-        unplaced.is_some_and(|unplaced| {
-            let mut entries = unplaced.entries.iter();
-            entries.any(|new| new.reverses == Some(offset))
-        })
+    /// Whether all entries of an account are in the indexes.
+    pub(super) fn is_empty(&self, account: &Account) -> bool {
+        !self.read().contains_key(account)
     }
 
     /// Takes and gives, as one change.
@@ -60,13 +62,13 @@ impl Recent {
         Changing(self.write())
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Unplaced>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Unindexed>> {
         self.0
             .read()
             .expect("nothing panics while it holds the lock")
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Account, Unplaced>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Account, Unindexed>> {
         self.0
             .write()
             .expect("nothing panics while it holds the lock")
@@ -74,7 +76,7 @@ impl Recent {
 }
 
 /// A change that readers see as a whole.
-pub(super) struct Changing<'a>(RwLockWriteGuard<'a, HashMap<Account, Unplaced>>);
+pub(super) struct Changing<'a>(RwLockWriteGuard<'a, HashMap<Account, Unindexed>>);
 
 impl Changing<'_> {
     /// An account's next entries are durable.
@@ -82,36 +84,37 @@ impl Changing<'_> {
         &mut self,
         account: &Account,
         generation: u64,
-        new: impl IntoIterator<Item = NewEntry>,
+        new: impl IntoIterator<Item = (i64, NewEntry)>,
     ) {
         let hasher = self.0.hasher().clone();
-        let unplaced = self.0.entry(account.clone()).or_default();
-        unplaced.generation = generation;
-        for new in new {
-            unplaced.hashes.push(hasher.hash_one(&new.key));
-            unplaced.entries.push(Arc::new(new));
+        let unindexed = self.0.entry(account.clone()).or_default();
+        unindexed.generation = generation;
+        for (number, new) in new {
+            unindexed.hashes.push(hasher.hash_one(&new.key));
+            let new = Arc::new(new);
+            unindexed.entries.push(Numbered { number, new });
         }
     }
 
-    /// All of an account's entries are at their place, or gone.
+    /// All of an account's entries are in the indexes, or gone.
     pub(super) fn remove(&mut self, account: &Account) {
         self.0.remove(account);
     }
 }
 
-impl Unplaced {
-    pub(super) fn entries(&self) -> &[Arc<NewEntry>] {
+impl Unindexed {
+    pub(super) fn entries(&self) -> &[Numbered] {
         &self.entries
     }
 
-    /// Those that a table lacks which has the account's entries up to this offset. What was recorded before
-    /// an erasure has another generation, and is none of the account's.
-    pub(super) fn after(mut self, generation: u64, offset: u64) -> Vec<Arc<NewEntry>> {
+    /// Those that an index lacks which has the account's entries up to this offset. What was recorded before an
+    /// erasure has another generation, and is none of the account's.
+    pub(super) fn after(self, generation: u64, offset: u64) -> Vec<Arc<NewEntry>> {
         if self.generation != generation {
             return Vec::new();
         }
-        self.entries.retain(|new| new.entry.offset > offset);
-        self.entries
+        let entries = self.entries.into_iter().map(|entry| entry.new);
+        entries.filter(|new| new.entry.offset > offset).collect()
     }
 }
 
@@ -148,7 +151,8 @@ mod tests {
             },
         };
         let recent = Recent::default();
-        recent.change().add(&alice, 7, [entry(2), entry(3)]);
+        let entries = [(12, entry(2)), (13, entry(3))];
+        recent.change().add(&alice, 7, entries);
         let offsets = |generation, offset| {
             let after = recent.of(&alice).after(generation, offset);
             after.iter().map(|new| new.entry.offset).collect::<Vec<_>>()

@@ -6,12 +6,12 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::{
     BUSY_TIMEOUT, ENTRIES_BEHIND_MAX,
+    backlog::Backlog,
     days::{find_day, forget_days, write_day},
     erase::{Traces, erase, rewrite},
     failure::LedgerFailure,
-    journal::Journal,
     marker::Marker,
-    place::{self, place},
+    place::place,
     read::{find_account, read_happened, sql_integer, stored_entry},
     recent::Recent,
 };
@@ -38,7 +38,7 @@ pub(super) struct SqliteWriter {
     marker: Marker,
     epoch: Epoch,
     commits: i64,
-    journal: Journal,
+    backlog: Backlog,
     recent: Recent,
     rows: LruCache<Account, Row>,
     checkpoint_is_due: bool,
@@ -49,25 +49,14 @@ pub(super) struct SqliteWriter {
     traces: Traces,
 }
 
-/// Fewer entries than these, which leave the journal early, do not take their account's state along.
-const ENTRIES_TO_PLACE_WITH_STATE: usize = 8;
-
-/// Where entries are written to.
-const INTO_JOURNAL: &str =
-    "INSERT INTO journal (place, source, id, fingerprint, day, revision, happened,
-    count, reverses, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-const INTO_PLACE: &str =
-    "INSERT INTO entry (place, source, id, fingerprint, day, revision, happened,
-    count, reverses, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-
 /// What a transaction did with its entries.
 #[derive(Default)]
 struct Written<'a> {
-    /// Accounts whose entries are all at their place.
-    placed: Vec<&'a Account>,
-    /// Entries that came into the journal.
-    journaled: Vec<(&'a ChangedState<'a>, &'a [NewEntry])>,
-    /// The number of the last row there, or 0.
+    /// Accounts whose entries are all in the indexes.
+    indexed: Vec<&'a Account>,
+    /// Entries that are in none, with the numbers of their rows.
+    unindexed: Vec<(&'a ChangedState<'a>, Vec<(i64, &'a NewEntry)>)>,
+    /// The number of the last row.
     last: i64,
 }
 
@@ -75,7 +64,7 @@ struct Written<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     number: i64,
-    /// The offset up to which its stored state counts its entries, and the table of keys has their keys.
+    /// The offset up to which its stored state counts its entries.
     written: u64,
 }
 
@@ -91,7 +80,7 @@ impl SqliteWriter {
         connection: Connection,
         marker: Marker,
         epoch: Epoch,
-        journal: Journal,
+        backlog: Backlog,
         recent: Recent,
     ) -> Result<Self, LedgerError> {
         let commits = connection.query_row("SELECT commits FROM history", (), |row| row.get(0))?;
@@ -100,7 +89,7 @@ impl SqliteWriter {
             marker,
             epoch,
             commits,
-            journal,
+            backlog,
             recent,
             rows: LruCache::new(ROWS_CACHED),
             checkpoint_is_due: true,
@@ -142,14 +131,17 @@ impl SqliteWriter {
             let is_of_it = |new: &&NewEntry| new.account == *changed.account;
             let (new, others) = entries.split_at(entries.iter().take_while(is_of_it).count());
             entries = others;
-            if self.is_told_by_entries(changed)? {
-                for new in new {
-                    written.last = self.write_entry(INTO_JOURNAL, new)?;
-                }
-                written.journaled.push((changed, new));
+            let is_told = self.is_told_by_entries(changed)?;
+            if !is_told {
+                self.write_state(changed)?;
+            }
+            let new = self.write_entries(new)?;
+            written.last = new.last().map_or(written.last, |(number, _)| *number);
+            if is_told {
+                written.unindexed.push((changed, new));
             } else {
-                self.write_state(changed, new)?;
-                written.placed.push(changed.account);
+                self.index(changed.account, &new)?;
+                written.indexed.push(changed.account);
             }
         }
         if !entries.is_empty() {
@@ -168,19 +160,17 @@ impl SqliteWriter {
     /// What was written is durable: whoever reads may see it.
     fn show(&mut self, written: &Written<'_>) {
         let mut recent = self.recent.change();
-        for account in &written.placed {
+        for account in &written.indexed {
             recent.remove(account);
         }
-        for (changed, new) in &written.journaled {
-            recent.add(
-                changed.account,
-                changed.state.generation,
-                new.iter().cloned(),
-            );
+        for (changed, new) in &written.unindexed {
+            let entries = new.iter().map(|(number, new)| (*number, (*new).clone()));
+            recent.add(changed.account, changed.state.generation, entries);
         }
-        if written.last > 0 {
-            let new = written.journaled.iter().flat_map(|(_, new)| *new);
-            self.journal.add(written.last, new);
+        let mut unindexed = written.unindexed.iter().flat_map(|(_, new)| new);
+        if let Some((last, _)) = unindexed.clone().last() {
+            self.backlog
+                .add(*last, unindexed.by_ref().map(|(_, new)| *new));
         }
     }
 
@@ -203,119 +193,109 @@ impl SqliteWriter {
         }
     }
 
-    /// Whether entries tell enough of a change: then they need not be at their place, nor the state be written.
+    /// Whether entries tell enough of a change: then neither the state nor the indexes need be written.
     fn is_told_by_entries(&mut self, changed: &ChangedState<'_>) -> Result<bool, LedgerFailure> {
         let row = self.row(changed.account)?;
         Ok(changed.adds_up && row.is_some_and(|row| row.is_near(changed.state.offset)))
     }
 
-    /// Writes a state, and all entries that it counts to their place, with their keys.
-    fn write_state(
-        &mut self,
-        changed: &ChangedState<'_>,
-        new: &[NewEntry],
-    ) -> Result<(), LedgerFailure> {
+    /// Writes a state; all entries that it counts have to be in the indexes.
+    fn write_state(&mut self, changed: &ChangedState<'_>) -> Result<(), LedgerFailure> {
         let ChangedState { account, state, .. } = *changed;
         let json = serde_json::to_string(state).map_err(|_| LedgerFailure::Bug)?;
         let written = sql_integer(state.offset);
-        let behind = match self.row(account)? {
-            Some(row) => {
+        let number = match self.row(account)? {
+            Some(Row { number, .. }) => {
                 let sql = "UPDATE account SET state = ?1, written = ?2 WHERE number = ?3";
                 let mut statement = self.connection.prepare_cached(sql)?;
-                statement.execute((json, written, row.number))?;
-                row
+                statement.execute((json, written, number))?;
+                number
             }
             None => {
                 let sql = "INSERT INTO account (name, state, written) VALUES (?1, ?2, ?3)";
                 let mut statement = self.connection.prepare_cached(sql)?;
                 statement.execute((account.as_str(), json, written))?;
-                Row {
-                    number: self.connection.last_insert_rowid(),
-                    written: 0,
-                }
+                self.connection.last_insert_rowid()
             }
         };
         let row = Row {
+            number,
             written: state.offset,
-            ..behind
         };
         self.rows.put(account.clone(), row);
-        self.place(account)?;
-        for new in new {
-            self.write_entry(INTO_PLACE, new)?;
-        }
-        self.write_keys(behind)
+        Ok(())
     }
 
-    /// Writes an account's entries that the journal holds alone to their place.
-    fn place(&mut self, account: &Account) -> Result<(), LedgerFailure> {
-        for new in self.recent.of(account).entries() {
-            self.row(account)?;
-            self.write_entry(INTO_PLACE, new)?;
+    /// Writes entries, and tells the numbers of their rows.
+    fn write_entries<'a>(
+        &self,
+        entries: &'a [NewEntry],
+    ) -> Result<Vec<(i64, &'a NewEntry)>, LedgerFailure> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO entry (place, source, id, fingerprint, day, revision, happened, count, reverses,
+                                json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        let written = entries.iter().map(|new| {
+            let number = self.known_number(&new.account)?;
+            // Rounded down, so that the date is the same in every zone.
+            let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
+            let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
+            statement.execute((
+                place(number, new.entry.offset).ok_or(LedgerFailure::Full)?,
+                &new.key.source,
+                &new.key.id,
+                new.fingerprint,
+                new.stamp.day,
+                new.stamp.revision,
+                happened,
+                new.count,
+                new.reverses.map(sql_integer),
+                new.entry.json.get(),
+            ))?;
+            Ok((self.connection.last_insert_rowid(), new))
+        });
+        written.collect()
+    }
+
+    /// Writes an account's entries to the indexes: those that are recent, and these behind them.
+    fn index(&mut self, account: &Account, new: &[(i64, &NewEntry)]) -> Result<(), LedgerFailure> {
+        let account_number = self.row(account)?.ok_or(LedgerFailure::Bug)?.number;
+        let mut places = self
+            .connection
+            .prepare_cached("INSERT INTO entry_place (place, entry) VALUES (?1, ?2)")?;
+        let mut keys = self.connection.prepare_cached(
+            "INSERT INTO entry_key (account, source, id, entry) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        let recent = self.recent.of(account);
+        let recent = recent
+            .entries()
+            .iter()
+            .map(|entry| (entry.number, &*entry.new));
+        for (number, new) in recent.chain(new.iter().copied()) {
+            let place = place(account_number, new.entry.offset).ok_or(LedgerFailure::Full)?;
+            places.execute((place, number))?;
+            keys.execute((account_number, &new.key.source, &new.key.id, number))?;
         }
         Ok(())
     }
 
-    /// The same before it has as many as that is best done with; with the state, if they are not much fewer.
-    fn place_early(&mut self, account: &Account) -> Result<(), LedgerFailure> {
-        let unplaced = self.recent.of(account);
-        if unplaced.entries().len() < ENTRIES_TO_PLACE_WITH_STATE {
-            return self.place(account);
-        }
-        let found = find_account(&self.connection, account, unplaced)?;
-        let state = found.ok_or(LedgerFailure::Bug)?.state;
-        let changed = ChangedState {
-            account,
-            state: &state,
-            adds_up: true,
-        };
-        self.write_state(&changed, &[])
-    }
-
-    /// Writes an entry: the number of its row.
-    fn write_entry(&self, sql: &str, new: &NewEntry) -> Result<i64, LedgerFailure> {
-        let number = self.known_number(&new.account)?;
-        // Rounded down, so that the date is the same in every zone.
-        let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
-        let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
-        self.connection.prepare_cached(sql)?.execute((
-            place(number, new.entry.offset).ok_or(LedgerFailure::Full)?,
-            &new.key.source,
-            &new.key.id,
-            new.fingerprint,
-            new.stamp.day,
-            new.stamp.revision,
-            happened,
-            new.count,
-            new.reverses.map(sql_integer),
-            new.entry.json.get(),
-        ))?;
-        Ok(self.connection.last_insert_rowid())
-    }
-
-    /// Writes the keys of an account's entries that the table of keys lacks.
-    fn write_keys(&self, behind: Row) -> Result<(), LedgerFailure> {
-        let sql = "INSERT INTO event_key SELECT account, source, id, offset FROM entry
-                   WHERE place BETWEEN ?1 AND ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        statement.execute(place::after(behind.number, behind.written).into_inner())?;
-        Ok(())
-    }
-
-    /// Lets the oldest entries of the journal go to their place, while it holds too much.
-    fn shorten_journal(&mut self) -> Result<(), CommitError> {
-        while let Some(leaving) = self.journal.leaving() {
+    /// Writes the oldest entries of the backlog to the indexes, while it is too long.
+    fn shorten_backlog(&mut self) -> Result<(), CommitError> {
+        while let Some(leaving) = self.backlog.leaving() {
             self.transact(|writer| {
                 for account in &leaving.accounts {
-                    writer.place_early(account)?;
+                    if !writer.recent.is_empty(account) {
+                        writer.index(account, &[])?;
+                    }
                 }
-                let sql = "DELETE FROM journal WHERE number <= ?1";
+                let sql = "UPDATE history SET indexed = ?1";
                 let mut statement = writer.connection.prepare_cached(sql)?;
                 statement.execute([leaving.last])?;
                 Ok(())
             })?;
             self.checkpoint_is_due = true;
-            self.journal.left(&leaving);
+            self.backlog.left(&leaving);
             let mut recent = self.recent.change();
             for account in &leaving.accounts {
                 recent.remove(account);
@@ -473,19 +453,15 @@ impl LedgerWriter for SqliteWriter {
             return Ok(Some(RecordedEvent::from(&*new)));
         }
         self.begin_reading()?;
-        let Some(Row { number, written }) = self.row(account)? else {
+        let Some(number) = self.number(account)? else {
             return Ok(None);
         };
         let mut statement = self.connection.prepare_cached(
-            "SELECT offset, json, fingerprint, day, revision FROM entry
-             WHERE place = coalesce(
-                (SELECT account << 32 | offset FROM event_key
-                 WHERE account = ?1 AND source = ?2 AND id = ?3),
-                (SELECT place FROM entry
-                 WHERE place BETWEEN ?4 AND ?5 AND source = ?2 AND id = ?3))",
+            "SELECT offset, json, fingerprint, day, revision
+             FROM entry_key AS key CROSS JOIN entry ON number = key.entry
+             WHERE key.account = ?1 AND key.source = ?2 AND key.id = ?3",
         )?;
-        let (first, last) = place::after(number, written).into_inner();
-        let mut rows = statement.query((number, &key.source, &key.id, first, last))?;
+        let mut rows = statement.query((number, &key.source, &key.id))?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
@@ -500,9 +476,6 @@ impl LedgerWriter for SqliteWriter {
     }
 
     fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
-        if self.recent.reverses(account, offset) {
-            return Ok(true);
-        }
         self.begin_reading()?;
         let Some(number) = self.number(account)? else {
             return Ok(false);
@@ -520,8 +493,8 @@ impl LedgerWriter for SqliteWriter {
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
         self.begin_reading()?;
-        let unplaced = self.recent.of(account);
-        read_happened(&self.connection, account, unplaced, offset, count)
+        let unindexed = self.recent.of(account);
+        read_happened(&self.connection, account, unindexed, offset, count)
     }
 
     fn past_day(
@@ -542,6 +515,7 @@ impl LedgerWriter for SqliteWriter {
         let written = self.transact(|writer| writer.write(commit))?;
         self.committed();
         self.show(&written);
+        self.backlog.add(written.last, commit.entries);
         Ok(())
     }
 
@@ -554,6 +528,7 @@ impl LedgerWriter for SqliteWriter {
             return Ok(());
         };
         self.transact(|writer| {
+            writer.index(account, &[])?;
             erase(&writer.connection, number)?;
             writer.count_commit(at)
         })?;
@@ -573,7 +548,7 @@ impl LedgerWriter for SqliteWriter {
         if ended.is_ok() && !std::mem::take(&mut self.checkpoint_is_due) {
             return Ok(());
         }
-        match self.shorten_journal() {
+        match self.shorten_backlog() {
             // It grows until that works, and so does what a start reads.
             Ok(()) | Err(CommitError::RolledBack(_)) => {}
             Err(unknown) => return Err(unknown),

@@ -1,8 +1,8 @@
-//! Entries as they came, one behind the other, until they are at their place among their account's.
+//! Entries that are in no index yet, oldest first.
 //!
-//! Events go to accounts in no order. An entry that is written to its place alone costs two or three pages:
-//! its own, and those that a full one is balanced with. Sixteen of an account cost little more. So they wait
-//! here, where a page takes many, and are placed together.
+//! Events go to accounts in no order, so what an entry changes in an index is a page for it alone: where it is,
+//! and its key. Sixteen of an account change as many together. So they wait, and the table of entries, which is
+//! in the order of arrival, is all that a commit writes to.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,29 +10,29 @@ use rusqlite::Connection;
 
 use super::{
     read::{find_account, read_new_entry},
-    recent::{Recent, Unplaced},
+    recent::{Recent, Unindexed},
 };
 use crate::{
     domain::Account,
     ledger::{LedgerError, NewEntry},
 };
 
-/// The journal holds about so many entries, and so many bytes of their JSON. It bounds what a start reads,
-/// and the memory that [`Recent`] takes: about 50 MB.
+/// About so many rows may hold entries that are in no index, and so many bytes of JSON. It bounds what a start
+/// reads, and the memory that [`Recent`] takes: about 50 MB.
 const ENTRIES_MAX: usize = 65_536;
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// So many of the oldest leave at a time, which takes some milliseconds: the next commit may wait for them.
-const LEAVING: usize = 256;
+const LEAVING: usize = 512;
 
-/// What the writer knows of the table.
+/// The last rows of the table of entries.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
+pub(super) struct Backlog {
     /// Oldest first.
     parts: VecDeque<Part>,
     size: Size,
 }
 
-/// Some rows in a row. Their entries may be at their place by now.
+/// Some rows in a row. Their entries may be in the indexes by now.
 #[derive(Debug)]
 struct Part {
     /// The number of its last row.
@@ -47,7 +47,7 @@ struct Size {
     bytes: usize,
 }
 
-/// Rows that have to go, once the entries of these accounts are at their place.
+/// The oldest rows, whose entries have to be in the indexes.
 #[derive(Debug)]
 pub(super) struct Leaving {
     pub(super) accounts: Vec<Account>,
@@ -56,35 +56,41 @@ pub(super) struct Leaving {
     parts: usize,
 }
 
-impl Journal {
-    /// Reads what the last server left, and which entries are in no other table.
+impl Backlog {
+    /// Reads what the last server left.
     pub(super) fn load(connection: &Connection) -> Result<(Self, Recent), LedgerError> {
-        let (mut journal, recent) = (Self::default(), Recent::default());
-        let mut placed = HashMap::new();
+        let (mut backlog, recent) = (Self::default(), Recent::default());
+        let mut generations = HashMap::new();
         let mut statement = connection.prepare(
             "SELECT name, offset, source, id, fingerprint, day, revision, happened, count, reverses, json,
-                    journal.number
-             FROM journal JOIN account ON account.number = journal.account ORDER BY journal.number",
+                    entry.number, place IN (SELECT place FROM entry_place)
+             FROM entry JOIN account ON account.number = account
+             WHERE entry.number > (SELECT indexed FROM history) ORDER BY entry.number",
         )?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             let new = read_new_entry(row)?;
-            journal.add(row.get("number")?, [&new]);
+            let number = row.get(11)?;
+            backlog.add(number, [&new]);
+            if row.get(12)? {
+                continue;
+            }
             let account = new.account.clone();
-            if !placed.contains_key(&account) {
-                let found = find_account(connection, &account, Unplaced::default())?;
-                let state = found.map(|found| found.state).unwrap_or_default();
-                placed.insert(account.clone(), (state.generation, state.offset));
-            }
-            let (generation, placed) = placed[&account];
-            if new.entry.offset > placed {
-                recent.change().add(&account, generation, [new]);
-            }
+            let generation = match generations.get(&account) {
+                Some(generation) => *generation,
+                None => {
+                    let found = find_account(connection, &account, Unindexed::default())?;
+                    let generation = found.map_or(0, |found| found.state.generation);
+                    generations.insert(account.clone(), generation);
+                    generation
+                }
+            };
+            recent.change().add(&account, generation, [(number, new)]);
         }
-        Ok((journal, recent))
+        Ok((backlog, recent))
     }
 
-    /// These are in the table, up to the row of this number.
+    /// These are in the table, the last in the row of this number; none are no part.
     pub(super) fn add<'a>(&mut self, last: i64, new: impl IntoIterator<Item = &'a NewEntry>) {
         let mut part = Part {
             last,
@@ -96,12 +102,15 @@ impl Journal {
             part.size.entries += 1;
             part.size.bytes += new.entry.json.get().len();
         }
+        if part.accounts.is_empty() {
+            return;
+        }
         self.size.entries += part.size.entries;
         self.size.bytes += part.size.bytes;
         self.parts.push_back(part);
     }
 
-    /// The oldest rows, if it holds too much.
+    /// The oldest rows, if there are too many.
     pub(super) fn leaving(&self) -> Option<Leaving> {
         if self.size.entries <= ENTRIES_MAX && self.size.bytes <= BYTES_MAX {
             return None;
@@ -124,7 +133,7 @@ impl Journal {
         Some(leaving)
     }
 
-    /// They are gone.
+    /// They are in the indexes.
     pub(super) fn left(&mut self, leaving: &Leaving) {
         for part in self.parts.drain(..leaving.parts) {
             self.size.entries -= part.size.entries;
