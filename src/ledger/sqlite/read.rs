@@ -175,12 +175,13 @@ fn read_entries(
     Ok(page.entries)
 }
 
+// Without a limit: the statement would be compiled anew for each.
 const OLDEST: &str =
     "SELECT offset, json FROM entry_place AS at CROSS JOIN entry ON number = at.entry
-    WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place LIMIT ?3";
+    WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place";
 const NEWEST: &str =
     "SELECT offset, json FROM entry_place AS at CROSS JOIN entry ON number = at.entry
-    WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place DESC LIMIT ?3";
+    WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place DESC";
 
 /// Entries up to a number of them and of their bytes; the first is always taken.
 struct Page {
@@ -215,10 +216,11 @@ impl Page {
         places: RangeInclusive<i64>,
     ) -> Result<(), LedgerError> {
         let (first, last) = places.into_inner();
-        let count = i64::try_from(self.count_left).unwrap_or(i64::MAX);
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query((first, last, count))?;
-        while let Some(row) = rows.next()? {
+        let mut rows = statement.query((first, last))?;
+        while self.count_left > 0
+            && let Some(row) = rows.next()?
+        {
             let json: String = row.get(1)?;
             if !self.has_room(json.len()) {
                 break;
@@ -255,13 +257,14 @@ pub(super) fn read_happened(
     let mut statement = connection.prepare_cached(
         "SELECT offset, json, count, happened
          FROM entry_place AS at CROSS JOIN entry ON number = at.entry
-         WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place LIMIT ?3",
+         WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place",
     )?;
     let (first, last) = place::after(found.number, offset).into_inner();
-    let limit = i64::try_from(count).unwrap_or(i64::MAX);
-    let mut rows = statement.query((first, last, limit))?;
+    let mut rows = statement.query((first, last))?;
     let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
+    while entries.len() < count
+        && let Some(row) = rows.next()?
+    {
         entries.push(HappenedEntry {
             entry: stored_entry(row.get(0)?, row.get(1)?)?,
             count: row.get(2)?,

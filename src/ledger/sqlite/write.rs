@@ -456,12 +456,19 @@ impl LedgerWriter for SqliteWriter {
         let Some(number) = self.number(account)? else {
             return Ok(None);
         };
+        let sql = "SELECT entry FROM entry_key WHERE account = ?1 AND source = ?2 AND id = ?3";
+        let entry = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row((number, &key.source, &key.id), |row| row.get::<_, i64>(0))
+            .optional()?;
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
         let mut statement = self.connection.prepare_cached(
-            "SELECT offset, json, fingerprint, day, revision
-             FROM entry_key AS key CROSS JOIN entry ON number = key.entry
-             WHERE key.account = ?1 AND key.source = ?2 AND key.id = ?3",
+            "SELECT offset, json, fingerprint, day, revision FROM entry WHERE number = ?1",
         )?;
-        let mut rows = statement.query((number, &key.source, &key.id))?;
+        let mut rows = statement.query([entry])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
