@@ -52,11 +52,6 @@ impl Recent {
         Some(found.new.clone())
     }
 
-    /// Whether all entries of an account are in the indexes.
-    pub(super) fn is_empty(&self, account: &Account) -> bool {
-        !self.read().contains_key(account)
-    }
-
     /// Takes and gives, as one change.
     pub(super) fn change(&self) -> Changing<'_> {
         Changing(self.write())

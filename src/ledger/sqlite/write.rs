@@ -49,6 +49,9 @@ pub(super) struct SqliteWriter {
     traces: Traces,
 }
 
+/// So many entries that are indexed early take their account's state along.
+const ENTRIES_WITH_STATE: usize = 8;
+
 /// What a transaction did with its entries.
 #[derive(Default)]
 struct Written<'a> {
@@ -280,14 +283,32 @@ impl SqliteWriter {
         Ok(())
     }
 
+    /// Writes an account's entries to the indexes before they are as many as that is best done with. Where they
+    /// are not much fewer, the state goes along: else it would come soon, with another few.
+    fn index_early(&mut self, account: &Account) -> Result<(), LedgerFailure> {
+        let unindexed = self.recent.of(account);
+        let count = unindexed.entries().len();
+        if count == 0 {
+            return Ok(());
+        }
+        self.index(account, &[])?;
+        if count < ENTRIES_WITH_STATE {
+            return Ok(());
+        }
+        let found = find_account(&self.connection, account, unindexed)?;
+        self.write_state(&ChangedState {
+            account,
+            state: &found.ok_or(LedgerFailure::Bug)?.state,
+            adds_up: true,
+        })
+    }
+
     /// Writes the oldest entries of the backlog to the indexes, while it is too long.
     fn shorten_backlog(&mut self) -> Result<(), CommitError> {
         while let Some(leaving) = self.backlog.leaving() {
             self.transact(|writer| {
                 for account in &leaving.accounts {
-                    if !writer.recent.is_empty(account) {
-                        writer.index(account, &[])?;
-                    }
+                    writer.index_early(account)?;
                 }
                 let sql = "UPDATE history SET indexed = ?1";
                 let mut statement = writer.connection.prepare_cached(sql)?;
