@@ -91,6 +91,14 @@ impl Changing<'_> {
         }
     }
 
+    /// All of an account's entries are in the indexes, if one was in a row up to this number.
+    pub(super) fn remove_up_to(&mut self, last: i64, account: &Account) {
+        let oldest = self.0.get(account).and_then(|of| of.entries.first());
+        if oldest.is_some_and(|oldest| oldest.number <= last) {
+            self.remove(account);
+        }
+    }
+
     /// All of an account's entries are in the indexes, or gone.
     pub(super) fn remove(&mut self, account: &Account) {
         self.0.remove(account);

@@ -283,12 +283,14 @@ impl SqliteWriter {
         Ok(())
     }
 
-    /// Writes an account's entries to the indexes before they are as many as that is best done with. Where they
-    /// are not much fewer, the state goes along: else it would come soon, with another few.
-    fn index_early(&mut self, account: &Account) -> Result<(), LedgerFailure> {
+    /// Writes an account's entries to the indexes, if one is in a row up to this number: before they are as many
+    /// as that is best done with. Where they are not much fewer, the state goes along: else it would come soon,
+    /// with another few.
+    fn index_up_to(&mut self, last: i64, account: &Account) -> Result<(), LedgerFailure> {
         let unindexed = self.recent.of(account);
         let count = unindexed.entries().len();
-        if count == 0 {
+        let oldest = unindexed.entries().first();
+        if oldest.is_none_or(|oldest| oldest.number > last) {
             return Ok(());
         }
         self.index(account, &[])?;
@@ -308,7 +310,7 @@ impl SqliteWriter {
         while let Some(leaving) = self.backlog.leaving() {
             self.transact(|writer| {
                 for account in &leaving.accounts {
-                    writer.index_early(account)?;
+                    writer.index_up_to(leaving.last, account)?;
                 }
                 let sql = "UPDATE history SET indexed = ?1";
                 let mut statement = writer.connection.prepare_cached(sql)?;
@@ -319,7 +321,7 @@ impl SqliteWriter {
             self.backlog.left(&leaving);
             let mut recent = self.recent.change();
             for account in &leaving.accounts {
-                recent.remove(account);
+                recent.remove_up_to(leaving.last, account);
             }
         }
         Ok(())
