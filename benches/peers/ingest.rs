@@ -13,7 +13,8 @@ use crate::{
 };
 
 const EVENTS: u32 = 50_000;
-const WARM_UP: u32 = 5_000;
+/// So many that the ledger has to do what it puts off: no more than this is cheap at first.
+pub(crate) const BACKLOG: u32 = 70_000;
 const BARE: &str = "bare rusqlite, the same rows";
 
 const COLUMNS: [Column; 2] = [
@@ -28,8 +29,8 @@ const COLUMNS: [Column; 2] = [
 ];
 
 pub(crate) fn run(settings: &Settings) {
-    // Bare SQLite inserts what Tallycast has just recorded.
-    let recorded = RefCell::new(Vec::new());
+    // Bare SQLite inserts what Tallycast has just recorded, before it was measured and while it was.
+    let recorded = RefCell::new([Vec::new(), Vec::new()]);
     let rows = vec![
         Row::new("Tallycast, over HTTP", || measure(settings, &recorded)),
         Row::new(BARE, || measure_bare(&recorded.borrow())),
@@ -48,7 +49,7 @@ pub(crate) fn run(settings: &Settings) {
 
 fn measure(
     settings: &Settings,
-    recorded: &RefCell<Vec<bare_sqlite::Row>>,
+    recorded: &RefCell<[Vec<bare_sqlite::Row>; 2]>,
 ) -> Result<Figures<2>, Void> {
     let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
     let Product {
@@ -57,13 +58,15 @@ fn measure(
         posts,
         ..
     } = &mut product;
-    let warm_up = drive::ingest(fleet, posts, settings.scaled(WARM_UP), ACCOUNTS)?;
+    let before = drive::ingest(fleet, posts, settings.scaled(BACKLOG), ACCOUNTS)?;
     let (measured, load) = Load::of(server.id(), || {
         drive::ingest(fleet, posts, settings.scaled(EVENTS), ACCOUNTS)
     })?;
-    let first = usize::try_from(warm_up.delivered).unwrap() + 1;
-    let next = first + usize::try_from(measured.delivered).unwrap();
-    *recorded.borrow_mut() = bare_sqlite::rows(&server.ledger, first, next);
+    let [before, all] = [before.delivered, before.delivered + measured.delivered]
+        .map(|count| usize::try_from(count).unwrap());
+    let mut rows = bare_sqlite::rows(&server.ledger, 1, all + 1);
+    let measured_rows = rows.split_off(before);
+    *recorded.borrow_mut() = [rows, measured_rows];
     Ok(Figures {
         values: [
             measured.delivered as f64 / measured.elapsed.as_secs_f64(),
@@ -73,12 +76,13 @@ fn measure(
     })
 }
 
-fn measure_bare(recorded: &[bare_sqlite::Row]) -> Result<Figures<2>, Void> {
+fn measure_bare([before, recorded]: &[Vec<bare_sqlite::Row>; 2]) -> Result<Figures<2>, Void> {
     assert!(
         !recorded.is_empty(),
         "bare SQLite inserts what Tallycast recorded: take both rows"
     );
     let folder = tempfile::tempdir().map_err(Fault::from)?;
+    bare_sqlite::insert(folder.path(), before, drive::BURST as usize);
     // The work is in this process: what `Load` takes for the server's.
     let (time, load) = Load::of(std::process::id(), || {
         Ok(bare_sqlite::insert(

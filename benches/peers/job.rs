@@ -2,6 +2,7 @@
 
 use crate::{
     generator::{Way, drive},
+    ingest::BACKLOG,
     load::Load,
     peer,
     product::{Follow, Keeps, Product},
@@ -37,6 +38,10 @@ pub(crate) fn run(settings: &Settings) {
 fn measure(settings: &Settings, way: Follow) -> Result<Figures<2>, Void> {
     let accounts = settings.scaled(ACCOUNTS);
     let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
+    {
+        let Product { fleet, posts, .. } = &mut product;
+        drive::ingest(fleet, posts, settings.scaled(BACKLOG), accounts)?;
+    }
     product.watch(way, accounts)?;
     let Product {
         server,
