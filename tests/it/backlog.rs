@@ -220,3 +220,36 @@ async fn check_recorded(feed: &Feed, account: &Account, entries: u64) {
     let history = feed.history_after(account, 0, 200).await.unwrap();
     assert_eq!(offsets(history), (1..=entries).collect::<Vec<_>>());
 }
+
+/// A start looks at the rows behind the last that is known to be in the indexes, by their numbers.
+#[tokio::test]
+async fn numbers_of_erased_rows_do_not_come_again() {
+    for restarts in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let [alice, bob] = ["alice", "bob"].map(|name| Account::parse(name).unwrap());
+        let mut feed = open(&path);
+        for number in 0..17 {
+            feed.append(large("alice", number)).await.unwrap();
+        }
+        feed.close().await;
+        // As a long backlog leaves it: with the seventeenth, all were written to the indexes.
+        let database = Connection::open(&path).unwrap();
+        let indexed = "UPDATE history SET indexed = (SELECT max(number) FROM entry)";
+        database.execute(indexed, ()).unwrap();
+        drop(database);
+        feed = open(&path);
+        feed.erase(&alice).await.unwrap();
+        if restarts {
+            feed.close().await;
+            feed = open(&path);
+        }
+        for number in 0..3 {
+            feed.append(large("bob", number)).await.unwrap();
+        }
+        feed.close().await;
+        feed = open(&path);
+        check_recorded(&feed, &bob, 3).await;
+        feed.close().await;
+    }
+}

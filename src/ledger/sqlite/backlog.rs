@@ -30,6 +30,7 @@ pub(super) struct Backlog {
     /// Oldest first.
     parts: VecDeque<Part>,
     size: Size,
+    last: i64,
 }
 
 /// Some rows in a row. Their entries may be in the indexes by now.
@@ -61,6 +62,8 @@ impl Backlog {
     pub(super) fn load(connection: &Connection) -> Result<(Self, Recent), LedgerError> {
         let (mut backlog, recent) = (Self::default(), Recent::default());
         let mut generations = HashMap::new();
+        let last = "SELECT max(indexed, (SELECT coalesce(max(number), 0) FROM entry)) FROM history";
+        backlog.last = connection.query_row(last, (), |row| row.get(0))?;
         let mut statement = connection.prepare(
             "SELECT name, offset, source, id, fingerprint, day, revision, happened, count, reverses, json,
                     entry.number, place IN (SELECT place FROM entry_place)
@@ -90,6 +93,12 @@ impl Backlog {
         Ok((backlog, recent))
     }
 
+    /// The number of the last row. It never falls: a number that an erasure has freed may stand for what is in
+    /// the indexes.
+    pub(super) fn last(&self) -> i64 {
+        self.last
+    }
+
     /// These are in the table, the last in the row of this number; none are no part.
     pub(super) fn add<'a>(&mut self, last: i64, new: impl IntoIterator<Item = &'a NewEntry>) {
         let mut part = Part {
@@ -105,6 +114,7 @@ impl Backlog {
         if part.accounts.is_empty() {
             return;
         }
+        self.last = self.last.max(last);
         self.size.entries += part.size.entries;
         self.size.bytes += part.size.bytes;
         self.parts.push_back(part);

@@ -53,13 +53,12 @@ pub(super) struct SqliteWriter {
 const ENTRIES_WITH_STATE: usize = 8;
 
 /// What a transaction did with its entries.
-#[derive(Default)]
 struct Written<'a> {
     /// Accounts whose entries are all in the indexes.
     indexed: Vec<&'a Account>,
     /// Entries that are in none, with the numbers of their rows.
     unindexed: Vec<(&'a ChangedState<'a>, Vec<(i64, &'a NewEntry)>)>,
-    /// The number of the last row.
+    /// The number of the last row that was ever written.
     last: i64,
 }
 
@@ -128,7 +127,11 @@ impl SqliteWriter {
     }
 
     fn write<'a>(&mut self, commit: &Commit<'a>) -> Result<Written<'a>, LedgerFailure> {
-        let mut written = Written::default();
+        let mut written = Written {
+            indexed: Vec::new(),
+            unindexed: Vec::new(),
+            last: self.backlog.last(),
+        };
         let mut entries = commit.entries;
         for changed in commit.states {
             let is_of_it = |new: &&NewEntry| new.account == *changed.account;
@@ -138,7 +141,7 @@ impl SqliteWriter {
             if !is_told {
                 self.write_state(changed)?;
             }
-            let new = self.write_entries(new)?;
+            let new = self.write_entries(written.last, new)?;
             written.last = new.last().map_or(written.last, |(number, _)| *number);
             if is_told {
                 written.unindexed.push((changed, new));
@@ -169,11 +172,6 @@ impl SqliteWriter {
         for (changed, new) in &written.unindexed {
             let entries = new.iter().map(|(number, new)| (*number, (*new).clone()));
             recent.add(changed.account, changed.state.generation, entries);
-        }
-        let mut unindexed = written.unindexed.iter().flat_map(|(_, new)| new);
-        if let Some((last, _)) = unindexed.clone().last() {
-            self.backlog
-                .add(*last, unindexed.by_ref().map(|(_, new)| *new));
         }
     }
 
@@ -229,23 +227,25 @@ impl SqliteWriter {
         Ok(())
     }
 
-    /// Writes entries, and tells the numbers of their rows.
+    /// Writes entries behind the row of this number, and tells the numbers of theirs.
     fn write_entries<'a>(
         &self,
+        last: i64,
         entries: &'a [NewEntry],
     ) -> Result<Vec<(i64, &'a NewEntry)>, LedgerFailure> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO entry (place, source, id, fingerprint, day, revision, happened, count, reverses,
-                                json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO entry (number, place, source, id, fingerprint, day, revision, happened, count,
+                                reverses, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
-        let written = entries.iter().map(|new| {
-            let number = self.known_number(&new.account)?;
+        let written = (last + 1..).zip(entries).map(|(number, new)| {
+            let account = self.known_number(&new.account)?;
             // Rounded down, so that the date is the same in every zone.
             let happened = new.happened.as_nanosecond().div_euclid(1_000_000);
             let happened = i64::try_from(happened).expect("milliseconds of 10,000 years fit");
             statement.execute((
-                place(number, new.entry.offset).ok_or(LedgerFailure::Full)?,
+                number,
+                place(account, new.entry.offset).ok_or(LedgerFailure::Full)?,
                 &new.key.source,
                 &new.key.id,
                 new.fingerprint,
@@ -256,7 +256,7 @@ impl SqliteWriter {
                 new.reverses.map(sql_integer),
                 new.entry.json.get(),
             ))?;
-            Ok((self.connection.last_insert_rowid(), new))
+            Ok((number, new))
         });
         written.collect()
     }
