@@ -39,7 +39,7 @@ const ENTRIES_BEHIND_MAX: u64 = 16;
 /// How long a statement waits for another process, such as a backup, before it is refused.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// The page caches of the writer's connection and of a reader's, in KiB; behind both is the system's. The
-/// writer's holds the pages that the next entries of about 7,000 accounts go to, two or three each.
+/// writer's holds the pages of the indexes and states that entries of about 7,000 accounts change.
 const WRITER_CACHE_KIB: i32 = 64 * 1024;
 const READER_CACHE_KIB: i32 = 4 * 1024;
 /// The log's file is cut down to this when it starts anew after it had to grow.
