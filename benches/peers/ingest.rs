@@ -13,7 +13,7 @@ use crate::{
 };
 
 const EVENTS: u32 = 50_000;
-/// So many that the ledger has to do what it puts off: no more than this is cheap at first.
+/// Recorded before: the ledger puts indexing off, and is cheaper until it has to catch up.
 pub(crate) const BACKLOG: u32 = 70_000;
 const BARE: &str = "bare rusqlite, the same rows";
 

@@ -230,6 +230,37 @@ async fn updates_that_wait_together_leave_in_one_write() {
 }
 
 #[tokio::test]
+async fn a_snapshot_and_its_live_leave_in_one_write() {
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    host.record("alice", 1..=3).await;
+    let mut watcher = host.watch(&json!({ "token": ALICE })).await;
+    watcher.until_live().await;
+    let has = |bytes: &[u8], text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    let log = script.log();
+    let snapshot = log.iter().find(|write| has(&write.bytes, r#"["snapshot""#));
+    assert!(has(&snapshot.unwrap().bytes, r#"["live""#));
+}
+
+/// The runtime has no time, and need not have any.
+#[tokio::test]
+async fn a_few_are_written_to_before_their_event_is_answered() {
+    let script = Script::willing();
+    let host = script.serve(settings().build().await.unwrap()).await;
+    let mut alice = alice(&host).await;
+    let before = script.log().len();
+    record_meanwhile(&host.hub, 4..=6);
+    assert_eq!(script.log().len(), before + 3);
+    for offset in 4..=6 {
+        assert_eq!(alice.expect("update").await["to"], offset);
+    }
+}
+
+#[tokio::test]
 async fn totals_that_wait_together_are_one() {
     let host = host().await;
     let _crowd = host.crowd("alice").await;

@@ -21,7 +21,7 @@ use crate::{
 /// reads, and the memory that [`Recent`] takes: about 50 MB.
 const ENTRIES_MAX: usize = 65_536;
 const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// So many of the oldest leave at a time, which takes some milliseconds: the next commit may wait for them.
+/// So many of the oldest leave at a time: the next commit may wait for them.
 const LEAVING: usize = 512;
 
 /// The last rows of the table of entries.

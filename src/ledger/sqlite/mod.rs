@@ -39,7 +39,7 @@ const ENTRIES_BEHIND_MAX: u64 = 16;
 /// How long a statement waits for another process, such as a backup, before it is refused.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// The page caches of the writer's connection and of a reader's, in KiB; behind both is the system's. The
-/// writer's holds the pages of the indexes and states that entries of about 7,000 accounts change.
+/// writer's holds the pages of indexes and states that change often.
 const WRITER_CACHE_KIB: i32 = 64 * 1024;
 const READER_CACHE_KIB: i32 = 4 * 1024;
 /// The log's file is cut down to this when it starts anew after it had to grow.
@@ -277,15 +277,7 @@ fn open_history(connection: &Connection, marker: &mut Marker) -> Result<History,
         .query_row(
             "SELECT epoch, seal, commits, recorded_until, indexed FROM history",
             (),
-            |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                    row.get(4)?,
-                ))
-            },
+            |row| row.try_into(),
         )
         .optional()?;
     let new = (0_i64, 0, 0, i64::MIN, 0_i64);
@@ -347,7 +339,7 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
 
 fn take_over_sorted(connection: &Connection) -> rusqlite::Result<()> {
     tracing::info!(
-        "the ledger is of an earlier version: its entries are rearranged, about a minute for ten million"
+        "the ledger is of an earlier version: its entries are rearranged, which takes a while where there are millions"
     );
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(OUT_OF_THE_WAY)?;

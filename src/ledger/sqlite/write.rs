@@ -579,8 +579,13 @@ impl LedgerWriter for SqliteWriter {
             return Ok(());
         }
         match self.shorten_backlog() {
-            // It grows until that works, and so does what a start reads.
-            Ok(()) | Err(CommitError::RolledBack(_)) => {}
+            Ok(()) => {}
+            Err(CommitError::RolledBack(reason)) => {
+                tracing::warn!(
+                    ?reason,
+                    "the ledger's indexes lag behind; memory and what a start reads grow until they do not"
+                );
+            }
             Err(unknown) => return Err(unknown),
         }
         let tidied = ended
