@@ -4,6 +4,7 @@ mod backlog;
 mod days;
 mod erase;
 mod failure;
+mod log;
 mod marker;
 mod place;
 mod read;

@@ -1,15 +1,16 @@
-use std::{num::NonZeroUsize, time::Duration};
+use std::num::NonZeroUsize;
 
 use jiff::{Timestamp, civil::Date};
 use lru::LruCache;
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    BUSY_TIMEOUT, ENTRIES_BEHIND_MAX,
+    ENTRIES_BEHIND_MAX,
     backlog::Backlog,
     days::{find_day, forget_days, write_day},
-    erase::{Traces, erase, rewrite},
+    erase::{erase, rewrite},
     failure::LedgerFailure,
+    log::{self, Log},
     marker::Marker,
     place::place,
     read::{find_account, read_happened, sql_integer, stored_entry},
@@ -25,14 +26,6 @@ use crate::{
 
 /// Of how many accounts it is kept at hand where they are: about 11 MB.
 const ROWS_CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
-/// A checkpoint is due when the log holds this many pages (48 MiB): a start reads them in a moment, and
-/// each page that changes often is copied once for many commits.
-const CHECKPOINT_PAGES: i64 = 12_288;
-/// From here on (64 MiB) readers that are always inside keep the log from starting anew: new ones wait
-/// for a moment until it has.
-const RESTART_PAGES: i64 = 16_384;
-const RESTART_WAIT: Duration = Duration::from_millis(200);
-
 pub(super) struct SqliteWriter {
     connection: Connection,
     marker: Marker,
@@ -43,10 +36,7 @@ pub(super) struct SqliteWriter {
     rows: LruCache<Account, Row>,
     checkpoint_is_due: bool,
     has_failed: bool,
-    /// A restart that a reader from outside prevented is tried again when the log has doubled.
-    restart_pages: i64,
-    /// What the log may still hold of erased accounts.
-    traces: Traces,
+    log: Log,
 }
 
 /// So many entries that are indexed early take their account's state along.
@@ -96,9 +86,7 @@ impl SqliteWriter {
             rows: LruCache::new(ROWS_CACHED),
             checkpoint_is_due: true,
             has_failed: false,
-            restart_pages: RESTART_PAGES,
-            // The last server may have been killed before it could remove them.
-            traces: Traces::Found,
+            log: Log::new(),
         })
     }
 
@@ -346,55 +334,6 @@ impl SqliteWriter {
         self.connection.prepare_cached(sql)?.execute(()).map(drop)
     }
 
-    fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        let held = self.checkpoint_in("NOOP")?;
-        if held < CHECKPOINT_PAGES {
-            return Ok(());
-        }
-        if held < self.restart_pages {
-            return self.checkpoint_in("PASSIVE").map(drop);
-        }
-        self.connection.busy_timeout(RESTART_WAIT)?;
-        let restarted = self.checkpoint_in("RESTART");
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        self.restart_pages = match restarted {
-            Ok(_) if self.checkpoint_in("NOOP")? < held => RESTART_PAGES,
-            _ => 2 * held,
-        };
-        restarted.map(drop)
-    }
-
-    /// Starts the log anew as an empty file. False: a reader is inside, and it was not.
-    fn truncate_log(&self) -> rusqlite::Result<bool> {
-        self.connection.busy_timeout(RESTART_WAIT)?;
-        let truncated = self
-            .connection
-            .prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")
-            .and_then(|mut statement| statement.query_row((), |row| row.get::<_, i64>(0)));
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        match truncated {
-            Ok(busy) => Ok(busy == 0),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Removes what the log holds of erased accounts, when it is time to try.
-    fn remove_traces(&mut self) -> rusqlite::Result<()> {
-        if self.traces.is_due(self.commits) {
-            let is_removed = self.truncate_log()?;
-            self.traces.tried(is_removed, self.commits);
-        }
-        Ok(())
-    }
-
-    /// A checkpoint; tells how many pages the log holds.
-    fn checkpoint_in(&self, mode: &str) -> rusqlite::Result<i64> {
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        statement.query_row((), |row| row.get(1))
-    }
-
     /// One transaction of what `write` does.
     fn transact<T>(
         &mut self,
@@ -565,9 +504,10 @@ impl LedgerWriter for SqliteWriter {
         self.committed();
         self.recent.change().remove(account);
         self.rows.pop(account);
-        self.traces = Traces::Found;
+        self.log.holds_traces();
         // Before it is answered, so that whoever looks into the files afterwards finds nothing.
-        let removed = rewrite(&self.connection).and_then(|()| self.remove_traces());
+        let removed = rewrite(&self.connection)
+            .and_then(|()| self.log.remove_traces(&self.connection, self.commits));
         self.tidied(removed)
     }
 
@@ -589,8 +529,8 @@ impl LedgerWriter for SqliteWriter {
             Err(unknown) => return Err(unknown),
         }
         let tidied = ended
-            .and_then(|()| self.checkpoint())
-            .and_then(|()| self.remove_traces());
+            .and_then(|()| self.log.checkpoint(&self.connection))
+            .and_then(|()| self.log.remove_traces(&self.connection, self.commits));
         self.tidied(tidied)
     }
 }
@@ -598,10 +538,10 @@ impl LedgerWriter for SqliteWriter {
 impl Drop for SqliteWriter {
     /// Leaves a database file that is whole without its log.
     fn drop(&mut self) {
-        if self.has_failed || self.connection.busy_timeout(RESTART_WAIT).is_err() {
+        if self.has_failed {
             return;
         }
-        if let Err(error) = self.checkpoint_in("TRUNCATE") {
+        if let Err(error) = log::truncate(&self.connection) {
             tracing::warn!(%error, "no last checkpoint of the ledger; the next start reads the log");
         }
     }
