@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod deadline;
 mod guard;
+mod handover;
 mod head;
 mod limits;
 mod service;
@@ -16,11 +17,12 @@ mod slots;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -33,6 +35,7 @@ use tokio_util::task::TaskTracker;
 use activity::Activity;
 pub use connection::Connection;
 use guard::Guarded;
+pub(crate) use handover::Handover;
 pub use limits::Limits;
 use service::Requests;
 pub use slots::Slot;
@@ -100,7 +103,8 @@ impl Serve {
     /// Shuts down once `signal` resolves: accepts no more, closes idle connections, lets requests
     /// under way finish for at most [`Limits::drain_timeout`], then cuts them and resolves.
     ///
-    /// Upgraded connections are not waited for and not cut: they belong to who upgraded them.
+    /// Upgraded connections are not waited for and not cut: they belong to who upgraded them. So it is with the
+    /// responses that a hub writes as long as a client follows: its drain ends them.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
@@ -268,13 +272,30 @@ impl Server {
         requests: Requests,
     ) -> Result<(), axum::BoxError> {
         let io = TokioIo::new(connection);
-        let http = self.http.serve_connection(io, requests).with_upgrades();
-        let mut http = std::pin::pin!(http);
-        tokio::select! {
-            ended = &mut http => return Ok(ended?),
-            () = self.draining.cancelled() => http.as_mut().graceful_shutdown(),
+        let activity = Arc::clone(&requests.activity);
+        let mut http = self.http.serve_connection(io, requests).with_upgrades();
+        let mut draining = std::pin::pin!(self.draining.cancelled());
+        let mut is_draining = false;
+        let handover = poll_fn(|cx| {
+            if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(ended.map(|()| None));
+            }
+            if let Some(handover) = activity.takes_over() {
+                return Poll::Ready(Ok(Some(handover)));
+            }
+            if !is_draining && draining.as_mut().poll(cx).is_ready() {
+                is_draining = true;
+                Pin::new(&mut http).graceful_shutdown();
+                // There may be nothing that would wake it.
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        });
+        let handover = handover.await?;
+        if let Some((handover, http)) = handover.zip(http.into_parts()) {
+            handover.give(http.io.into_inner(), http.read_buf);
         }
-        Ok(http.await?)
+        Ok(())
     }
 
     /// Best effort: a connection without these still works.

@@ -1,7 +1,10 @@
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::task::Context;
 
 use futures_util::task::AtomicWaker;
+
+use super::handover::Handover;
 
 /// What a connection is busy with. Its stream reads it, to know which wait is too long; its service
 /// writes it.
@@ -11,6 +14,10 @@ pub(super) struct Activity {
     /// Requests answered so far: tells one wait for a request from the next.
     answers: AtomicU64,
     reader: AtomicWaker,
+    /// Who gets the connection once the head of its last response is out.
+    handover: Mutex<Option<Handover>>,
+    is_head_made: AtomicBool,
+    is_head_out: AtomicBool,
 }
 
 /// Where a connection is between two requests.
@@ -20,7 +27,7 @@ pub(super) enum Phase {
     AwaitsHead(u64),
     /// A handler is at work: it may take its time, as long polling does.
     Answers,
-    /// HTTP is over: who took the connection over sets the rules.
+    /// HTTP is over, or will be with the head of the response: who took the connection over sets the rules.
     Upgraded,
 }
 
@@ -58,5 +65,32 @@ impl Activity {
 
     pub(super) fn was_upgraded(&self) {
         self.phase.store(UPGRADED, Ordering::Release);
+    }
+
+    /// HTTP is over with the head of this response.
+    pub(super) fn hands_over(&self, to: Handover) {
+        *self.handover.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        self.was_upgraded();
+    }
+
+    /// hyper asks for the body: it has made the head.
+    pub(super) fn head_is_made(&self) {
+        self.is_head_made.store(true, Ordering::Release);
+    }
+
+    /// The stream was flushed, which hyper asks for once it has written all that it has.
+    pub(super) fn was_flushed(&self) {
+        if self.is_head_made.load(Ordering::Acquire) {
+            self.is_head_out.store(true, Ordering::Release);
+        }
+    }
+
+    /// Who gets the connection, once the head is out.
+    pub(super) fn takes_over(&self) -> Option<Handover> {
+        if !self.is_head_out.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut handover = self.handover.lock().unwrap_or_else(PoisonError::into_inner);
+        handover.take()
     }
 }

@@ -87,12 +87,19 @@ impl Body for SteadyBody {
 
 /// A response's body; its end (or drop) is the end of the request.
 pub(super) struct AnswerBody {
-    body: axum::body::Body,
+    /// `None` where somebody else writes it, once the head is out.
+    body: Option<axum::body::Body>,
     activity: Arc<Activity>,
 }
 
 impl AnswerBody {
     pub(super) fn new(body: axum::body::Body, activity: Arc<Activity>) -> Self {
+        let body = Some(body);
+        Self { body, activity }
+    }
+
+    pub(super) fn written_by_another(activity: Arc<Activity>) -> Self {
+        let body = None;
         Self { body, activity }
     }
 }
@@ -111,14 +118,22 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let Self { body, activity } = self.get_mut();
+        match body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => {
+                activity.head_is_made();
+                Poll::Pending
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let hint = self.body.as_ref().map(Body::size_hint);
+        hint.unwrap_or_default()
     }
 }

@@ -156,11 +156,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let flushed = match &mut this.io {
             Io::Plain(guarded) => Pin::new(guarded).poll_flush(cx),
             #[cfg(feature = "tls")]
             Io::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        };
+        if let Poll::Ready(Ok(())) = flushed {
+            this.guarded().activity().was_flushed();
         }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::IntoResponse;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::activity::Activity;
 use super::body::{AnswerBody, SteadyBody};
+use super::handover::{self, Handover};
 use super::limits::Limits;
 
 /// What hyper calls for each request of one connection.
@@ -38,10 +39,15 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         let mut request =
             request.map(|body| axum::body::Body::new(SteadyBody::new(body, &self.limits)));
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        let wants_chunks = handover::wants_chunks(&request);
         let router = self.router.clone();
-        Box::pin(async {
-            let response = router.oneshot(request).await?;
-            Ok(answer(response, activity))
+        Box::pin(async move {
+            let mut response = router.oneshot(request).await?;
+            let handover = response.extensions_mut().remove::<Handover>();
+            match handover.filter(|_| wants_chunks && handover::is_plain(response.headers())) {
+                Some(handover) => Ok(hand_over(response, handover, activity)),
+                None => Ok(answer(response, activity)),
+            }
         })
     }
 }
@@ -51,6 +57,19 @@ fn answer(response: Response<axum::body::Body>, activity: Arc<Activity>) -> Resp
         activity.was_upgraded();
     }
     response.map(|body| AnswerBody::new(body, activity))
+}
+
+fn hand_over<B>(
+    response: Response<B>,
+    handover: Handover,
+    activity: Arc<Activity>,
+) -> Response<AnswerBody> {
+    activity.hands_over(handover);
+    let mut response = response.map(|_| AnswerBody::written_by_another(activity));
+    // No other request can follow.
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 fn uri_bytes<B>(request: &Request<B>) -> usize {

@@ -113,6 +113,9 @@ impl DirectWire {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(self.get()?.poll_write_vectored(cx, slices))?;
+        if written == 0 && slices.iter().any(|slice| !slice.is_empty()) {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
         self.taken += written as u64;
         Poll::Ready(Ok(written))
     }

@@ -18,6 +18,7 @@ mod opening;
 mod push;
 mod pusher;
 mod pushing;
+mod shared_wire;
 pub(crate) mod socketio;
 mod sse;
 mod stall;
@@ -56,7 +57,7 @@ pub(crate) struct Transports {
     pub(crate) drain: Drain,
     pub(crate) timing: Timing,
     pub(crate) pusher: Pusher,
-    /// The tasks of open `WebSocket`s.
+    /// The tasks of open `WebSocket`s, and of streams that are written past HTTP.
     pub(crate) sockets: TaskTracker,
 }
 

@@ -16,9 +16,11 @@ pub(super) async fn follow(
     opening: Opening,
 ) -> Result<Response, Problem> {
     let opening = opening.without_callback()?;
-    Ok(streamed::respond(opening.follow(&transports), Ndjson))
+    let follower = opening.follow(&transports);
+    Ok(streamed::respond_past_http::<Ndjson>(follower, transports))
 }
 
+#[derive(Default)]
 struct Ndjson;
 
 impl Writes for Ndjson {

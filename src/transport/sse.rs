@@ -25,7 +25,8 @@ pub(super) async fn follow(
     if let Some(last) = last_event_id(&headers)? {
         opening.options.after = Some(last);
     }
-    Ok(streamed::respond(opening.follow(&transports), Sse))
+    let follower = opening.follow(&transports);
+    Ok(streamed::respond_past_http::<Sse>(follower, transports))
 }
 
 /// What the browser got last: it knows better than the address, which is as old as the page.
@@ -41,6 +42,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(Some(last).filter(|last| !last.is_empty()))
 }
 
+#[derive(Default)]
 struct Sse;
 
 impl Writes for Sse {

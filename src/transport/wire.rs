@@ -39,13 +39,7 @@ impl Wire {
     /// Takes the stream out of HTTP, with what the client had already sent after its request.
     pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<Connection>>() {
-            Ok(parts) => {
-                let wire = match parts.io.into_inner().into_tcp() {
-                    Ok((tcp, slot)) => Self::Tcp(tcp, Some(slot)),
-                    Err(tls) => Self::Tls(Box::new(tls)),
-                };
-                return (wire, copied(&parts.read_buf));
-            }
+            Ok(parts) => return (parts.io.into_inner().into(), copied(&parts.read_buf)),
             Err(upgraded) => upgraded,
         };
         // As axum's own accept loop has it.
@@ -96,6 +90,15 @@ impl Wire {
                 Poll::Ready(flushed) => flushed.map(|()| true),
                 Poll::Pending => Ok(false),
             },
+        }
+    }
+}
+
+impl From<Connection> for Wire {
+    fn from(connection: Connection) -> Self {
+        match connection.into_tcp() {
+            Ok((tcp, slot)) => Self::Tcp(tcp, Some(slot)),
+            Err(tls) => Self::Tls(Box::new(tls)),
         }
     }
 }

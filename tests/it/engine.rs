@@ -35,13 +35,19 @@ pub(crate) struct Host {
 impl Host {
     /// Serves the hub at the root, by our own accept loop.
     pub(crate) async fn start(hub: Hub) -> Self {
+        let router = hub.router();
+        Self::start_router(hub, router).await
+    }
+
+    /// Serves whatever a host has made of it, by our own accept loop.
+    pub(crate) async fn start_router(hub: Hub, router: Router) -> Self {
         let limits = Limits {
             connections_per_peer_max: 10_000,
             ..Limits::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(serve(listener, hub.router(), limits).into_future());
+        let task = tokio::spawn(serve(listener, router, limits).into_future());
         Self {
             hub,
             address,

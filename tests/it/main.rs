@@ -61,6 +61,7 @@ mod sqlite;
 mod stalled_readers;
 mod steps;
 mod strangers;
+mod streams;
 mod tickets;
 mod transports_bad_input;
 mod watching;

@@ -141,7 +141,8 @@ async fn whoever_pings_and_does_not_read_is_not_read_from() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut() {
-    let hub = settings().build().await.unwrap();
+    let hub = settings().write_stall(STALL).build().await.unwrap();
+    // An iframe's page is written by HTTP.
     let limits = Limits {
         write_stall_timeout: STALL,
         ..Limits::default()

@@ -1,7 +1,6 @@
 //! Plain WebSocket (RFC 6455): what `new WebSocket(url)` speaks, with a JSON message in each text frame.
 
-mod conn;
-mod direct;
+mod frames;
 mod guarded;
 mod heartbeat;
 mod request;

@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    direct::Direct,
+    frames::Frames,
     guarded::Guarded,
     heartbeat::{Beat, Heartbeat},
     request::{self, REQUEST_BYTES_MAX, Request},
@@ -33,6 +33,7 @@ use crate::{
         frame::{CloseCode, text_header},
         limits::{AUTHORIZE_TIMEOUT, CLOSE_GRACE, READ_BYTES, TOKEN_BYTES_MAX},
         opening::Opening,
+        shared_wire::PastTask,
         wire::linger,
     },
 };
@@ -65,7 +66,7 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(REQUEST_BYTES_MAX))
             .max_frame_size(Some(REQUEST_BYTES_MAX));
-        let direct = Direct(Arc::clone(guarded.conn()));
+        let direct = PastTask::<Frames>::new(Arc::clone(guarded.wire()));
         let stream = WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await;
         let grant = opening.grant.clone();
         Self {
@@ -203,7 +204,7 @@ impl Socket {
             Some(end) => match tokio::time::timeout_at(end, self.write_frame(text)).await {
                 Ok(written) => written,
                 Err(_) => {
-                    self.stream.get_ref().conn().forget_unsent();
+                    self.stream.get_ref().wire().forget_unsent();
                     Err(io::Error::from(io::ErrorKind::TimedOut).into())
                 }
             },
@@ -265,7 +266,7 @@ impl Socket {
         let left = async {
             // The library's answer to a close may be waiting; that it has closed is no error.
             let _: Result<_, Error> = self.stream.flush().await;
-            match self.stream.get_ref().conn().take_wire() {
+            match self.stream.get_ref().wire().take_wire() {
                 Some(wire) => linger(wire).await,
                 None => Ok(()),
             }

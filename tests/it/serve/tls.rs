@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Client, GET_AND_CLOSE, SLOW_CLIENT_MAX, status};
 use crate::engine::{Host, SOON};
 use crate::scripted::Script;
+use crate::streams::Sse;
 use crate::watching::{ALICE, described, read_event, settings};
 
 /// A certificate for `localhost` and its key, as files, and a client that trusts it.
@@ -275,6 +276,33 @@ async fn who_reads_late_over_tls_gets_everything_in_order() {
     }
     late.read_to(offset).await;
     assert!(late.longest > 1, "what waited in the ledger comes in pages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_over_tls_is_whole_however_late_it_is_read() {
+    let hub = settings().build().await.unwrap();
+    let identity = Identity::new();
+    let address = identity.listen(hub.router()).await;
+    let narrow = TcpSocket::new_v4().unwrap();
+    narrow.set_recv_buffer_size(4 * 1024).unwrap();
+    let tcp = narrow.connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut late = Sse::over(identity.connector.connect(name, tcp).await.unwrap()).await;
+    assert!(late.head.contains("connection: close"), "{}", late.head);
+    late.until_live().await;
+    let mut offset = 0;
+    for commits in [1, 3, 200, 2, 1, 1] {
+        let behind = offset;
+        for _ in 0..commits {
+            offset = record(&hub.feed(), offset, 1).await;
+        }
+        late.read_to(behind, offset).await;
+    }
+    let drained = hub.drain(std::time::Duration::ZERO);
+    let ((), ()) = tokio::join!(drained, async {
+        late.expect("closing").await;
+        assert_eq!(late.event().await, None);
+    });
 }
 
 #[tokio::test(start_paused = true)]
