@@ -54,11 +54,7 @@ pub(crate) async fn serve(through: Through) {
                 let to = PushTo::Account(Account::parse(&account(index)).unwrap());
                 let push = Push::new(to, "pushed", &messages.update(index)).unwrap();
                 let hub = Arc::clone(&hub);
-                let mut pushing = Box::pin(async move { hub.push(push).await.unwrap() });
-                // What has to wait for its turn is not waited for, as by no peer.
-                if poll!(&mut pushing).is_pending() {
-                    tokio::spawn(pushing);
-                }
+                begin(async move { drop(hub.push(push).await.unwrap()) }).await;
             }
         }
         (Command::Push(indices), Through::Feed) => {
@@ -67,13 +63,22 @@ pub(crate) async fn serve(through: Through) {
                 let id = format!("a-{appended}");
                 Ok(Event::consumption(id, account(index), "0.01", "USD"))
             });
-            let outcomes = hub.feed().append_all(events.collect()).await.unwrap();
-            assert!(
-                outcomes
-                    .iter()
-                    .all(|outcome| matches!(outcome, Outcome::Recorded(_)))
-            );
+            let (feed, events) = (hub.feed().clone(), events.collect());
+            begin(async move {
+                for outcome in feed.append_all(events).await.unwrap() {
+                    assert!(matches!(outcome, Outcome::Recorded(_)), "{outcome:?}");
+                }
+            })
+            .await;
         }
     })
     .await;
+}
+
+/// Begins it. What it has to wait for, its turn or an answer, is not waited for, as by no peer.
+async fn begin(sending: impl Future<Output = ()> + Send + 'static) {
+    let mut sending = Box::pin(sending);
+    if poll!(&mut sending).is_pending() {
+        tokio::spawn(sending);
+    }
 }
