@@ -54,7 +54,7 @@ pub(crate) async fn serve(through: Through) {
                 let to = PushTo::Account(Account::parse(&account(index)).unwrap());
                 let push = Push::new(to, "pushed", &messages.update(index)).unwrap();
                 let hub = Arc::clone(&hub);
-                begin(async move { drop(hub.push(push).await.unwrap()) }).await;
+                begin(async move { _ = hub.push(push).await.unwrap() }).await;
             }
         }
         (Command::Push(indices), Through::Feed) => {

@@ -2,6 +2,8 @@
 //!
 //! Both readers are pure. They see bytes in any split, keep only a header, and never a payload.
 
+use std::io;
+
 use super::limits::{FRAGMENTS_MAX, MESSAGE_BYTES_MAX};
 
 pub(super) const CONTINUATION: u8 = 0x0;
@@ -42,6 +44,12 @@ impl CloseCode {
     pub(super) fn frame(self) -> [u8; 4] {
         let [high, low] = (self as u16).to_be_bytes();
         [FIN | CLOSE, 2, high, low]
+    }
+
+    /// The error of a stream that has to close with it.
+    pub(super) fn breach(self) -> io::Error {
+        let why = format!("the client broke the WebSocket protocol: {}", self as u16);
+        io::Error::new(io::ErrorKind::InvalidData, why)
     }
 }
 

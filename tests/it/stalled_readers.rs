@@ -8,13 +8,14 @@ use std::{
 use tallycast::{Hub, Limits, serve};
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     time::timeout,
 };
 
 use super::{
     engine::{Host, SOON},
     raw_websocket::{FIN, PING, PONG, RawWebSocket, cut, masked, text},
+    streams::narrow,
     watching::{ALICE, settings},
 };
 
@@ -153,9 +154,7 @@ async fn a_stream_that_is_not_read_is_cut() {
     let host = Host::start(hub).await;
     let mut stalled = Vec::new();
     for path in ["sse", "stream", "iframe?callback=f"] {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4 * 1024).unwrap();
-        let mut tcp = socket.connect(address).await.unwrap();
+        let mut tcp = narrow(address).await;
         let request = format!(
             "GET /v1/feeds/alice/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ALICE}\r\n\r\n"
         );

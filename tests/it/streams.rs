@@ -25,10 +25,17 @@ use super::{
 /// What is read and thrown away of what a client sends behind its request: a bound of the server's.
 const HEARD_BYTES_MAX: usize = 1024 * 1024;
 
-pub(crate) fn get(path: &str, version: &str) -> String {
+fn get(path: &str, version: &str) -> String {
     format!(
         "GET /v1/feeds/alice/{path} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {ALICE}\r\n\r\n"
     )
+}
+
+/// A client that takes little at once.
+pub(crate) async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    socket.connect(address).await.unwrap()
 }
 
 /// Who follows alice by Server-Sent Events, and takes the chunks of the body apart strictly.
@@ -215,9 +222,7 @@ async fn a_rider_is_written_to_before_its_event_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_late_gets_whole_chunks_in_order() {
     let host = host().await;
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(4 * 1024).unwrap();
-    let mut late = Sse::over(narrow.connect(host.address).await.unwrap()).await;
+    let mut late = Sse::over(narrow(host.address).await).await;
     let mut prompt = Sse::open(host.address).await;
     late.until_live().await;
     prompt.until_live().await;
@@ -257,9 +262,7 @@ async fn what_http_has_not_written_yet_comes_first() {
     let mut requests = get("entries?limit=20", "1.1").repeat(BEFORE);
     requests += &get("stream", "1.1");
     let read = |_| async {
-        let narrow = TcpSocket::new_v4().unwrap();
-        narrow.set_recv_buffer_size(4 * 1024).unwrap();
-        let mut tcp = narrow.connect(host.address).await.unwrap();
+        let mut tcp = narrow(host.address).await;
         tcp.write_all(requests.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"\"offset\":20}\n\r\n") {

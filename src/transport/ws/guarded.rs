@@ -61,10 +61,7 @@ impl Guarded {
         let verdict = self.inbound.take(&buf.filled()[before..]);
         Poll::Ready(verdict.map_err(|code| {
             self.fault = Some(code);
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the client broke the WebSocket protocol",
-            )
+            code.breach()
         }))
     }
 }

@@ -11,7 +11,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tallycast::{Feed, Limits, Tls};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Client, GET_AND_CLOSE, SLOW_CLIENT_MAX, status};
 use crate::engine::{Host, SOON};
 use crate::scripted::Script;
-use crate::streams::Sse;
+use crate::streams::{Sse, narrow};
 use crate::watching::{ALICE, described, read_event, settings};
 
 /// A certificate for `localhost` and its key, as files, and a client that trusts it.
@@ -265,10 +265,7 @@ async fn a_frame_that_tls_holds_is_finished() {
 async fn who_reads_late_over_tls_gets_everything_in_order() {
     let hub = settings().build().await.unwrap();
     let identity = Identity::new();
-    let address = identity.listen(hub.router()).await;
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(4 * 1024).unwrap();
-    let tcp = narrow.connect(address).await.unwrap();
+    let tcp = narrow(identity.listen(hub.router()).await).await;
     let mut late = Follower::live(&identity, tcp).await;
     let mut offset = 0;
     while offset < 2_000 {
@@ -282,10 +279,7 @@ async fn who_reads_late_over_tls_gets_everything_in_order() {
 async fn a_stream_over_tls_is_whole_however_late_it_is_read() {
     let hub = settings().build().await.unwrap();
     let identity = Identity::new();
-    let address = identity.listen(hub.router()).await;
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(4 * 1024).unwrap();
-    let tcp = narrow.connect(address).await.unwrap();
+    let tcp = narrow(identity.listen(hub.router()).await).await;
     let name = "localhost".try_into().unwrap();
     let mut late = Sse::over(identity.connector.connect(name, tcp).await.unwrap()).await;
     assert!(late.head.contains("connection: close"), "{}", late.head);
