@@ -331,8 +331,10 @@ async fn nothing_goes_past_the_engine_before_connect_is_answered() {
     }
 }
 
-/// Leaving and coming back, while entries come in: the gate closes with the old socket.
-#[tokio::test(flavor = "multi_thread")]
+/// Leaving and coming back, while entries come in: the gate closes with the old socket. The server has one thread: of
+/// two, one may still be at the end of the library's connecting when a client that was answered connects anew, and the
+/// library forgets that CONNECT.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_comes_back_gets_nothing_before_the_answer() {
     let script = Script::willing();
     let host = script.serve(settings().build().await.unwrap()).await;

@@ -262,6 +262,22 @@ mod tests {
     }
 
     #[test]
+    fn the_way_is_clear_for_the_latest_socket_alone_and_once_its_client_knows_of_it() {
+        let flow = Flow::default();
+        let first = flow.admit();
+        flow.let_in();
+        assert!(!flow.is_clear(first), "not on a WebSocket yet");
+        flow.set_websocket();
+        assert!(flow.is_clear(first));
+        let second = flow.admit();
+        assert!(!flow.is_clear(first) && !flow.is_clear(second));
+        flow.let_in();
+        assert!(!flow.is_clear(first) && flow.is_clear(second));
+        flow.showed_out();
+        assert!(!flow.is_clear(second));
+    }
+
+    #[test]
     fn polling_holds_sixteen_packets_and_a_websocket_more() {
         let flow = Flow::default();
         (0..POLLING_PACKETS_MAX).for_each(|_| flow.emitted(1));
