@@ -293,7 +293,7 @@ impl Server {
         });
         let handover = handover.await?;
         if let Some((handover, http)) = handover.zip(http.into_parts()) {
-            handover.give(http.io.into_inner(), http.read_buf);
+            handover.give(http.io.into_inner());
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Version, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 
 use super::connection::Connection;
 
@@ -15,18 +14,18 @@ use super::connection::Connection;
 #[derive(Clone)]
 pub(crate) struct Handover(Arc<Mutex<Option<Take>>>);
 
-type Take = Box<dyn FnOnce(Connection, Bytes) + Send>;
+type Take = Box<dyn FnOnce(Connection) + Send>;
 
 impl Handover {
-    /// `take` gets the connection, and what the client has sent behind its request. It must not block.
-    pub(crate) fn new(take: impl FnOnce(Connection, Bytes) + Send + 'static) -> Self {
+    /// `take` gets the connection, without what the client has sent behind its request. It must not block.
+    pub(crate) fn new(take: impl FnOnce(Connection) + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(Some(Box::new(take)))))
     }
 
-    pub(super) fn give(self, connection: Connection, early: Bytes) {
+    pub(super) fn give(self, connection: Connection) {
         let take = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(take) = take {
-            take(connection, early);
+            take(connection);
         }
     }
 }
@@ -42,12 +41,13 @@ pub(super) fn wants_chunks<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11 && request.method() != Method::HEAD
 }
 
-/// Whether a body is sent as it was made.
-pub(super) fn is_plain(headers: &HeaderMap) -> bool {
+/// Whether a response leaves as it was made, for all that its head says.
+pub(super) fn is_plain<B>(response: &Response<B>) -> bool {
     let altered = [
         header::CONTENT_ENCODING,
         header::CONTENT_LENGTH,
         header::TRANSFER_ENCODING,
     ];
-    !altered.iter().any(|name| headers.contains_key(name))
+    let headers = response.headers();
+    response.status() == StatusCode::OK && !altered.iter().any(|name| headers.contains_key(name))
 }

@@ -44,7 +44,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         Box::pin(async move {
             let mut response = router.oneshot(request).await?;
             let handover = response.extensions_mut().remove::<Handover>();
-            match handover.filter(|_| wants_chunks && handover::is_plain(response.headers())) {
+            match handover.filter(|_| wants_chunks && handover::is_plain(&response)) {
                 Some(handover) => Ok(hand_over(response, handover, activity)),
                 None => Ok(answer(response, activity)),
             }

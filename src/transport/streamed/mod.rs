@@ -90,7 +90,7 @@ pub(super) fn respond_past_http<W: Writes + Default>(
     let (for_body, for_task) = Either::two(Streaming::new(follower, W::default()));
     let chunks = stream::unfold(Begun::No(for_body), Begun::next);
     let mut response = head::<W>(Body::from_stream(chunks));
-    let handover = Handover::new(move |connection, _| {
+    let handover = Handover::new(move |connection| {
         if let Some(streaming) = for_task.take() {
             let past_http = PastHttp::new(streaming, connection.into(), &transports);
             transports.sockets.spawn(past_http.run());
