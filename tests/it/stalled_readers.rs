@@ -32,7 +32,7 @@ async fn pinging(timeout: Duration) -> Host {
 }
 
 /// No task is left: a drain has nobody to wait for.
-async fn let_go(hub: &Hub) {
+pub(crate) async fn let_go(hub: &Hub) {
     let drain = hub.drain(Duration::from_secs(60));
     timeout(SOON, drain).await.expect("no task is left");
 }

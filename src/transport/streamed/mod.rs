@@ -46,8 +46,8 @@ pub(super) trait Writes: Send + Sync + 'static {
     /// What keeps proxies from taking the connection for dead, and means nothing.
     fn keep_alive(&self) -> Bytes;
 
-    /// A message of the feed.
-    fn entry(&self, message: &Message) -> Bytes {
+    /// A message of the feed, as a client gets it.
+    fn written(&self, message: &Message) -> Bytes {
         let position = message.position().to_string();
         self.message(message.name(), message.json().get(), Some(&position))
     }
@@ -182,7 +182,7 @@ impl<W: Writes> Streaming<W> {
     fn text(&mut self, told: Told) -> Bytes {
         match told {
             Told::Message(message) => {
-                let text = self.writes.entry(&message);
+                let text = self.writes.written(&message);
                 self.follower.applied(&message);
                 text
             }

@@ -27,7 +27,8 @@ use crate::{
     },
 };
 
-/// A body's end (RFC 9112, section 7.1).
+/// The end of a chunk, and of a body (RFC 9112, section 7.1).
+const END: &[u8] = b"\r\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What is written at once has at most so many parts: a size, what comes before the first text, a text, and the end.
@@ -42,7 +43,7 @@ struct Chunks<W>(PhantomData<fn() -> W>);
 impl<W: Writes + Default> Encoding for Chunks<W> {
     fn encode(messages: &[Message]) -> Bytes {
         let writes = W::default();
-        let texts: Vec<Bytes> = messages.iter().map(|m| writes.entry(m)).collect();
+        let texts: Vec<Bytes> = messages.iter().map(|m| writes.written(m)).collect();
         let size = size(texts.iter().map(Bytes::len).sum());
         let parts = iter::once(&*size).chain(texts.iter().map(|text| &**text));
         let parts: Vec<&[u8]> = parts.chain([END]).collect();
@@ -50,12 +51,10 @@ impl<W: Writes + Default> Encoding for Chunks<W> {
     }
 }
 
-/// What stands before a chunk of this length (RFC 9112, section 7.1), and behind it.
+/// What stands before a chunk of this length (RFC 9112, section 7.1).
 fn size(length: usize) -> Bytes {
     format!("{length:x}\r\n").into()
 }
-
-const END: &[u8] = b"\r\n";
 
 /// The task of such a response.
 pub(super) struct PastHttp<W> {
