@@ -57,8 +57,9 @@ pub use feed::{
 };
 pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{
-    ChangedState, Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError,
-    LedgerReader, LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite, Unavailable, View,
+    AccountView, ChangedState, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry,
+    Ledger, LedgerError, LedgerReader, LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite,
+    Unavailable,
 };
 #[cfg(feature = "schema")]
 pub use schema::contract;

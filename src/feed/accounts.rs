@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use super::Feed;
 use crate::{
     domain::{Account, Invalid, PastTotals, Period, Profile, ProfileChange},
-    ledger::{Days, Entries, Job, Unavailable},
+    ledger::{DayRange, EntryRange, Job, Unavailable},
 };
 
 /// A page of past totals ends with the period in which it grows beyond this.
@@ -18,7 +18,7 @@ impl Feed {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn profile(&self, account: &Account) -> Result<Profile, Unavailable> {
-        let view = self.core.readers.view(account, Entries::None).await?;
+        let view = self.core.readers.view(account, EntryRange::None).await?;
         Ok(view.state.profile)
     }
 
@@ -36,7 +36,7 @@ impl Feed {
         to: Date,
     ) -> Result<PastTotals, Unavailable> {
         let (from, until) = (by.start(from), by.end(by.start(to)));
-        let days = Days {
+        let days = DayRange {
             from,
             until,
             by,

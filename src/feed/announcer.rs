@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{Account, Epoch, Position},
-    ledger::{Listener, Moved},
+    ledger::{AccountCommit, CommitListener},
 };
 
 /// Tells the subscriptions what the writer committed.
@@ -21,12 +21,12 @@ pub(super) struct Announcer {
     pub(super) poison: watch::Sender<bool>,
 }
 
-impl Listener for Announcer {
+impl CommitListener for Announcer {
     fn now(&self) -> Timestamp {
         self.time.now()
     }
 
-    fn committed<'a>(&self, moved: impl Iterator<Item = Moved<'a>>, at: Timestamp) {
+    fn committed<'a>(&self, moved: impl Iterator<Item = AccountCommit<'a>>, at: Timestamp) {
         self.time.not_before(at);
         let mut moved = moved
             .filter_map(|moved| self.advance(&moved, at))
@@ -60,8 +60,8 @@ impl Listener for Announcer {
 
 impl Announcer {
     /// Tells those who follow an account of its new entries, if anybody does.
-    fn advance(&self, moved: &Moved<'_>, at: Timestamp) -> Option<Arc<Head>> {
-        let Moved { account, state, .. } = *moved;
+    fn advance(&self, moved: &AccountCommit<'_>, at: Timestamp) -> Option<Arc<Head>> {
+        let AccountCommit { account, state, .. } = *moved;
         let head = self.heads.find(account)?;
         let origin = Origin {
             epoch: self.epoch,

@@ -9,7 +9,7 @@ use super::{ENTRIES_BYTES_MAX, MESSAGE_BYTES_MAX, tail::Update};
 use crate::domain::AnyEntry;
 use crate::{
     domain::{Account, AccountState, Budget, Epoch, Kind, Pair, Position, StoredEntry, Totals},
-    ledger::View,
+    ledger::AccountView,
 };
 
 /// One message of a feed: finished JSON, the same bytes on every transport. Cheap to clone.
@@ -125,12 +125,12 @@ pub struct History {
 
 impl History {
     /// A page on the way to the account's first entry.
-    pub(super) fn back(epoch: Epoch, view: View) -> Self {
+    pub(super) fn back(epoch: Epoch, view: AccountView) -> Self {
         Self::new(epoch, view.entries, |last| last > 1)
     }
 
     /// A page on the way to the account's latest entry.
-    pub(super) fn forth(epoch: Epoch, view: View) -> Self {
+    pub(super) fn forth(epoch: Epoch, view: AccountView) -> Self {
         let head = view.state.offset;
         Self::new(epoch, view.entries, |last| last < head)
     }

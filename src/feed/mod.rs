@@ -41,7 +41,9 @@ use self::{
 };
 use crate::{
     domain::{Account, AccountState, CheckedEvent, Epoch, Event, Invalid, Position},
-    ledger::{Appended, Entries, Job, Ledger, LedgerError, Readers, Unavailable, View, Writer},
+    ledger::{
+        AccountView, Appended, EntryRange, Job, Ledger, LedgerError, Readers, Unavailable, Writer,
+    },
 };
 
 /// How many appends may wait for the writer, and their size in KiB; the next ones wait outside, at
@@ -201,7 +203,7 @@ impl Feed {
         before: Option<u64>,
         limit: usize,
     ) -> Result<History, Unavailable> {
-        let before = Entries::Before {
+        let before = EntryRange::Before {
             offset: before.unwrap_or(u64::MAX),
             count: limit.clamp(1, Self::HISTORY_MAX),
             bytes: ENTRIES_BYTES_MAX,
@@ -220,7 +222,7 @@ impl Feed {
         after: u64,
         limit: usize,
     ) -> Result<History, Unavailable> {
-        let after = Entries::After {
+        let after = EntryRange::After {
             offset: after,
             count: limit.clamp(1, Self::HISTORY_MAX),
             bytes: ENTRIES_BYTES_MAX,
@@ -323,8 +325,8 @@ impl Feed {
     }
 
     /// An account with its `recent` last entries (at most 100).
-    async fn recent(&self, account: &Account, recent: usize) -> Result<View, Unavailable> {
-        let last = Entries::Last {
+    async fn recent(&self, account: &Account, recent: usize) -> Result<AccountView, Unavailable> {
+        let last = EntryRange::Last {
             count: recent.min(Self::RECENT_MAX),
             bytes: ENTRIES_BYTES_MAX,
         };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{Account, AccountState, Position, Stamp},
-    ledger::{Entries, Unavailable, View},
+    ledger::{AccountView, EntryRange, Unavailable},
 };
 
 /// How far behind a client may be to get every entry; further, a snapshot is cheaper for both.
@@ -359,14 +359,14 @@ impl Subscription {
         ))
     }
 
-    async fn page(&self, offset: u64) -> Result<View, Unavailable> {
+    async fn page(&self, offset: u64) -> Result<AccountView, Unavailable> {
         let entries = match self.mode {
-            Mode::Entries => Entries::After {
+            Mode::Entries => EntryRange::After {
                 offset,
                 count: PAGE_ENTRIES,
                 bytes: ENTRIES_BYTES_MAX,
             },
-            Mode::Totals => Entries::After {
+            Mode::Totals => EntryRange::After {
                 offset,
                 count: usize::try_from(REPLAY_MAX).unwrap_or(usize::MAX),
                 bytes: MERGED_BYTES_MAX,

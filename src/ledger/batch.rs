@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::civil::Date;
 use lru::LruCache;
 
-use super::{ChangedState, Moved, NewEntry};
+use super::{AccountCommit, ChangedState, NewEntry};
 use crate::domain::{Account, AccountState, DayTotals, EventKey, Pair};
 
 /// What one commit will make durable: the touched accounts and their new entries.
@@ -144,7 +144,7 @@ impl Batch {
     }
 
     /// Each changed account with its state and new entries; the batch is sorted before.
-    pub(super) fn moved(&self) -> impl Iterator<Item = Moved<'_>> {
+    pub(super) fn moved(&self) -> impl Iterator<Item = AccountCommit<'_>> {
         let mut rest = self.entries.as_slice();
         self.changed_states().map(move |changed| {
             let ChangedState { account, state, .. } = changed;
@@ -154,7 +154,7 @@ impl Batch {
                 .count();
             let (entries, after) = rest.split_at(count);
             rest = after;
-            Moved {
+            AccountCommit {
                 account,
                 state,
                 entries,

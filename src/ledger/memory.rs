@@ -6,8 +6,8 @@ use std::{
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    Commit, CommitError, Days, DaysView, Entries, HappenedEntry, Ledger, LedgerError, LedgerReader,
-    LedgerWriter, NewEntry, RecordedEvent, View,
+    AccountView, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry, Ledger,
+    LedgerError, LedgerReader, LedgerWriter, NewEntry, RecordedEvent,
 };
 use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey, Pair, StoredEntry};
 
@@ -84,18 +84,18 @@ impl Ledger for Memory {
 }
 
 impl LedgerReader for Memory {
-    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
+    fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError> {
         let accounts = self.read();
         let Some(kept) = accounts.get(account) else {
-            return Ok(View {
+            return Ok(AccountView {
                 state: AccountState::default(),
                 entries: Vec::new(),
             });
         };
         let all = kept.entries.iter().map(|new| &new.entry);
         let entries = match entries {
-            Entries::None => Vec::new(),
-            Entries::After {
+            EntryRange::None => Vec::new(),
+            EntryRange::After {
                 offset,
                 count,
                 bytes,
@@ -103,7 +103,7 @@ impl LedgerReader for Memory {
                 let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
                 within(all.skip(skipped), count, bytes)
             }
-            Entries::Before {
+            EntryRange::Before {
                 offset,
                 count,
                 bytes,
@@ -112,19 +112,19 @@ impl LedgerReader for Memory {
                 count,
                 bytes,
             ),
-            Entries::Last { count, bytes } => {
+            EntryRange::Last { count, bytes } => {
                 let mut last = within(all.rev(), count, bytes);
                 last.reverse();
                 last
             }
         };
-        Ok(View {
+        Ok(AccountView {
             state: kept.state.clone(),
             entries,
         })
     }
 
-    fn days(&mut self, account: &Account, asked: Days) -> Result<DaysView, LedgerError> {
+    fn days(&mut self, account: &Account, asked: DayRange) -> Result<DaysView, LedgerError> {
         let accounts = self.read();
         let Some(kept) = accounts.get(account) else {
             return Ok(DaysView {

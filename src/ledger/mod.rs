@@ -15,7 +15,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub(crate) use fold::{Appended, Placed};
 pub(crate) use readers::Readers;
-pub(crate) use writer::{Job, Listener, Moved, Writer};
+pub(crate) use writer::{AccountCommit, CommitListener, Job, Writer};
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;
@@ -53,13 +53,13 @@ pub trait LedgerReader: Send {
     ///
     /// # Errors
     /// When the storage cannot be read.
-    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError>;
+    fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError>;
 
     /// An account's state and some of its days that are over, from one moment.
     ///
     /// # Errors
     /// When the storage cannot be read.
-    fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError>;
+    fn days(&mut self, account: &Account, days: DayRange) -> Result<DaysView, LedgerError>;
 
     /// At most `count` of the account's entries after `offset`, oldest first.
     ///
@@ -137,14 +137,14 @@ pub trait LedgerWriter: Send {
     ///
     /// # Errors
     /// When the storage may not hold any more what it said to be durable.
-    fn tidy(&mut self) -> Result<(), CommitError> {
+    fn maintain(&mut self) -> Result<(), CommitError> {
         Ok(())
     }
 }
 
 /// Which entries of an account to read; every kind is bounded in number and bytes.
 #[derive(Debug, Clone, Copy)]
-pub enum Entries {
+pub enum EntryRange {
     /// None: the state alone.
     None,
     /// The last ones.
@@ -176,7 +176,7 @@ pub enum Entries {
 
 /// An account at one moment.
 #[derive(Debug)]
-pub struct View {
+pub struct AccountView {
     /// All that its entries add up to.
     pub state: AccountState,
     /// The entries asked for; ascending but for `Before`.
@@ -185,7 +185,7 @@ pub struct View {
 
 /// Which days of an account to read.
 #[derive(Debug, Clone, Copy)]
-pub struct Days {
+pub struct DayRange {
     /// The first.
     pub from: Date,
     /// The one after the last.

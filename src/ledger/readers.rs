@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Days, DaysView, Entries, Ledger, LedgerError, LedgerReader, Unavailable, View,
+    AccountView, DayRange, DaysView, EntryRange, Ledger, LedgerError, LedgerReader, Unavailable,
     recount::count_all,
 };
 use crate::domain::{Account, Recount, Zone};
@@ -57,8 +57,8 @@ impl Readers {
     pub(crate) async fn view(
         &self,
         account: &Account,
-        entries: Entries,
-    ) -> Result<View, Unavailable> {
+        entries: EntryRange,
+    ) -> Result<AccountView, Unavailable> {
         let account = account.clone();
         self.read(move |reader| reader.view(&account, entries))
             .await
@@ -68,7 +68,7 @@ impl Readers {
     pub(crate) async fn days(
         &self,
         account: &Account,
-        days: Days,
+        days: DayRange,
     ) -> Result<DaysView, Unavailable> {
         let account = account.clone();
         self.read(move |reader| reader.days(&account, days)).await
@@ -83,7 +83,7 @@ impl Readers {
     ) -> Result<Recount, Unavailable> {
         let account = account.clone();
         self.read(move |reader| {
-            let state = reader.view(&account, Entries::None)?.state;
+            let state = reader.view(&account, EntryRange::None)?.state;
             let mut recount = Recount::new(zone, state.generation);
             count_all(&mut recount, |offset, count| {
                 reader.happened_after(&account, offset, count)

@@ -55,11 +55,11 @@ impl Job {
 }
 
 /// What the writer tells of its work, on its own thread.
-pub(crate) trait Listener: Send + 'static {
+pub(crate) trait CommitListener: Send + 'static {
     /// The clock.
     fn now(&self) -> Timestamp;
     /// Accounts moved, in one commit: durable by now.
-    fn committed<'a>(&self, moved: impl Iterator<Item = Moved<'a>>, at: Timestamp);
+    fn committed<'a>(&self, moved: impl Iterator<Item = AccountCommit<'a>>, at: Timestamp);
     /// An account was removed: durable by now.
     fn erased(&self, account: &Account, at: Timestamp);
     /// A commit's outcome is unknown: nothing will be recorded any more.
@@ -67,7 +67,7 @@ pub(crate) trait Listener: Send + 'static {
 }
 
 /// An account with what a commit added to it.
-pub(crate) struct Moved<'a> {
+pub(crate) struct AccountCommit<'a> {
     pub(crate) account: &'a Account,
     pub(crate) state: &'a AccountState,
     pub(crate) entries: &'a [NewEntry],
@@ -86,7 +86,7 @@ pub(crate) struct Writer<L> {
     is_poisoned: bool,
 }
 
-impl<L: Listener> Writer<L> {
+impl<L: CommitListener> Writer<L> {
     pub(crate) fn new(
         storage: Box<dyn LedgerWriter>,
         listener: L,
@@ -113,7 +113,7 @@ impl<L: Listener> Writer<L> {
                 }
                 job => self.work(job),
             };
-            self.tidy();
+            self.maintain();
             if is_closing {
                 return;
             }
@@ -161,11 +161,11 @@ impl<L: Listener> Writer<L> {
         is_closing
     }
 
-    fn tidy(&mut self) {
+    fn maintain(&mut self) {
         if self.is_poisoned {
             return;
         }
-        if let Err(error) = self.storage.tidy() {
+        if let Err(error) = self.storage.maintain() {
             self.poison(&error.to_string());
         }
     }

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{future::join_all, poll};
 use rusqlite::Connection;
 use tallycast::{
-    Account, Entries, Epoch, Event, Feed, Ledger, Outcome, ProfileChange, Sqlite, Status,
+    Account, EntryRange, Epoch, Event, Feed, Ledger, Outcome, ProfileChange, Sqlite, Status,
     Unavailable,
 };
 use tempfile::TempDir;
@@ -653,7 +653,7 @@ async fn closing_answers_what_was_appended_before() {
         .ledger
         .reader()
         .unwrap()
-        .view(&alice(), Entries::None)
+        .view(&alice(), EntryRange::None)
         .unwrap();
     assert_eq!(held.state.offset, 2);
     let read = feed.snapshot(&alice(), 0).await.unwrap_err();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
     domain::DayTotals,
-    ledger::{Days, LedgerError},
+    ledger::{DayRange, LedgerError},
 };
 
 /// Dates are kept as days since this one.
@@ -15,7 +15,7 @@ const FIRST: Date = Date::constant(1970, 1, 1);
 pub(super) fn read_days(
     connection: &Connection,
     number: i64,
-    asked: Days,
+    asked: DayRange,
 ) -> Result<(Vec<DayTotals>, Option<Date>), LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT date, meter, unit, sums FROM day

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     domain::{Account, AccountState, EventKey, Happened, Stamp, StoredEntry},
-    ledger::{Days, DaysView, Entries, HappenedEntry, LedgerError, LedgerReader, NewEntry, View},
+    ledger::{
+        AccountView, DayRange, DaysView, EntryRange, HappenedEntry, LedgerError, LedgerReader,
+        NewEntry,
+    },
 };
 
 pub(super) struct SqliteReader {
@@ -26,24 +29,24 @@ impl SqliteReader {
 }
 
 impl LedgerReader for SqliteReader {
-    fn view(&mut self, account: &Account, entries: Entries) -> Result<View, LedgerError> {
+    fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError> {
         // One read transaction: the state and the entries are of the same commit.
         let unindexed = self.recent.of(account);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
         let Some(found) = find_account(&transaction, account, unindexed)? else {
-            return Ok(View {
+            return Ok(AccountView {
                 state: AccountState::default(),
                 entries: Vec::new(),
             });
         };
         let entries = read_entries(&transaction, &found, entries)?;
         let state = found.state;
-        Ok(View { state, entries })
+        Ok(AccountView { state, entries })
     }
 
-    fn days(&mut self, account: &Account, days: Days) -> Result<DaysView, LedgerError> {
+    fn days(&mut self, account: &Account, days: DayRange) -> Result<DaysView, LedgerError> {
         let unindexed = self.recent.of(account);
         let transaction = self
             .connection
@@ -143,12 +146,12 @@ fn replay(
 fn read_entries(
     connection: &Connection,
     account: &Found,
-    entries: Entries,
+    entries: EntryRange,
 ) -> Result<Vec<StoredEntry>, LedgerError> {
     let unindexed = account.unindexed.iter().map(|new| new.entry.clone());
     let (offset, count, bytes) = match entries {
-        Entries::None => return Ok(Vec::new()),
-        Entries::After {
+        EntryRange::None => return Ok(Vec::new()),
+        EntryRange::After {
             offset,
             count,
             bytes,
@@ -159,17 +162,17 @@ fn read_entries(
             page.take(behind);
             return Ok(page.entries);
         }
-        Entries::Before {
+        EntryRange::Before {
             offset,
             count,
             bytes,
         } => (offset, count, bytes),
-        Entries::Last { count, bytes } => (u64::MAX, count, bytes),
+        EntryRange::Last { count, bytes } => (u64::MAX, count, bytes),
     };
     let mut page = Page::new(count, bytes);
     page.take(unindexed.rev().filter(|entry| entry.offset < offset));
     page.read(connection, NEWEST, place::before(account.number, offset))?;
-    if matches!(entries, Entries::Last { .. }) {
+    if matches!(entries, EntryRange::Last { .. }) {
         page.entries.reverse();
     }
     Ok(page.entries)

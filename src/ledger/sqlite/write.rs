@@ -513,7 +513,7 @@ impl LedgerWriter for SqliteWriter {
 
     /// Moves the log into the database once it is long. An I/O error in there means that pages which
     /// were said to be durable may not be.
-    fn tidy(&mut self) -> Result<(), CommitError> {
+    fn maintain(&mut self) -> Result<(), CommitError> {
         let ended = self.end_reading();
         if ended.is_ok() && !std::mem::take(&mut self.checkpoint_is_due) {
             return Ok(());
