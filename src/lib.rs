@@ -6,14 +6,20 @@
 //!
 //! # The map
 //!
-//! - An [`Event`] is what a producer reports about an [`Account`]: an exact [`Amount`] of something.
-//! - A [`Ledger`] keeps it as an entry for ever: [`Sqlite`] on disk, [`Memory`] for trying things out.
-//! - A [`Budget`] in an account's [`Profile`] has thresholds, which become entries when they are reached.
-//! - A [`Feed`] is the waist: append to it, read from it, subscribe to it. It answers a [`Receipt`].
-//! - A [`Subscription`] is one reader with a [`Position`] of its own; it yields [`Message`]s.
-//! - [`Authorize`] says who may do what, as a [`Grant`]; [`Jwt`] reads it from signed tokens.
-//! - A [`Hub`] wires all of it, HTTP and Socket.IO, into one [`axum::Router`].
-//! - [`serve()`] is an accept loop with the [`Limits`] that the internet asks for.
+//! - An [`Event`] is what a producer reports about an [`Account`]: an exact [`Amount`](domain::Amount) of something.
+//! - A [`Ledger`](ledger::Ledger) stores it permanently as an entry: [`Sqlite`] on disk, or [`Memory`] for trying things
+//!   out.
+//! - A [`Budget`](domain::Budget) in an account's [`Profile`](domain::Profile) has thresholds. Reaching one appends an
+//!   alert.
+//! - A [`Feed`] is the core API: append to it, read from it, subscribe to it. Appending returns a [`Receipt`].
+//! - A [`Subscription`] is one reader with its own [`Position`]; it yields [`Message`]s.
+//! - [`Authorize`] decides what the bearer of a token may do, as a [`Grant`]; [`Jwt`] reads it from signed tokens.
+//! - A [`Hub`] assembles all of it, HTTP and Socket.IO, into one [`axum::Router`].
+//! - [`serve()`] is an accept loop with [`Limits`] for the open internet.
+//!
+//! The names at the root are those that most programs need. The rest are in modules: [`domain`] for the data,
+//! [`feed`] for reading and following, [`access`] for tokens and grants, [`ledger`] for writing your own storage,
+//! [`serve`](mod@serve) for the accept loop.
 //!
 //! ```
 //! use tallycast::{Event, Hub, Jwt, Memory};
@@ -21,7 +27,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let secret = b"a secret of at least thirty-two bytes";
-//! let hub = Hub::builder(Memory::new()).access(Jwt::hs256(secret)?).build().await?;
+//! let hub = Hub::builder(Memory::new(), Jwt::hs256(secret)?).build().await?;
 //! let app: axum::Router = axum::Router::new().merge(hub.router());
 //!
 //! let receipt = hub.feed().append(Event::consumption("order-1", "alice", "12.50", "CNY")).await?;
@@ -33,39 +39,29 @@
 //!
 //! Longer reading: the module `docs`, with the concepts, the protocol, embedding and the architecture.
 
-mod access;
+pub mod access;
 mod api;
-mod domain;
-mod feed;
+pub mod domain;
+pub mod feed;
+mod http;
 mod hub;
-mod ledger;
+pub mod ledger;
 #[cfg(feature = "schema")]
 mod schema;
-mod serve;
+pub mod serve;
 mod transport;
 
-pub use access::{
-    Accounts, Authorize, Authorizing, Denied, Grant, Jwt, KeyError, Origins, Scope, Scopes, Signer,
-};
-pub use domain::{
-    Account, AccountState, Amount, Budget, DayTotals, Epoch, Event, EventKey, Invalid, Kind,
-    PastTotals, Period, Position, Profile, ProfileChange, Reverses, Stamp, StoredEntry, Sums, Zone,
-};
-pub use feed::{
-    AppendError, Clock, ClockHand, Feed, History, Interrupted, Message, MessageKind, Mode, Outcome,
-    Reason, Receipt, Status, SubscribeOptions, Subscription,
-};
+// Their types appear in our signatures, so an embedder must use the same versions.
+pub use {axum, jiff, socketioxide};
+
+pub use access::{Authorize, Grant, Jwt, Origins, Scope};
+pub use domain::{Account, Event, Invalid, Position};
+pub use feed::{AppendError, Feed, Message, Outcome, Receipt, SubscribeOptions, Subscription};
 pub use hub::{BuildError, Hub, HubBuilder};
-pub use ledger::{
-    AccountView, ChangedState, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry,
-    Ledger, LedgerError, LedgerReader, LedgerWriter, Memory, NewEntry, RecordedEvent, Sqlite,
-    Unavailable,
-};
+pub use ledger::{Memory, Sqlite};
 #[cfg(feature = "schema")]
 pub use schema::contract;
-pub use serve::{Connection, Limits, Serve, Slot, serve};
-#[cfg(feature = "tls")]
-pub use serve::{Tls, TlsError};
+pub use serve::{Limits, serve};
 pub use transport::{Push, PushTo, Pushed};
 
 /// Long explanations, whose examples are tested.

@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     api, domain,
     feed::{self, Receipt},
+    http,
     transport::{
         self, Pushed,
-        socketio::{self, Authenticated, No, Subscribed, Unsubscribed, Yes},
+        socketio::{self, AckOk, AckRefused, Authenticated, Subscribed, Unsubscribed},
     },
 };
 
@@ -39,29 +40,29 @@ pub fn contract() -> Value {
     said.add::<FeedMessage>();
     said.add::<transport::Closing>();
     said.add::<transport::AuthExpiring>();
-    said.add::<Yes<Subscribed<'_>>>();
-    said.add::<Yes<Unsubscribed>>();
-    said.add::<Yes<feed::History>>();
-    said.add::<Yes<Authenticated>>();
-    said.add::<No<'_>>();
+    said.add::<AckOk<Subscribed<'_>>>();
+    said.add::<AckOk<Unsubscribed>>();
+    said.add::<AckOk<feed::History>>();
+    said.add::<AckOk<Authenticated>>();
+    said.add::<AckRefused<'_>>();
     said.add::<Receipt>();
-    said.add::<api::Results>();
-    said.add::<api::Body<'_>>();
-    said.add::<api::Minted<'_>>();
-    said.add::<api::Shown<'_>>();
+    said.add::<api::BatchAnswer>();
+    said.add::<http::ProblemBody<'_>>();
+    said.add::<api::TicketAnswer<'_>>();
+    said.add::<api::ProfileBody<'_>>();
     said.add::<feed::History>();
     said.add::<domain::PastTotals>();
     said.add::<Pushed>();
     let mut heard = settings().for_deserialize().into_generator();
-    heard.add::<socketio::Handshake>();
-    heard.add::<socketio::Subscribe>();
-    heard.add::<socketio::Unsubscribe>();
-    heard.add::<socketio::History>();
-    heard.add::<socketio::Authenticate>();
+    heard.add::<socketio::FeedAuth>();
+    heard.add::<socketio::SubscribeRequest>();
+    heard.add::<socketio::UnsubscribeRequest>();
+    heard.add::<socketio::HistoryRequest>();
+    heard.add::<socketio::AuthenticateRequest>();
     heard.add::<domain::EventJson>();
-    heard.add::<api::Sent<'_>>();
-    heard.add::<api::Wanted>();
-    heard.add::<transport::Asked>();
+    heard.add::<api::ProfileInput<'_>>();
+    heard.add::<api::TicketRequest>();
+    heard.add::<transport::PushRequest>();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Contract",

@@ -5,13 +5,10 @@ use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
 
 use super::{
     Authorize, Authorizing, Denied, Grant, KeyError,
+    check::TOKEN_BYTES_MAX,
     claims::Claims,
     key::{self, Key},
 };
-
-/// The longest token, in bytes. It bounds the work that a stranger can ask for, and leaves room for
-/// some hundred accounts.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// Reads grants from signed JSON Web Tokens.
 ///

@@ -5,6 +5,8 @@
 //! pages may call.
 
 mod authorize;
+mod bearer;
+mod check;
 mod claims;
 mod grant;
 mod jwt;
@@ -22,4 +24,6 @@ pub use origin::Origins;
 pub use scope::{Scope, Scopes};
 pub use signer::Signer;
 
+pub(crate) use bearer::bearer;
+pub(crate) use check::{TOKEN_BYTES_MAX, Unauthorized, authorize, renew};
 pub(crate) use ticket::Tickets;

@@ -11,18 +11,14 @@ use http::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
-    Api, Caller, Problem, body,
-    caller::Named,
-    etag::{etag, has_already, tags},
-    query::{Asked, Nothing},
-};
+use super::etag::{etag, is_current, tags};
 use crate::{
     access::Scope,
     domain::{Account, Budget, Profile, ProfileChange, from_object},
+    http::{AccountPath, AppState, Caller, NoQuery, Problem, StrictQuery, read_json},
 };
 
-/// The most bytes of a profile: a name, a time zone, and 32 budgets of a kilobyte each.
+/// The largest profile in bytes: a name, a time zone, and 32 budgets of a kilobyte each.
 const PROFILE_BYTES_MAX: usize = 64 * 1024;
 
 /// An account's settings.
@@ -32,7 +28,7 @@ const PROFILE_BYTES_MAX: usize = 64 * 1024;
     derive(schemars::JsonSchema),
     schemars(rename = "Profile")
 )]
-pub(crate) struct Shown<'a> {
+pub(crate) struct ProfileBody<'a> {
     /// Whose they are.
     account: &'a Account,
     #[serde(flatten)]
@@ -42,18 +38,14 @@ pub(crate) struct Shown<'a> {
 /// What a profile is replaced with: what is absent goes back to its default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename = "ProfileInput")
-)]
-pub(crate) struct Sent<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ProfileInput<'a> {
     /// What to call the customer: at most 128 characters.
     name: Option<String>,
     /// An IANA name; `UTC` unless given.
     time_zone: Option<String>,
     /// What the customer means to stay within: at most 32.
-    // Read one by one, so that a refusal says that it is a budget's.
+    // Parsed one by one, so that the error says which budget it is about.
     #[serde(default, borrow)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Budget>"))]
     budgets: Vec<&'a RawValue>,
@@ -61,69 +53,69 @@ pub(crate) struct Sent<'a> {
 
 /// `GET /v1/accounts/{account}`: the profile.
 pub(super) async fn read(
-    State(api): State<Api>,
+    State(app): State<AppState>,
     caller: Caller,
-    Named(account): Named,
-    Asked(Nothing {}): Asked<Nothing>,
+    AccountPath(account): AccountPath,
+    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
-    let profile = api.feed.profile(&account).await?;
+    let profile = app.feed.profile(&account).await?;
     let tag = etag(profile.revision);
-    if has_already(&headers, &tag) {
+    if is_current(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
     Ok(show(&account, &profile))
 }
 
-/// `PUT /v1/accounts/{account}`: replaces the profile. What is absent goes back to its default; with
-/// `If-Match`, only if nobody edited it meanwhile.
+/// `PUT /v1/accounts/{account}`: replaces the profile. Absent fields go back to their defaults. With `If-Match`
+/// it only replaces that revision.
 pub(super) async fn replace(
-    State(api): State<Api>,
+    State(app): State<AppState>,
     caller: Caller,
-    Named(account): Named,
-    Asked(Nothing {}): Asked<Nothing>,
+    AccountPath(account): AccountPath,
+    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Admin, &account)?;
-    let json = body::read_json(&headers, body, PROFILE_BYTES_MAX).await?;
+    let json = read_json(&headers, body, PROFILE_BYTES_MAX).await?;
     let change = ProfileChange {
         if_revision: expected_revision(&headers)?,
         ..read_change(&json)?
     };
-    let profile = api.feed.set_profile(&account, change).await??;
+    let profile = app.feed.set_profile(&account, change).await?;
     Ok(show(&account, &profile))
 }
 
-/// `DELETE /v1/accounts/{account}`: removes everything of it, for ever.
+/// `DELETE /v1/accounts/{account}`: erases the account permanently.
 pub(super) async fn erase(
-    State(api): State<Api>,
+    State(app): State<AppState>,
     caller: Caller,
-    Named(account): Named,
-    Asked(Nothing {}): Asked<Nothing>,
+    AccountPath(account): AccountPath,
+    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Admin, &account)?;
-    api.feed.erase(&account).await?;
-    // The subject of the token is a person, the account is what they asked to forget: neither is logged.
+    app.feed.erase(&account).await?;
+    // Neither is logged: the token's subject is a person, and the account is what must be forgotten.
     tracing::info!("an account was erased");
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
 fn read_change(json: &[u8]) -> Result<ProfileChange, Problem> {
-    let sent: Sent<'_> = from_object(json).map_err(|error| {
+    let input: ProfileInput<'_> = from_object(json).map_err(|error| {
         let detail = format!("the body is no profile: {error}");
         Problem::bad_request("invalid_profile", detail)
     })?;
-    let budgets = sent.budgets.iter().map(|budget| {
+    let budgets = input.budgets.iter().map(|budget| {
         from_object::<Budget>(budget.get().as_bytes()).map_err(|error| {
             let detail = format!("this is no budget: {error}");
             Problem::bad_request("invalid_budget", detail)
         })
     });
     Ok(ProfileChange {
-        name: sent.name,
-        time_zone: sent.time_zone,
+        name: input.name,
+        time_zone: input.time_zone,
         budgets: budgets.collect::<Result<_, _>>()?,
         if_revision: None,
     })
@@ -132,10 +124,10 @@ fn read_change(json: &[u8]) -> Result<ProfileChange, Problem> {
 fn show(account: &Account, profile: &Profile) -> Response {
     let headers = [(ETAG, etag(profile.revision))];
     let no_store = [(CACHE_CONTROL, "no-store")];
-    (headers, no_store, Json(Shown { account, profile })).into_response()
+    (headers, no_store, Json(ProfileBody { account, profile })).into_response()
 }
 
-/// The revision that `If-Match` names; `*` is any.
+/// The revision in `If-Match`; `*` is any.
 fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
     let mut tags = tags(headers, IF_MATCH);
     let (tag, None) = (tags.next(), tags.next()) else {

@@ -1,4 +1,4 @@
-//! Events in the clothes of `CloudEvents` 1.0: `subject` is the account, `data` holds the rest.
+//! Events as `CloudEvents` 1.0: `subject` is the account, `data` holds the rest.
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use crate::domain::{Attributes, Event, Invalid, Reverses, amount_text, from_object};
 
-/// The attributes around the data. Extension attributes are somebody else's and left alone.
+/// The attributes of a `CloudEvent`. Extension attributes are ignored.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Context {
+pub(super) struct CloudEvent {
     specversion: String,
     id: String,
     source: String,
@@ -22,10 +22,11 @@ pub(super) struct Context {
     datacontenttype: Option<String>,
 }
 
-/// What is ours in a `CloudEvent`.
+/// The `data` of a `CloudEvent`. Its fields are those of an event's JSON, listed again because serde can neither
+/// deny unknown fields of a flattened struct nor read raw numbers in it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Data {
+struct CloudEventData {
     #[serde(default)]
     amount: Option<Box<RawValue>>,
     #[serde(default)]
@@ -42,12 +43,12 @@ struct Data {
     reverses: Option<Reverses>,
 }
 
-/// Whether the headers hold the attributes of an event, of which the body is the data.
+/// Whether this is binary mode: the attributes are headers, and the body is the data.
 pub(super) fn is_binary(headers: &HeaderMap) -> bool {
     headers.contains_key("ce-specversion") || headers.contains_key("ce-id")
 }
 
-/// An event whose body holds all of it.
+/// Reads an event in structured mode.
 pub(super) fn structured(json: &[u8]) -> Result<Event, Invalid> {
     #[derive(Deserialize)]
     struct Whole<'a> {
@@ -55,23 +56,23 @@ pub(super) fn structured(json: &[u8]) -> Result<Event, Invalid> {
         data: Option<&'a RawValue>,
     }
     check_size(json)?;
-    let context: Context = from_object(json).map_err(unfit)?;
+    let event: CloudEvent = from_object(json).map_err(unfit)?;
     let whole: Whole<'_> = from_object(json).map_err(unfit)?;
     let data = whole
         .data
         .ok_or_else(|| invalid("it has no data: amount and unit go there, as a JSON object"))?;
-    context.event(data.get().as_bytes())
+    event.event(data.get().as_bytes())
 }
 
-/// An event whose attributes came in the headers.
-pub(super) fn binary(context: Context, data: &[u8]) -> Result<Event, Invalid> {
+/// Reads an event in binary mode.
+pub(super) fn binary(event: CloudEvent, data: &[u8]) -> Result<Event, Invalid> {
     check_size(data)?;
-    context.event(data)
+    event.event(data)
 }
 
-impl Context {
+impl CloudEvent {
     /// Reads the `ce-` headers.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Invalid> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Invalid> {
         let required = |name: &str| {
             attribute(headers, name)?
                 .ok_or_else(|| invalid(&format!("the header ce-{name} is missing")))
@@ -89,7 +90,7 @@ impl Context {
 
     fn event(self, data: &[u8]) -> Result<Event, Invalid> {
         if self.specversion != "1.0" {
-            return Err(invalid("the only specversion taken is 1.0"));
+            return Err(invalid("the only specversion accepted is 1.0"));
         }
         if !self.has_json() {
             return Err(invalid("its datacontenttype must be application/json"));
@@ -97,7 +98,7 @@ impl Context {
         let Some(account) = self.subject else {
             return Err(invalid("it has no subject: the account goes there"));
         };
-        let data: Data = from_object(data).map_err(unfit)?;
+        let data: CloudEventData = from_object(data).map_err(unfit)?;
         Ok(Event {
             id: self.id,
             source: self.source,

@@ -5,19 +5,19 @@ use http::{
     header::{HeaderName, IF_NONE_MATCH},
 };
 
-/// The entity tag of something: its version, in quotes.
+/// The entity tag of a version.
 pub(super) fn etag(version: impl Display) -> HeaderValue {
     HeaderValue::try_from(format!("\"{version}\""))
         .expect("positions and revisions are letters and digits")
 }
 
-/// Whether the client says, in `If-None-Match`, that it has what `tag` names. Tags that a proxy has
-/// weakened count: ours name states, not bytes.
-pub(super) fn has_already(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+/// Whether `If-None-Match` names `tag`. Tags that a proxy has weakened match too: ours identify states, not
+/// bytes.
+pub(super) fn is_current(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     tags(headers, IF_NONE_MATCH).any(|one| one == "*" || one.as_bytes() == tag.as_bytes())
 }
 
-/// The tags of a conditional header, without their `W/`.
+/// The tags of a conditional header, without the prefix `W/`.
 pub(super) fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers
         .get_all(name)

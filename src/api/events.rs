@@ -7,40 +7,34 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use super::{
-    Api, Caller, Problem, body,
-    problem::not_found,
-    query::{Asked, Nothing},
-};
+use super::report;
 use crate::{
     access::{Grant, Scope},
     domain::{Account, Event, Invalid},
     feed::Outcome,
+    http::{AppState, Caller, NoQuery, Problem, StrictQuery, not_found},
 };
 
-/// `POST /v1/events`: records what the body reports, and answers once it is durable.
+/// `POST /v1/events`: records the events of the body, and answers once they are durable.
 pub(super) async fn record(
-    State(api): State<Api>,
+    State(app): State<AppState>,
     Caller(grant): Caller,
-    Asked(Nothing {}): Asked<Nothing>,
+    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let reported = body::read(&headers, body).await?;
-    let events = reported
-        .events
-        .into_iter()
-        .map(|event| event.and_then(|event| permit(&grant, event)))
-        .collect();
-    let mut results = api.feed.append_all(events).await?;
+    let report = report::read(&headers, body).await?;
+    let events = report.events.into_iter();
+    let events = events.map(|event| event.and_then(|event| permit(&grant, event)));
+    let mut results = app.feed.append_reported(events).await?;
     count(&results);
-    if reported.is_single {
+    if report.is_single {
         return one(results.pop().expect("every event has an outcome"));
     }
-    Ok(Json(Results { results }).into_response())
+    Ok(Json(BatchAnswer { results }).into_response())
 }
 
-/// Passes on what the producer may record. An account that is none goes on to be refused as such.
+/// Passes the event on if the producer may record it. Invalid account ids are rejected here.
 fn permit(grant: &Grant, event: Event) -> Result<Event, Invalid> {
     let account = Account::parse(event.account())?;
     if grant.allows(Scope::Record) && grant.permits(&account) {
@@ -72,12 +66,8 @@ fn count(outcomes: &[Outcome]) {
 
 /// What became of the events of a batch, in their order.
 #[derive(Serialize)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(rename = "BatchAnswer")
-)]
-pub(crate) struct Results {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct BatchAnswer {
     /// One for each event.
     results: Vec<Outcome>,
 }

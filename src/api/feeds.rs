@@ -12,66 +12,53 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    Api, Caller, Problem,
-    caller::Named,
-    etag::{etag, has_already},
-    query::{self, Asked},
-};
+use super::etag::{etag, is_current};
 use crate::{
     access::{Denied, Grant, Scope},
     domain::Account,
-    feed::{Feed, Interrupted, Message, SubscribeOptions, Subscription},
+    feed::{Feed, FeedReader, Interrupted, Message, SubscribeOptions, parse_recent},
+    http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
 };
 
-/// The longest that a poll may wait, in seconds: below the 60 after which proxies give up.
+/// How long a poll may wait, in seconds: less than the 60 after which some proxies give up.
 const WAIT_SECONDS_MAX: u64 = 55;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Poll {
+pub(super) struct PollQuery {
     after: Option<String>,
     wait: Option<u64>,
-    recent: Option<usize>,
+    recent: Option<u64>,
 }
 
-impl Poll {
-    fn check(&self) -> Result<(), Problem> {
-        if self.wait.unwrap_or(0) > WAIT_SECONDS_MAX {
-            return Err(query::invalid("wait is 0 to 55 seconds"));
-        }
-        if self.recent.unwrap_or(0) > Feed::RECENT_MAX {
-            return Err(query::invalid("recent is 0 to 100 entries"));
-        }
-        Ok(())
-    }
-}
-
-/// `GET /v1/feeds/{account}`: the snapshot, or with `after` the next message, waiting for it up to
-/// `wait` seconds.
+/// `GET /v1/feeds/{account}`: the snapshot; or with `after` the next message, waiting up to `wait` seconds for
+/// it.
 pub(super) async fn poll(
-    State(api): State<Api>,
+    State(app): State<AppState>,
     caller: Caller,
-    Named(account): Named,
-    Asked(asked): Asked<Poll>,
+    AccountPath(account): AccountPath,
+    StrictQuery(query): StrictQuery<PollQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
-    asked.check()?;
-    let recent = asked.recent.unwrap_or(Feed::RECENT_DEFAULT);
-    let Some(after) = asked.after else {
-        return snapshot(&api.feed, &account, recent, &headers).await;
+    let wait = query.wait.unwrap_or(0);
+    if wait > WAIT_SECONDS_MAX {
+        return Err(invalid_query("wait is 0 to 55 seconds"));
+    }
+    let recent = parse_recent(query.recent)?;
+    let Some(after) = query.after else {
+        return snapshot(&app.feed, &account, recent, &headers).await;
     };
     let options = SubscribeOptions {
         after: Some(after),
         recent,
         ..SubscribeOptions::default()
     };
-    let subscription = api.feed.subscribe(account, options);
-    let patience = Patience::new(&caller.0, asked.wait.unwrap_or(0));
+    let reader = app.feed.reader(account, options);
+    let deadline = PollDeadline::new(&caller.0, wait);
     let waited = tokio::select! {
-        waited = patience.next(subscription) => waited?,
-        () = api.closing.cancelled() => return Err(Problem::closing()),
+        waited = deadline.next(reader) => waited?,
+        () = app.closing.cancelled() => return Err(Problem::closing()),
     };
     Ok(match waited {
         Some(message) => shown(&message),
@@ -87,7 +74,7 @@ async fn snapshot(
 ) -> Result<Response, Problem> {
     let snapshot = feed.snapshot(account, recent).await?;
     let tag = etag(snapshot.position());
-    if has_already(headers, &tag) {
+    if is_current(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)], no_store()).into_response());
     }
     Ok(shown(&snapshot))
@@ -105,31 +92,31 @@ fn no_store() -> [(http::HeaderName, HeaderValue); 1] {
     [(CACHE_CONTROL, HeaderValue::from_static("no-store"))]
 }
 
-/// How long a poll waits: as asked, but not beyond its grant.
-struct Patience {
+/// How long a poll waits: as requested, but not beyond its grant.
+struct PollDeadline {
     until: Instant,
     waits: bool,
     outlives_grant: bool,
 }
 
-impl Patience {
+impl PollDeadline {
     fn new(grant: &Grant, wait_seconds: u64) -> Self {
-        let asked = Duration::from_secs(wait_seconds);
+        let requested = Duration::from_secs(wait_seconds);
         let granted = grant.expires_at().map(|end| {
             Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
         });
-        let wait = granted.map_or(asked, |granted| granted.min(asked));
+        let wait = granted.map_or(requested, |granted| granted.min(requested));
         Self {
             until: Instant::now() + wait,
             waits: wait_seconds > 0,
-            outlives_grant: wait < asked,
+            outlives_grant: wait < requested,
         }
     }
 
-    /// The next message that changes what the client shows; none when there is none in time.
-    async fn next(&self, mut subscription: Subscription) -> Result<Option<Message>, Problem> {
+    /// The next message that changes what the client shows; `None` if none comes in time.
+    async fn next(&self, mut reader: FeedReader) -> Result<Option<Message>, Problem> {
         loop {
-            let next = subscription.next();
+            let next = reader.next();
             let next = if self.waits {
                 match timeout_at(self.until, next).await {
                     Ok(next) => next,
@@ -143,7 +130,7 @@ impl Patience {
             };
             let message = match next {
                 Ok(message) => message,
-                // What comes next is the snapshot of an account without entries.
+                // The next message is the snapshot of an account without entries.
                 Err(Interrupted::Erased) => continue,
                 Err(Interrupted::Unavailable(unavailable)) => return Err(unavailable.into()),
             };
@@ -153,7 +140,7 @@ impl Patience {
             if !self.waits {
                 return Ok(None);
             }
-            subscription.applied(&message);
+            reader.applied(&message);
         }
     }
 }

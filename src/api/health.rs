@@ -10,12 +10,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Problem;
-use crate::{feed::Feed, ledger::Unavailable};
+use crate::{feed::Feed, http::Problem, ledger::Unavailable};
 
 type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// What the handlers of the second listener share. Cheap to clone.
+/// The state of the second listener's handlers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Admin {
     feed: Feed,
@@ -24,7 +23,7 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Tells how `feed` is.
+    /// Reports the state of `feed`.
     pub(crate) fn new(feed: Feed) -> Self {
         Self {
             feed,
@@ -33,14 +32,14 @@ impl Admin {
         }
     }
 
-    /// Not ready any more once `closing` is cancelled.
+    /// No longer ready once `closing` is cancelled.
     #[must_use]
     pub(crate) fn with_closing(mut self, closing: CancellationToken) -> Self {
         self.closing = closing;
         self
     }
 
-    /// Shows what `render` gives, in the text format of Prometheus, at `/metrics`.
+    /// Serves the output of `render`, in Prometheus' text format, at `/metrics`.
     #[must_use]
     pub(crate) fn with_metrics(
         mut self,
@@ -51,8 +50,8 @@ impl Admin {
     }
 }
 
-/// `/health/live`, `/health/ready` and `/metrics`: for a listener that the public does not reach, since
-/// nobody is asked for a token.
+/// `/health/live`, `/health/ready` and `/metrics`. They need no token, so the public must not reach their
+/// listener.
 pub(crate) fn admin_router(admin: Admin) -> Router {
     let metrics = admin.metrics.clone();
     let routes = Router::new()
@@ -65,12 +64,12 @@ pub(crate) fn admin_router(admin: Admin) -> Router {
     }
 }
 
-/// The process answers. It says nothing of the ledger: restarting does not mend a disk.
+/// The process answers. The ledger does not matter here: a restart does not repair a disk.
 async fn live() -> Response {
-    well("live")
+    ok("live")
 }
 
-/// Clients and producers are welcome: the ledger takes events, and nobody shuts down.
+/// The ledger accepts events, and the server is not shutting down.
 async fn ready(State(admin): State<Admin>) -> Result<Response, Problem> {
     if admin.closing.is_cancelled() {
         return Err(Unavailable::Closed.into());
@@ -78,10 +77,10 @@ async fn ready(State(admin): State<Admin>) -> Result<Response, Problem> {
     if !admin.feed.is_available() {
         return Err(Unavailable::Poisoned.into());
     }
-    Ok(well("ready"))
+    Ok(ok("ready"))
 }
 
-fn well(status: &str) -> Response {
+fn ok(status: &str) -> Response {
     let no_store = [(CACHE_CONTROL, "no-store")];
     (no_store, Json(json!({ "status": status }))).into_response()
 }

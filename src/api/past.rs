@@ -7,20 +7,19 @@ use http::header::CACHE_CONTROL;
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
 
-use super::{
-    Api, Caller, Problem,
-    caller::Named,
-    query::{self, Asked},
+use crate::{
+    access::Scope,
+    domain::Period,
+    http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
 };
-use crate::{access::Scope, domain::Period};
 
-/// How many periods before `to` are shown where `from` is not given: 31 days, 12 months.
+/// How many periods before `to` are shown without `from`: 31 days or 12 months in all.
 const DAYS_BEFORE: i32 = 30;
 const MONTHS_BEFORE: i32 = 11;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Range {
+pub(super) struct TotalsQuery {
     by: Option<String>,
     from: Option<String>,
     to: Option<String>,
@@ -28,20 +27,20 @@ pub(super) struct Range {
 
 /// `GET /v1/accounts/{account}/totals`: past days or months, for charts.
 pub(super) async fn totals(
-    State(api): State<Api>,
+    State(app): State<AppState>,
     caller: Caller,
-    Named(account): Named,
-    Asked(range): Asked<Range>,
+    AccountPath(account): AccountPath,
+    StrictQuery(range): StrictQuery<TotalsQuery>,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
     let by = match range.by.as_deref() {
         None | Some("day") => Period::Day,
         Some("month") => Period::Month,
-        Some(_) => return Err(query::invalid("by is day or month")),
+        Some(_) => return Err(invalid_query("by is day or month")),
     };
     let to = match range.to {
         Some(text) => dates(&text)?.1,
-        None => api.feed.today(&account).await?,
+        None => app.feed.today(&account).await?,
     };
     let from = match range.from {
         Some(text) => dates(&text)?.0,
@@ -51,13 +50,13 @@ pub(super) async fn totals(
         }),
     };
     if from > to {
-        return Err(query::invalid("from is a date before to, or the same"));
+        return Err(invalid_query("from must not be after to"));
     }
-    let totals = api.feed.past_totals(&account, by, from, to).await?;
+    let totals = app.feed.past_totals(&account, by, from, to).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(totals)).into_response())
 }
 
-/// The first and the last day of what is named: a date such as 2026-11-22, or a month such as 2026-11.
+/// The first and the last day of a date such as 2026-11-22 or a month such as 2026-11.
 fn dates(text: &str) -> Result<(Date, Date), Problem> {
     let is_date = |shape: &str| {
         text.len() == shape.len()
@@ -78,6 +77,6 @@ fn dates(text: &str) -> Result<(Date, Date), Problem> {
         _ => None,
     };
     dates.ok_or_else(|| {
-        query::invalid("from and to are dates such as 2026-11-22, or months such as 2026-11")
+        invalid_query("from and to are dates such as 2026-11-22, or months such as 2026-11")
     })
 }

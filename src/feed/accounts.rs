@@ -1,19 +1,19 @@
-//! What is done with an account as a whole: its settings, its past, its end.
+//! Operations on a whole account: its profile, its past totals, its erasure.
 
 use jiff::civil::Date;
 use tokio::sync::oneshot;
 
-use super::Feed;
+use super::{Feed, error::ProfileError};
 use crate::{
-    domain::{Account, Invalid, PastTotals, Period, Profile, ProfileChange},
+    domain::{Account, PastTotals, Period, Profile, ProfileChange},
     ledger::{DayRange, EntryRange, Job, Unavailable},
 };
 
-/// A page of past totals ends with the period in which it grows beyond this.
+/// A page of past totals ends with the period in which it reaches this many bytes.
 const PAST_BYTES: usize = 1024 * 1024;
 
 impl Feed {
-    /// An account's settings. Cancel-safe.
+    /// An account's profile. Cancel-safe.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -22,9 +22,9 @@ impl Feed {
         Ok(view.state.profile)
     }
 
-    /// What was consumed by day or by month, from the period of the date `from` to that of `to`; periods
-    /// without entries are left out. Exact as of one moment, late events and corrections included.
-    /// One call gives about a megabyte; [`PastTotals::next`] says where to go on. Cancel-safe.
+    /// The totals by day or by month, from the period of the date `from` to that of `to`, without empty
+    /// periods. They are exact as of one moment, including late events and corrections. One call returns
+    /// about a megabyte; [`PastTotals::next`] is the start of the next page. Cancel-safe.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -43,7 +43,7 @@ impl Feed {
             bytes: PAST_BYTES,
         };
         let view = self.core.readers.days(account, days).await?;
-        // What lies behind this page, open days too, comes with its own.
+        // Later periods, open days included, belong to the next page.
         let until = view.next.unwrap_or(until);
         let account = account.clone();
         PastTotals::new(
@@ -66,22 +66,20 @@ impl Feed {
         Ok(zone.date_of(self.now()))
     }
 
-    /// Edits an account's settings. Another time zone counts its days anew, in the same transaction:
-    /// that takes about two seconds per million entries of the account, most of them before the
-    /// transaction.
+    /// Edits an account's profile. A new time zone recomputes its days in the same transaction, which takes
+    /// about two seconds per million entries of the account, mostly before the transaction.
+    ///
+    /// Dropping the future does not undo what was sent to the ledger.
     ///
     /// # Errors
-    /// The inner one when the change is refused, the outer one when the ledger is unavailable.
+    /// When the change is refused, or the ledger is unavailable.
     pub async fn set_profile(
         &self,
         account: &Account,
         change: ProfileChange,
-    ) -> Result<Result<Profile, Invalid>, Unavailable> {
-        let zone = match change.zone() {
-            Ok(zone) => zone,
-            Err(invalid) => return Ok(Err(invalid)),
-        };
-        // The writer would do it as well, but nobody's events should wait for it.
+    ) -> Result<Profile, ProfileError> {
+        let zone = change.zone().map_err(ProfileError::Rejected)?;
+        // Recounted here and not by the writer, so that other accounts' events do not wait for it.
         let recount = match self.profile(account).await?.time_zone == zone {
             true => None,
             false => Some(self.core.readers.recount(account, zone).await?),
@@ -94,16 +92,13 @@ impl Feed {
             recount,
             answer,
         };
-        self.send(job).await?;
-        match profile.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
+        let edited = self.core.run(job, profile).await?;
+        edited.map_err(ProfileError::Rejected)
     }
 
-    /// Removes everything of an account: its entries, totals, settings. Answered when that is durable.
-    /// Whoever follows it is [`Interrupted`](super::Interrupted); if it returns, it begins anew. An account that is not there
-    /// is erased already.
+    /// Removes everything of an account: its entries, totals and profile. Returns once that is durable.
+    /// Its subscriptions are [`Interrupted`](super::Interrupted). A later event starts the account anew. Erasing
+    /// an account that does not exist succeeds.
     ///
     /// Dropping the future does not undo what was sent to the ledger.
     ///
@@ -112,10 +107,6 @@ impl Feed {
     pub async fn erase(&self, account: &Account) -> Result<(), Unavailable> {
         let (answer, erased) = oneshot::channel();
         let account = account.clone();
-        self.send(Job::Erase { account, answer }).await?;
-        match erased.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
+        self.core.run(Job::Erase { account, answer }, erased).await
     }
 }

@@ -2,25 +2,25 @@ use std::{any::TypeId, cell::RefCell, iter};
 
 use bytes::Bytes;
 
-use super::Message;
+use super::message::Message;
 use crate::domain::Position;
 
-/// How a transport writes messages.
+/// How a transport encodes messages.
 pub(crate) trait Encoding: 'static {
     /// All of them in a row.
     fn encode(messages: &[Message]) -> Bytes;
 }
 
-/// Messages that follow each other, encoded once for all who get the same.
+/// Consecutive messages, encoded once per transport for all clients that get the same ones.
 pub(crate) struct Batch {
     pub(super) messages: Vec<Message>,
-    /// Where a client is that has all of them.
+    /// The position of a client that has applied all of them.
     pub(super) end: Position,
     encoded: RefCell<Vec<(TypeId, Bytes)>>,
 }
 
 impl Batch {
-    /// `None` where there are none.
+    /// `None` when there are no messages.
     pub(super) fn new(messages: Vec<Message>) -> Option<Self> {
         let end = *messages.last()?.position();
         Some(Self {
@@ -30,18 +30,18 @@ impl Batch {
         })
     }
 
-    /// A message and those behind it.
+    /// A message and those after it.
     pub(super) fn starting(first: Message, then: impl IntoIterator<Item = Message>) -> Self {
         let messages: Vec<Message> = iter::once(first).chain(then).collect();
         Self::new(messages).expect("it has a first message")
     }
 
-    /// Its first message, which alone can be said without the others.
+    /// The first message, which may be sent without the rest.
     pub(crate) fn into_first(mut self) -> Message {
         self.messages.swap_remove(0)
     }
 
-    /// Its bytes as a transport writes them.
+    /// The messages as a transport writes them.
     pub(crate) fn encoded<E: Encoding>(&self) -> Bytes {
         let mut encoded = self.encoded.borrow_mut();
         let encoding = TypeId::of::<E>();

@@ -1,7 +1,7 @@
-//! The local dates that somebody follows, and the thread that turns them.
+//! The current date in every followed time zone, and the thread that updates it at midnight.
 //!
-//! One entry for each time zone, however many accounts are watched in it: at midnight those of this
-//! zone wake up, and nobody else.
+//! There is one entry per time zone, however many accounts are followed in it. At midnight only the
+//! subscriptions of that zone wake.
 
 use std::{
     collections::HashMap,
@@ -15,28 +15,28 @@ use std::{
 use jiff::{Timestamp, civil::Date};
 use tokio::sync::watch;
 
-use super::clock::{Bell, LedgerTime};
+use super::clock::{ClockChanged, LedgerTime};
 use crate::domain::Zone;
 
 /// The longest sleep before the clock is read again: it may have been set, or the machine may have
 /// been asleep.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// The zones that somebody follows.
+/// The followed time zones.
 #[derive(Debug)]
 pub(super) struct Calendar {
     time: Arc<LedgerTime>,
-    bell: Arc<Bell>,
+    changed: Arc<ClockChanged>,
     zones: Mutex<HashMap<String, Weak<LocalDay>>>,
     is_closed: AtomicBool,
 }
 
-/// The date in one time zone; whoever follows it is woken when it turns.
+/// The date in one time zone; a change wakes its followers.
 #[derive(Debug)]
 pub(super) struct LocalDay {
     zone: Zone,
     date: watch::Sender<Date>,
-    /// The time around now in which the date stays the same.
+    /// The period in which the date stays the same.
     lasts: Mutex<Lasts>,
 }
 
@@ -47,16 +47,16 @@ struct Lasts {
 }
 
 impl Calendar {
-    pub(super) fn new(time: Arc<LedgerTime>, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(time: Arc<LedgerTime>, changed: Arc<ClockChanged>) -> Self {
         Self {
             time,
-            bell,
+            changed,
             zones: Mutex::default(),
             is_closed: AtomicBool::new(false),
         }
     }
 
-    /// The date of a zone, from now on.
+    /// Follows the date of a zone.
     pub(super) fn follow(&self, zone: &Zone) -> Arc<LocalDay> {
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(day) = zones.get(zone.name()).and_then(Weak::upgrade) {
@@ -64,38 +64,38 @@ impl Calendar {
         }
         let day = Arc::new(LocalDay::new(zone.clone(), self.time.now()));
         zones.insert(zone.name().to_owned(), Arc::downgrade(&day));
-        self.bell.ring();
+        self.changed.notify();
         day
     }
 
-    /// Turns dates when their time has come, until `close`.
+    /// Updates dates as they change, until `close`.
     pub(super) fn run(&self) {
-        let mut heard = 0;
+        let mut seen = 0;
         while !self.is_closed.load(Ordering::SeqCst) {
-            let next = self.turn();
+            let next = self.update();
             let now = self.time.now();
             let sleep = next.map(|next| {
                 let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
                 left.clamp(Duration::from_millis(1), SLEEP_MAX)
             });
-            heard = self.bell.wait(heard, sleep);
+            seen = self.changed.wait(seen, sleep);
         }
     }
 
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.changed.notify();
     }
 
-    /// Turns what has to be turned now; the instant at which the next date ends, if any is followed.
-    fn turn(&self) -> Option<Timestamp> {
+    /// Updates every date, and returns the instant at which the next one ends, if any zone is followed.
+    fn update(&self) -> Option<Timestamp> {
         let days: Vec<Arc<LocalDay>> = {
             let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
             zones.retain(|_, day| day.strong_count() > 0);
             zones.values().filter_map(Weak::upgrade).collect()
         };
         let now = self.time.now();
-        days.iter().map(|day| day.turn(now)).min()
+        days.iter().map(|day| day.update(now)).min()
     }
 }
 
@@ -117,8 +117,8 @@ impl LocalDay {
         self.date.subscribe()
     }
 
-    /// Sets the date of `now`; when it ends.
-    fn turn(&self, now: Timestamp) -> Timestamp {
+    /// Sets the date of `now`, and returns when it ends.
+    fn update(&self, now: Timestamp) -> Timestamp {
         let mut lasts = self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back may be in an earlier date.
         if now < lasts.from || now >= lasts.until {

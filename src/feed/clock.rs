@@ -9,52 +9,52 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Where the time comes from. Cheap to clone.
+/// A source of time. Cheap to clone.
 #[derive(Clone)]
 pub struct Clock {
     read: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    bell: Arc<Bell>,
+    changed: Arc<ClockChanged>,
 }
 
 impl Clock {
-    /// The machine's.
+    /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
         Self::new(Timestamp::now)
     }
 
-    /// One of the caller's own. When it jumps, clients are told of the new day within a second.
+    /// The caller's own. When it jumps, clients learn of the new day within a second.
     #[must_use]
     pub fn new(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
             read: Arc::new(read),
-            bell: Arc::default(),
+            changed: Arc::default(),
         }
     }
 
-    /// One that stands still until its hand is moved, to the millisecond: tests move days without
-    /// waiting for any.
+    /// A clock that moves only when told to, in milliseconds. Tests use it to cross midnight without
+    /// waiting.
     ///
     /// ```
-    /// # use tallycast::Clock;
-    /// let (clock, hand) = Clock::by_hand("2026-11-22T23:59:59Z".parse().unwrap());
-    /// hand.advance(jiff::SignedDuration::from_secs(1)); // whoever follows a feed in UTC learns of it
+    /// # use tallycast::feed::Clock;
+    /// let (clock, control) = Clock::manual("2026-11-22T23:59:59Z".parse().unwrap());
+    /// control.advance(jiff::SignedDuration::from_secs(1)); // followers in UTC get a rollover
     /// # drop(clock);
     /// ```
     #[must_use]
-    pub fn by_hand(start: Timestamp) -> (Self, ClockHand) {
+    pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let millis = Arc::new(AtomicI64::new(start.as_millisecond()));
         let read = {
             let millis = millis.clone();
             move || to_timestamp(millis.load(Ordering::SeqCst))
         };
         let clock = Self::new(read);
-        let bell = clock.bell.clone();
-        (clock, ClockHand { millis, bell })
+        let changed = clock.changed.clone();
+        (clock, ManualClock { millis, changed })
     }
 
-    pub(super) fn bell(&self) -> &Arc<Bell> {
-        &self.bell
+    pub(super) fn changed(&self) -> &Arc<ClockChanged> {
+        &self.changed
     }
 }
 
@@ -64,61 +64,63 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// What moves a clock that was made [`by_hand`](Clock::by_hand). Cheap to clone.
+/// What moves a clock that was made [`manual`](Clock::by_hand). Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ClockHand {
+pub struct ManualClock {
     millis: Arc<AtomicI64>,
-    bell: Arc<Bell>,
+    changed: Arc<ClockChanged>,
 }
 
-impl ClockHand {
-    /// Moves it by `time`, which may be negative. Whole milliseconds count.
+impl ManualClock {
+    /// Moves the clock by `time`, which may be negative, in whole milliseconds.
     pub fn advance(&self, time: SignedDuration) {
         let millis = i64::try_from(time.as_millis()).unwrap_or(0);
         self.millis.fetch_add(millis, Ordering::SeqCst);
-        self.bell.ring();
+        self.changed.notify();
     }
 
-    /// Sets it.
+    /// Sets the clock to `now`.
     pub fn set(&self, now: Timestamp) {
         self.millis.store(now.as_millisecond(), Ordering::SeqCst);
-        self.bell.ring();
+        self.changed.notify();
     }
 }
 
-/// Wakes the thread that waits for days to turn.
+/// Wakes the calendar's thread when a clock was moved or a time zone was added.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
-    rings: Mutex<u64>,
-    rung: Condvar,
+pub(super) struct ClockChanged {
+    changes: Mutex<u64>,
+    changed: Condvar,
 }
 
-impl Bell {
-    pub(super) fn ring(&self) {
-        *self.rings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.rung.notify_all();
+impl ClockChanged {
+    pub(super) fn notify(&self) {
+        *self.changes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
     }
 
-    /// Waits until it rings again after `heard`, at most so long; how often it has rung.
-    pub(super) fn wait(&self, heard: u64, timeout: Option<Duration>) -> u64 {
-        let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_silent = |rings: &mut u64| *rings == heard;
-        let rings = match timeout {
+    /// Waits until the number of changes differs from `seen`, for at most `timeout`, and returns it.
+    pub(super) fn wait(&self, seen: u64, timeout: Option<Duration>) -> u64 {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unchanged = |changes: &mut u64| *changes == seen;
+        let changes = match timeout {
             Some(timeout) => {
-                let waited = self.rung.wait_timeout_while(rings, timeout, is_silent);
+                let waited = self
+                    .changed
+                    .wait_timeout_while(changes, timeout, is_unchanged);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
             None => self
-                .rung
-                .wait_while(rings, is_silent)
+                .changed
+                .wait_while(changes, is_unchanged)
                 .unwrap_or_else(PoisonError::into_inner),
         };
-        *rings
+        *changes
     }
 }
 
-/// The time by which a ledger counts: a clock's, but never before the last commit, so that a clock
-/// set back neither refuses events nor opens a day twice.
+/// The ledger's time: a clock's, but never before the last commit. So a clock that is set back neither
+/// refuses events nor starts a day twice.
 #[derive(Debug)]
 pub(super) struct LedgerTime {
     clock: Clock,

@@ -1,5 +1,5 @@
-//! Carries riders after a commit: without waking a task for each of them, and on the runtime, away from the
-//! ledger's thread, unless there are few.
+//! Dispatches a commit to the direct deliveries of an account: on the runtime, without waking a task per
+//! subscription; or on the ledger's own thread, where they are few.
 
 use std::{
     collections::VecDeque,
@@ -12,148 +12,149 @@ use std::{
 use futures_util::FutureExt;
 use tokio::{runtime::Handle, task};
 
-use super::{heads::Head, rider::Ahead};
+use super::topics::Topic;
 
-/// Riders that are carried before others on the runtime get their turn: about two milliseconds.
-const RIDERS_AT_ONCE: usize = 256;
+/// Deliveries that one task serves before it yields to the runtime: about two milliseconds.
+const DELIVERIES_PER_YIELD: usize = 256;
 
-/// As many riders are carried on the ledger's own thread, where that is wanted: waking another would take as
-/// long, about 40 microseconds.
-const RIDERS_AT_HAND: usize = 8;
+/// The most deliveries that are served on the ledger's thread: waking another thread would take as long,
+/// about 40 microseconds.
+const INLINE_DELIVERIES_MAX: usize = 8;
 
-/// The most tasks that carry at a time: as many as there are processors, and no more than this.
+/// The most concurrent tasks; fewer where there are fewer processors.
 const TASKS_MAX: usize = 16;
 
-/// The heads that have moved and whose riders have not. One task for each share of the accounts carries them,
-/// and ends when there are none.
+/// The topics that are due for dispatch. Each shard of the accounts has one task, which ends when nothing
+/// is due.
 pub(super) struct Fanout {
     runtime: OnceLock<Handle>,
-    shares: Box<[Arc<Share>]>,
+    shards: Box<[Arc<Shard>]>,
 }
 
-/// It is bounded by the watched accounts: a head waits at most once.
+/// Bounded by the followed accounts: a topic is in it at most once.
 #[derive(Default)]
-struct Share(Mutex<Due>);
+struct Shard(Mutex<DueTopics>);
 
 #[derive(Default)]
-struct Due {
-    heads: VecDeque<Arc<Head>>,
+struct DueTopics {
+    topics: VecDeque<Arc<Topic>>,
     is_running: bool,
 }
 
 impl Fanout {
     pub(super) fn new() -> Self {
         let tasks = available_parallelism().map_or(1, usize::from);
-        let share = |_| Arc::default();
+        let shard = |_| Arc::default();
         Self {
             runtime: OnceLock::new(),
-            shares: (0..tasks.min(TASKS_MAX)).map(share).collect(),
+            shards: (0..tasks.min(TASKS_MAX)).map(shard).collect(),
         }
     }
 
-    /// Carries on the runtime of the caller from now on, unless it does so on another.
+    /// Dispatches on the caller's runtime from now on, unless a runtime was set before.
     pub(super) fn start(&self) {
         self.runtime.get_or_init(Handle::current);
     }
 
-    /// The head has moved: its riders will.
-    pub(super) fn carry(&self, head: &Arc<Head>) {
-        if let Some((runtime, carrying)) = self.carrying(head) {
-            // Writing must not look blocked because the task has used its budget up: it yields by itself.
-            runtime.spawn(task::unconstrained(carrying.run()));
+    /// Dispatches a topic that has changed.
+    pub(super) fn dispatch(&self, topic: &Arc<Topic>) {
+        if let Some((runtime, task)) = self.task_for(topic) {
+            // Unconstrained, because with Tokio's budget used up a writable socket would look blocked. The
+            // task yields by itself.
+            runtime.spawn(task::unconstrained(task.run()));
         }
     }
 
-    /// The head has moved: its riders have, when this returns, if they are few.
-    pub(super) fn carry_at_once(&self, head: &Arc<Head>) {
-        if head.riders() > RIDERS_AT_HAND {
-            return self.carry(head);
+    /// Dispatches a topic that has changed: before this returns, if it has few deliveries.
+    pub(super) fn dispatch_inline(&self, topic: &Arc<Topic>) {
+        if topic.delivery_count() > INLINE_DELIVERIES_MAX {
+            return self.dispatch(topic);
         }
-        let Some((runtime, carrying)) = self.carrying(head) else {
+        let Some((runtime, task)) = self.task_for(topic) else {
             return;
         };
-        // Writers may start tasks, and none of their bugs is to end this thread.
+        // Sinks may spawn tasks, and a panic in one must not end the ledger's thread.
         let _entered = runtime.enter();
-        let carried = AssertUnwindSafe(|| carrying.run().now_or_never());
-        if panic::catch_unwind(carried).is_err() {
+        let dispatched = AssertUnwindSafe(|| task.run().now_or_never());
+        if panic::catch_unwind(dispatched).is_err() {
             tracing::error!(
                 "a writer of updates panicked: its client may get none until it connects anew"
             );
         }
     }
 
-    /// Who carries this head's riders, unless there are none or somebody is about to.
-    fn carrying(&self, head: &Arc<Head>) -> Option<(&Handle, Carrying)> {
-        if head.riders() == 0 || !head.becomes_due() {
+    /// The task to run for this topic, unless it has no deliveries or a task is about to serve it.
+    fn task_for(&self, topic: &Arc<Topic>) -> Option<(&Handle, FanoutTask)> {
+        if topic.delivery_count() == 0 || !topic.mark_due() {
             return None;
         }
         let runtime = self.runtime.get();
-        let runtime = runtime.expect("it starts before the first rider comes");
-        let share = &self.shares[head.number() % self.shares.len()];
-        let is_started = share.push(head);
-        is_started.then(|| (runtime, Carrying::new(share)))
+        let runtime = runtime.expect("it starts before the first delivery is added");
+        let shard = &self.shards[topic.number() % self.shards.len()];
+        let must_start = shard.push(topic);
+        must_start.then(|| (runtime, FanoutTask::new(shard)))
     }
 }
 
-impl Share {
-    /// Whether a task has to be started for it.
-    fn push(&self, head: &Arc<Head>) -> bool {
+impl Shard {
+    /// Whether a task must be started for the shard.
+    fn push(&self, topic: &Arc<Topic>) -> bool {
         let mut due = self.lock();
-        due.heads.push_back(Arc::clone(head));
+        due.topics.push_back(Arc::clone(topic));
         !std::mem::replace(&mut due.is_running, true)
     }
 
-    /// The next head; where there is none, the task is not running any more.
-    fn next(&self) -> Option<Arc<Head>> {
+    /// The next topic; `None` ends the shard's task.
+    fn next(&self) -> Option<Arc<Topic>> {
         let mut due = self.lock();
-        let head = due.heads.pop_front();
-        due.is_running = head.is_some();
-        head
+        let topic = due.topics.pop_front();
+        due.is_running = topic.is_some();
+        topic
     }
 
-    fn lock(&self) -> MutexGuard<'_, Due> {
+    fn lock(&self) -> MutexGuard<'_, DueTopics> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The task of one share.
-struct Carrying {
-    share: Arc<Share>,
-    head: Option<Arc<Head>>,
+/// The task of one shard.
+struct FanoutTask {
+    shard: Arc<Shard>,
+    topic: Option<Arc<Topic>>,
     is_done: bool,
 }
 
-impl Carrying {
-    fn new(share: &Arc<Share>) -> Self {
+impl FanoutTask {
+    fn new(shard: &Arc<Shard>) -> Self {
         Self {
-            share: Arc::clone(share),
-            head: None,
+            shard: Arc::clone(shard),
+            topic: None,
             is_done: false,
         }
     }
 
     async fn run(mut self) {
-        let mut carried = 0;
+        let mut delivered = 0;
         loop {
-            self.head = self.share.next();
-            let Some(head) = &self.head else { break };
-            // In this order: a commit that comes in between makes the head due again.
-            head.no_longer_due();
-            let mark = head.mark();
-            let mut ahead = Ahead::new(head);
+            self.topic = self.shard.next();
+            let Some(topic) = &self.topic else { break };
+            // Cleared before the version is read: a commit in between makes the topic due again.
+            topic.clear_due();
+            let version = topic.version();
+            let mut ahead = topic.ahead();
             let mut reached = 0;
             loop {
-                let riders = head.riders_after(reached, RIDERS_AT_ONCE - carried);
-                let Some((last, _)) = riders.last() else {
+                let deliveries = topic.deliveries_after(reached, DELIVERIES_PER_YIELD - delivered);
+                let Some((last, _)) = deliveries.last() else {
                     break;
                 };
                 reached = *last;
-                for (_, rider) in &riders {
-                    rider.carry(mark, &mut ahead);
+                for (_, delivery) in &deliveries {
+                    delivery.deliver(version, &mut ahead);
                 }
-                carried += riders.len();
-                if carried == RIDERS_AT_ONCE {
-                    carried = 0;
+                delivered += deliveries.len();
+                if delivered == DELIVERIES_PER_YIELD {
+                    delivered = 0;
                     task::yield_now().await;
                 }
             }
@@ -162,16 +163,17 @@ impl Carrying {
     }
 }
 
-impl Drop for Carrying {
-    /// Where the runtime ends before the task does, whoever rides goes on by itself, on another.
+impl Drop for FanoutTask {
+    /// When the runtime ends before the task does, or a sink panics, the subscriptions continue in their
+    /// own tasks.
     fn drop(&mut self) {
         if self.is_done {
             return;
         }
-        while let Some(head) = self.head.take().or_else(|| self.share.next()) {
-            head.no_longer_due();
-            for (_, rider) in head.riders_after(0, usize::MAX) {
-                rider.put_off();
+        while let Some(topic) = self.topic.take().or_else(|| self.shard.next()) {
+            topic.clear_due();
+            for (_, delivery) in topic.deliveries_after(0, usize::MAX) {
+                delivery.fall_back();
             }
         }
     }
@@ -189,25 +191,26 @@ mod tests {
     use crate::{
         domain::{Account, AccountState, Epoch, Position, Stamp},
         feed::{
-            Message, Mode,
             batch::Batch,
-            heads::Heads,
-            message::TotalsOf,
-            rider::{Rider, Sink},
-            tail::Update,
+            direct_delivery::{DirectDelivery, Sink},
+            message::{Message, TotalsOf, Update},
+            options::Mode,
+            topics::Topics,
         },
     };
 
-    /// Takes what it is offered, or has a bug.
-    struct Taking(bool);
+    /// Accepts every batch, or panics.
+    struct TestSink {
+        accepts: bool,
+    }
 
-    impl Sink for Taking {
+    impl Sink for TestSink {
         fn is_open(&self) -> bool {
             true
         }
 
         fn offer(&self, _: &Batch) -> bool {
-            assert!(self.0, "a bug");
+            assert!(self.accepts, "a bug");
             true
         }
     }
@@ -226,8 +229,8 @@ mod tests {
         }
     }
 
-    /// The account has an entry more.
-    fn move_to(head: &Head, account: &Account, offset: u64) {
+    /// The account gets one more entry.
+    fn advance_to(topic: &Topic, account: &Account, offset: u64) {
         let state = AccountState {
             offset,
             ..AccountState::default()
@@ -237,33 +240,34 @@ mod tests {
             totals: TotalsOf::All,
             message: Message::live(account, at(offset)),
         };
-        head.advance(&state, vec![update]);
+        topic.advance(&state, vec![update]);
     }
 
     #[tokio::test]
-    async fn a_writer_that_panics_ends_neither_the_thread_nor_another_rider() {
-        let heads = Heads::new(Epoch(1));
-        heads.fanout().start();
+    async fn a_sink_that_panics_ends_neither_the_thread_nor_another_delivery() {
+        let (topics, fanout) = (Topics::new(Epoch(1)), Fanout::new());
+        fanout.start();
         let alice = Account::parse("alice").unwrap();
-        let head = heads.watch(&alice);
-        let [bad, good] = [false, true].map(|takes| {
-            let rider: Arc<Rider> = Arc::new(Rider::new(Taking(takes), Mode::Entries));
-            (head.add_rider(rider.clone()), rider)
+        let topic = topics.follow(&alice);
+        let [bad, good] = [false, true].map(|accepts| {
+            let sink = TestSink { accepts };
+            let delivery: Arc<DirectDelivery> = Arc::new(DirectDelivery::new(sink, Mode::Entries));
+            (topic.add_delivery(delivery.clone()), delivery)
         });
-        let rides = [&bad, &good].map(|(_, rider)| rider.get_on(at(0), 0).unwrap());
-        move_to(&head, &alice, 1);
-        heads.fanout().carry_at_once(&head);
-        // Their tasks go on from where they are.
-        for ride in &rides {
-            assert!(ride.ended().now_or_never().is_some());
+        let guards = [&bad, &good].map(|(_, delivery)| delivery.start(at(0), 0).unwrap());
+        advance_to(&topic, &alice, 1);
+        fanout.dispatch_inline(&topic);
+        // Both tasks continue from where their clients are.
+        for guard in &guards {
+            assert!(guard.fell_back().now_or_never().is_some());
         }
         assert_eq!(good.1.position(), Some(at(0)));
 
-        drop(rides);
-        head.remove_rider(bad.0);
-        let _ride = good.1.get_on(at(1), 0).unwrap();
-        move_to(&head, &alice, 2);
-        heads.fanout().carry_at_once(&head);
+        drop(guards);
+        topic.remove_delivery(bad.0);
+        let _guard = good.1.start(at(1), 0).unwrap();
+        advance_to(&topic, &alice, 2);
+        fanout.dispatch_inline(&topic);
         assert_eq!(good.1.position(), Some(at(2)));
     }
 }

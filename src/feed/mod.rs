@@ -1,60 +1,63 @@
-//! The waist: append events, read accounts, subscribe to them.
+//! The core API: append events, read accounts, subscribe to them.
 //!
-//! A wake-up carries no data and each reader owns its position: after a commit the account's head
-//! moves, and every subscription reads what lies behind its own position, from the tail or else from
-//! the ledger. Replay and live are the same code. A live subscription may ride: then its position is moved
-//! for it, as long as the tail has what it lacks and its connection takes that at once.
+//! A wake-up carries no data, and each reader owns its position. After a commit the account's [topic](topics)
+//! gets a new version, and every reader compares it with its own position. It reads what it lacks from the
+//! [tail], or else from the ledger, so replay and live reading are the same code. For a live reader the
+//! [`fanout`] may write to the connection without waking the reader's task: see [`direct_delivery`].
 
 mod accounts;
-mod announcer;
 mod batch;
 mod calendar;
 mod clock;
+mod core;
+mod direct_delivery;
+mod error;
 mod fanout;
-mod heads;
+mod history;
 mod message;
+mod message_builder;
+mod options;
+mod publisher;
+mod reader;
 mod receipt;
-mod rider;
 mod subscription;
 mod tail;
+mod topics;
+mod version;
 
 use std::{sync::Arc, thread};
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub(crate) use batch::{Batch, Encoding};
-pub use clock::{Clock, ClockHand};
-pub use message::{History, Message, MessageKind, Reason};
+pub use clock::{Clock, ManualClock};
+pub(crate) use direct_delivery::{DirectDelivery, Sink};
+pub use error::{AppendError, Interrupted, ProfileError};
+pub use history::History;
 #[cfg(feature = "schema")]
 pub(crate) use message::{Live, Rollover, Snapshot, UpdateJson};
-pub use receipt::{AppendError, Outcome, Receipt, Status};
-pub(crate) use rider::{Rider, Sink};
-pub use subscription::{Interrupted, Mode, SubscribeOptions, Subscription};
+pub use message::{Message, MessageKind, Reason};
+pub(crate) use options::{BadOption, parse_limit, parse_recent};
+pub use options::{Mode, SubscribeOptions};
+pub(crate) use reader::FeedReader;
+pub use receipt::{Outcome, Receipt, Status};
+pub use subscription::Subscription;
 
 use self::{
-    announcer::Announcer,
     calendar::Calendar,
     clock::LedgerTime,
-    heads::Heads,
-    message::{MessageBuilder, Origin},
+    core::{Core, QUEUE_JOBS, QUEUE_KIB},
+    fanout::Fanout,
+    message::ENTRIES_BYTES_MAX,
+    options::{HISTORY_DEFAULT, HISTORY_MAX, RECENT_DEFAULT, RECENT_MAX},
+    publisher::Publisher,
+    topics::Topics,
 };
 use crate::{
-    domain::{Account, AccountState, CheckedEvent, Epoch, Event, Invalid, Position},
-    ledger::{
-        AccountView, Appended, EntryRange, Job, Ledger, LedgerError, Readers, Unavailable, Writer,
-    },
+    domain::{Account, CheckedEvent, Epoch, Event, Invalid},
+    ledger::{EntryRange, Job, Ledger, LedgerError, Readers, Unavailable, Writer},
 };
-
-/// How many appends may wait for the writer, and their size in KiB; the next ones wait outside, at
-/// their callers.
-const QUEUE_JOBS: usize = 1_024;
-const QUEUE_KIB: usize = 64 * 1_024;
-/// The most bytes of one message.
-const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// The most bytes of entries in one message: a slow client's wait for one is short. Beside very long
-/// totals there is room for fewer.
-const ENTRIES_BYTES_MAX: usize = 96 * 1024;
 
 /// A ledger that can be appended to, read and followed. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,36 +65,18 @@ pub struct Feed {
     core: Arc<Core>,
 }
 
-#[derive(Debug)]
-struct Core {
-    epoch: Epoch,
-    time: Arc<LedgerTime>,
-    heads: Arc<Heads>,
-    calendar: Arc<Calendar>,
-    readers: Readers,
-    jobs: mpsc::Sender<Job>,
-    room: Arc<Semaphore>,
-    poisoned: watch::Receiver<bool>,
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.calendar.close();
-    }
-}
-
 impl Feed {
     /// The most recent entries that a snapshot may hold.
-    pub const RECENT_MAX: usize = 100;
-    /// The recent entries of a snapshot unless said.
-    pub const RECENT_DEFAULT: usize = 20;
+    pub const RECENT_MAX: usize = RECENT_MAX;
+    /// The recent entries of a snapshot by default.
+    pub const RECENT_DEFAULT: usize = RECENT_DEFAULT;
     /// The most entries of one page of history.
-    pub const HISTORY_MAX: usize = 200;
-    /// The entries of a page of history unless said.
-    pub const HISTORY_DEFAULT: usize = 50;
+    pub const HISTORY_MAX: usize = HISTORY_MAX;
+    /// The entries of a page of history by default.
+    pub const HISTORY_DEFAULT: usize = HISTORY_DEFAULT;
 
-    /// Starts the ledger's threads: one that writes, some that read, and one that waits for days to
-    /// turn. They end when the last clone of the feed and its subscriptions are dropped.
+    /// Starts the ledger's threads: one writes, some read, and one waits for midnight in the followed time
+    /// zones. They end when the last clone of the feed and its subscriptions are dropped.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
@@ -99,51 +84,55 @@ impl Feed {
         Self::start_at(ledger, Clock::system())
     }
 
-    /// `start`, with the time of another clock.
+    /// Like [`start`](Self::start), with another clock.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
     pub fn start_at(ledger: &dyn Ledger, clock: Clock) -> Result<Self, LedgerError> {
-        let bell = clock.bell().clone();
+        let clock_changed = clock.changed().clone();
         let time = Arc::new(LedgerTime::new(clock, ledger.recorded_until()));
-        let heads = Arc::new(Heads::new(ledger.epoch()));
-        let calendar = Arc::new(Calendar::new(time.clone(), bell));
+        let topics = Arc::new(Topics::new(ledger.epoch()));
+        let fanout = Arc::new(Fanout::new());
+        let calendar = Arc::new(Calendar::new(time.clone(), clock_changed));
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
         let (poison, poisoned) = watch::channel(false);
-        let announcer = Announcer {
+        let publisher = Publisher {
             epoch: ledger.epoch(),
             time: time.clone(),
-            heads: heads.clone(),
+            topics: topics.clone(),
+            fanout: fanout.clone(),
             poison,
         };
-        let writer = Writer::new(ledger.writer()?, announcer, queue);
+        let writer = Writer::new(ledger.writer()?, publisher, queue);
         spawn("ledger-write", move || writer.run())?;
         let core = Core {
             epoch: ledger.epoch(),
             time,
-            heads,
+            topics,
+            fanout,
             calendar: calendar.clone(),
             readers: Readers::start(ledger)?,
             jobs,
-            room: Arc::new(Semaphore::new(QUEUE_KIB)),
+            queue_kib: Arc::new(Semaphore::new(QUEUE_KIB)),
             poisoned,
         };
-        // Once it is owned by what ends it.
+        // Started last: dropping `core` ends it.
         spawn("ledger-calendar", move || calendar.run())?;
         Ok(Self {
             core: Arc::new(core),
         })
     }
 
-    /// Records one event. Answered when it is durable; the same event again answers the same.
+    /// Records one event. Returns once it is durable; appending the same event again returns the same
+    /// receipt.
     ///
-    /// Dropping the future does not undo what was sent to the ledger: append the same event again
-    /// to learn what became of it.
+    /// Dropping the future does not undo what was sent to the ledger: append the same event again to learn
+    /// its outcome.
     ///
     /// # Errors
     /// When the event is refused, or the ledger is unavailable.
     pub async fn append(&self, event: Event) -> Result<Receipt, AppendError> {
-        let mut outcomes = self.append_all(vec![Ok(event)]).await?;
+        let mut outcomes = self.append_all(vec![event]).await?;
         match outcomes.pop() {
             Some(Outcome::Recorded(receipt) | Outcome::Duplicate(receipt)) => Ok(receipt),
             Some(Outcome::Conflict(invalid)) => Err(AppendError::Conflict(invalid)),
@@ -152,26 +141,29 @@ impl Feed {
         }
     }
 
-    /// Records events in order, each on its own: one that is refused does not stop the others. An
-    /// event that was refused before it came here keeps its place as `Err`. Answered when all are
-    /// durable.
+    /// Records events in order and independently: a refused event does not stop the others. Returns one
+    /// outcome per event once all are durable.
     ///
     /// # Errors
-    /// When the ledger is unavailable; whatever was recorded stands, and the same events again
-    /// tell.
-    pub async fn append_all(
+    /// When the ledger is unavailable. Events may have been recorded: append the same events again to learn
+    /// their outcomes.
+    pub async fn append_all(&self, events: Vec<Event>) -> Result<Vec<Outcome>, Unavailable> {
+        self.append_reported(events.into_iter().map(Ok)).await
+    }
+
+    /// Like [`append_all`](Self::append_all). An event that was refused while it was read is an `Err`, and gets
+    /// its outcome in its place.
+    pub(crate) async fn append_reported(
         &self,
-        events: Vec<Result<Event, Invalid>>,
+        events: impl Iterator<Item = Result<Event, Invalid>>,
     ) -> Result<Vec<Outcome>, Unavailable> {
-        let checked: Vec<Result<CheckedEvent, Invalid>> = events
-            .into_iter()
-            .map(|event| event.and_then(Event::check))
-            .collect();
-        let (sound, refusals): (Vec<_>, Vec<_>) = split(checked);
-        let mut appended = self.append_checked(sound).await?.into_iter();
+        let (valid, refusals) = split(events.map(|event| event.and_then(Event::check)));
+        let mut appended = self.core.append(valid).await?.into_iter();
         let outcomes = refusals.into_iter().map(|refusal| match refusal {
             Some(invalid) => Some(Outcome::Rejected(invalid)),
-            None => appended.next().map(|appended| self.outcome(appended)),
+            None => appended
+                .next()
+                .map(|appended| Outcome::new(appended, self.core.epoch)),
         });
         Ok(outcomes.flatten().collect())
     }
@@ -179,17 +171,22 @@ impl Feed {
     /// Follows an account. Nothing is read before the first `next`.
     #[must_use]
     pub fn subscribe(&self, account: Account, options: SubscribeOptions) -> Subscription {
-        Subscription::new(self.clone(), account, options)
+        Subscription::new(self.reader(account, options))
     }
 
-    /// The whole state of an account as one message, with its `recent` last entries (at most 100).
+    /// Follows an account, for a transport.
+    pub(crate) fn reader(&self, account: Account, options: SubscribeOptions) -> FeedReader {
+        FeedReader::new(self.core.clone(), account, options)
+    }
+
+    /// The whole state of an account as one message, with its `recent` latest entries (at most 100).
     /// Cancel-safe.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn snapshot(&self, account: &Account, recent: usize) -> Result<Message, Unavailable> {
-        let view = self.recent(account, recent).await?;
-        let builder = self.builder(account, &view.state);
+        let view = self.core.recent(account, recent).await?;
+        let builder = self.core.builder(account, &view.state);
         Ok(builder.snapshot(&view.entries, Reason::Initial))
     }
 
@@ -231,115 +228,41 @@ impl Feed {
         Ok(History::forth(self.core.epoch, view))
     }
 
-    /// Ends the ledger's threads: what was asked before is recorded and answered, what comes later is
-    /// `Closed`. When it returns, the storage was let go of: it may be opened again, copied, removed.
-    /// Cancel-safe; another call waits for the same end.
+    /// Ends the ledger's threads: earlier calls are completed, later ones fail with
+    /// [`Unavailable::Closed`]. When it returns, the storage is closed and may be opened again, copied or
+    /// removed. Cancel-safe; another call waits for the same end.
     pub async fn close(&self) {
-        // Where this fails, the writer has ended already.
+        // An error means that the writer has ended already.
         drop(self.core.jobs.send(Job::Close).await);
         self.core.jobs.closed().await;
         self.core.readers.close().await;
     }
 
-    /// Whether the ledger records. Once it does not, it will not again until it is opened anew.
+    /// Whether the ledger records events. Once false, it stays false until the ledger is opened again.
     #[must_use]
     pub fn is_available(&self) -> bool {
         !*self.core.poisoned.borrow() && !self.core.jobs.is_closed()
     }
 
-    /// Waits until a commit's outcome is unknown: the process should end and start again.
-    /// Cancel-safe.
+    /// Waits until the outcome of a commit is unknown: then the process should restart. Cancel-safe.
     pub async fn failed(&self) {
         let mut poisoned = self.core.poisoned.clone();
         if poisoned.wait_for(|poisoned| *poisoned).await.is_err() {
-            // The writer is gone without a failure: there is nothing to wait for.
+            // The writer ended without a failure: this never resolves.
             std::future::pending::<()>().await;
         }
     }
 
-    /// The id of the ledger's history.
+    /// The epoch of the ledger.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.core.epoch
     }
 
-    /// The time by which days and months are counted: never before the last commit.
+    /// The time that days and months are counted by. It is never before the last commit.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.core.time.now()
-    }
-
-    async fn append_checked(
-        &self,
-        events: Vec<CheckedEvent>,
-    ) -> Result<Vec<Appended>, Unavailable> {
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let kib = events.iter().map(CheckedEvent::memory_bytes).sum::<usize>() / 1024 + 1;
-        let kib = u32::try_from(kib.min(QUEUE_KIB)).expect("the queue has less than 2^32 KiB");
-        let room = self.core.room.clone().acquire_many_owned(kib).await;
-        let room = room.map_err(|_| Unavailable::Closed)?;
-        let (answer, appended) = oneshot::channel();
-        let job = Job::Append {
-            events,
-            answer,
-            room,
-        };
-        self.send(job).await?;
-        match appended.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
-    }
-
-    async fn send(&self, job: Job) -> Result<(), Unavailable> {
-        match self.core.jobs.send(job).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.gone().await),
-        }
-    }
-
-    /// Why the writer does not answer: it was closed and took the job no more, or it panicked, which
-    /// leaves the outcome unknown.
-    async fn gone(&self) -> Unavailable {
-        self.core.jobs.closed().await;
-        if *self.core.poisoned.borrow() {
-            Unavailable::Poisoned
-        } else {
-            Unavailable::Closed
-        }
-    }
-
-    fn outcome(&self, appended: Appended) -> Outcome {
-        match appended {
-            Appended::Recorded(placed) => {
-                Outcome::Recorded(Receipt::new(Status::Recorded, self.core.epoch, &placed))
-            }
-            Appended::Duplicate(placed) => {
-                Outcome::Duplicate(Receipt::new(Status::Duplicate, self.core.epoch, &placed))
-            }
-            Appended::Conflict(invalid) => Outcome::Conflict(invalid),
-            Appended::Rejected(invalid) => Outcome::Rejected(invalid),
-        }
-    }
-
-    /// An account with its `recent` last entries (at most 100).
-    async fn recent(&self, account: &Account, recent: usize) -> Result<AccountView, Unavailable> {
-        let last = EntryRange::Last {
-            count: recent.min(Self::RECENT_MAX),
-            bytes: ENTRIES_BYTES_MAX,
-        };
-        self.core.readers.view(account, last).await
-    }
-
-    fn builder<'a>(&self, account: &'a Account, state: &'a AccountState) -> MessageBuilder<'a> {
-        let origin = Origin {
-            epoch: self.core.epoch,
-            tag: Position::tag_of(self.core.epoch, account, state.generation),
-            now: self.now(),
-        };
-        MessageBuilder::new(account, state, origin)
+        self.core.now()
     }
 }
 
@@ -351,16 +274,19 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), LedgerE
         .map_err(|error| LedgerError::new(error.to_string()))
 }
 
-/// Sorts the sound events from the refused ones, which keep their places.
-fn split(checked: Vec<Result<CheckedEvent, Invalid>>) -> (Vec<CheckedEvent>, Vec<Option<Invalid>>) {
-    let mut sound = Vec::with_capacity(checked.len());
-    let refusals = checked.into_iter().map(|event| match event {
+/// Separates the valid events from the refused ones. The second list has one item per event: its refusal, or
+/// `None` for the next valid one.
+fn split(
+    events: impl Iterator<Item = Result<CheckedEvent, Invalid>>,
+) -> (Vec<CheckedEvent>, Vec<Option<Invalid>>) {
+    let mut valid = Vec::with_capacity(events.size_hint().0);
+    let refusals = events.map(|event| match event {
         Ok(event) => {
-            sound.push(event);
+            valid.push(event);
             None
         }
         Err(invalid) => Some(invalid),
     });
     let refusals = refusals.collect();
-    (sound, refusals)
+    (valid, refusals)
 }

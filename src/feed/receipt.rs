@@ -2,7 +2,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     domain::{Amount, Epoch, Invalid, Position},
-    ledger::{Placed, Unavailable},
+    ledger::{Appended, Placed},
 };
 
 /// The proof that an event is in the ledger.
@@ -35,7 +35,7 @@ pub enum Status {
     Duplicate,
 }
 
-/// What became of one event of several.
+/// The outcome of one event of several.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(untagged))]
 #[non_exhaustive]
@@ -53,34 +53,8 @@ pub enum Outcome {
     Rejected(Invalid),
 }
 
-/// An event was not recorded, or nobody knows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AppendError {
-    /// Its source and id were recorded before with other content.
-    #[error("{0}")]
-    Conflict(Invalid),
-    /// It is not sound, or does not fit its account.
-    #[error("{0}")]
-    Rejected(Invalid),
-    /// The ledger is unavailable: append the same event again later.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl AppendError {
-    /// The stable code, for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Conflict(invalid) | Self::Rejected(invalid) => invalid.code(),
-            Self::Unavailable(unavailable) => unavailable.code(),
-        }
-    }
-}
-
 impl Receipt {
-    pub(super) fn new(status: Status, epoch: Epoch, placed: &Placed) -> Self {
+    fn new(status: Status, epoch: Epoch, placed: &Placed) -> Self {
         Self {
             status,
             offset: placed.offset,
@@ -107,6 +81,21 @@ struct RefusedEvent<'a> {
     code: &'a str,
     /// What to do about it, for people.
     message: &'a str,
+}
+
+impl Outcome {
+    pub(super) fn new(appended: Appended, epoch: Epoch) -> Self {
+        match appended {
+            Appended::Recorded(placed) => {
+                Self::Recorded(Receipt::new(Status::Recorded, epoch, &placed))
+            }
+            Appended::Duplicate(placed) => {
+                Self::Duplicate(Receipt::new(Status::Duplicate, epoch, &placed))
+            }
+            Appended::Conflict(invalid) => Self::Conflict(invalid),
+            Appended::Rejected(invalid) => Self::Rejected(invalid),
+        }
+    }
 }
 
 impl Serialize for Outcome {

@@ -1,49 +1,76 @@
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
-use super::message::{Message, TotalsOf};
+use super::{
+    batch::Batch,
+    message::{Message, TotalsOf, Update},
+};
 use crate::domain::Position;
 
-/// The last updates of one watched account, finished and shared by all who follow it.
+/// The last updates of one followed account, encoded once and shared by all its readers.
 ///
-/// It only saves reading: whoever does not find its update here reads the ledger.
+/// It is only a cache: a reader that does not find its update here reads the ledger.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct Tail(Mutex<Updates>);
+
+#[derive(Debug)]
+struct Updates {
     updates: VecDeque<Arc<Update>>,
     bytes: usize,
-    /// The tag of positions in the account before it is first written.
+    /// The tag of positions in the account before its first entry.
     absent_tag: u64,
 }
 
-/// One finished `update` message.
-#[derive(Debug)]
-pub(super) struct Update {
-    pub(super) from: u64,
-    pub(super) totals: TotalsOf,
-    pub(super) message: Message,
-}
-
 impl Tail {
-    /// The most updates and bytes that one account keeps: a reader that is further behind than a
-    /// few messages does not read live any more.
-    const UPDATES_MAX: usize = 32;
-    const BYTES_MAX: usize = 256 * 1024;
-    /// What is given at once, and one message beyond: a slow client holds so much.
-    const BYTES_AT_ONCE: usize = 64 * 1024;
-
     pub(super) fn new(absent_tag: u64) -> Self {
-        Self {
+        Self(Mutex::new(Updates {
             updates: VecDeque::new(),
             bytes: 0,
             absent_tag,
-        }
+        }))
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn push(&self, updates: Vec<Update>) {
+        self.lock().push(updates);
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// The update that continues `position`, and whether more follow it.
+    pub(super) fn after(&self, position: &Position) -> Option<(Arc<Update>, bool)> {
+        self.lock().after(position)
+    }
+
+    fn batch_after(&self, position: &Position) -> Option<Batch> {
+        Batch::new(self.lock().some_after(position))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Updates> {
+        self.0
+            .lock()
+            .expect("nothing panics while it holds the lock")
+    }
+}
+
+impl Updates {
+    /// The most updates and bytes that one account keeps: a reader that is further behind than a few
+    /// messages is no longer live.
+    const UPDATES_MAX: usize = 32;
+    const BYTES_MAX: usize = 256 * 1024;
+    /// A batch ends once it reaches this size. It bounds what a slow client holds, except for one
+    /// message more.
+    const BATCH_BYTES: usize = 64 * 1024;
+
+    fn clear(&mut self) {
         self.updates.clear();
         self.bytes = 0;
     }
 
-    pub(super) fn push(&mut self, updates: Vec<Update>) {
+    fn push(&mut self, updates: Vec<Update>) {
         for update in updates {
             self.bytes += update.message.bytes();
             self.updates.push_back(Arc::new(update));
@@ -56,11 +83,11 @@ impl Tail {
         }
     }
 
-    /// Updates that continue `position`, one after the other: as many as one connection is given at once.
-    pub(super) fn some_after(&self, position: &Position) -> Vec<Message> {
+    /// Consecutive updates that continue `position`, as many as make one batch.
+    fn some_after(&self, position: &Position) -> Vec<Message> {
         let mut position = *position;
         let (mut messages, mut bytes) = (Vec::new(), 0);
-        while bytes < Self::BYTES_AT_ONCE
+        while bytes < Self::BATCH_BYTES
             && let Some((update, _)) = self.after(&position)
         {
             position = *update.message.position();
@@ -70,17 +97,43 @@ impl Tail {
         messages
     }
 
-    /// The update that continues `position` and is of the same day, profile and history; with it,
-    /// whether more wait behind it.
-    pub(super) fn after(&self, position: &Position) -> Option<(Arc<Update>, bool)> {
+    /// The update that continues `position` and has the same day, profile and generation; with it,
+    /// whether more updates follow.
+    fn after(&self, position: &Position) -> Option<(Arc<Update>, bool)> {
         let continues = |update: &&Arc<Update>| update.from == position.offset + 1;
         let index = self.updates.iter().position(|update| continues(&update))?;
         let update = &self.updates[index];
         let next = update.message.position();
         let continues = next.tag == position.tag || position.is_of_absent(self.absent_tag);
         let same = next.stamp == position.stamp && continues;
-        // Whoever misses the totals of earlier entries is not served with those of a few pairs.
+        // A reader that is owed the totals of earlier entries needs all pairs, not only the changed ones.
         let whole = !position.totals_due || update.totals != TotalsOf::Changed;
         (same && whole).then(|| (update.clone(), index + 1 < self.updates.len()))
+    }
+}
+
+/// The updates after a position. Most direct deliveries of an account are at the same position, so the
+/// last answer is cached.
+pub(super) struct Ahead<'a> {
+    tail: &'a Tail,
+    from: Option<Position>,
+    batch: Option<Batch>,
+}
+
+impl<'a> Ahead<'a> {
+    pub(super) fn new(tail: &'a Tail) -> Self {
+        Self {
+            tail,
+            from: None,
+            batch: None,
+        }
+    }
+
+    pub(super) fn of(&mut self, position: Position) -> Option<&Batch> {
+        if self.from != Some(position) {
+            self.from = Some(position);
+            self.batch = self.tail.batch_after(&position);
+        }
+        self.batch.as_ref()
     }
 }

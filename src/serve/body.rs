@@ -13,20 +13,20 @@ use super::activity::Activity;
 use super::deadline::Deadline;
 use super::limits::Limits;
 
-/// A request's body that must keep coming. It ends with an error when it stalls or crawls; hyper then
-/// closes the connection, because the rest of the body stays unread.
-pub(super) struct SteadyBody {
+/// A request body that must make progress. It fails when it stalls or is too slow; hyper then closes the connection,
+/// because the rest of the body is unread.
+pub(super) struct TimeoutBody {
     incoming: Incoming,
     stall_timeout: Duration,
     rate_min: u32,
     bytes: u64,
-    /// When somebody first asked for it: a handler that is slow to ask is not the client's fault.
+    /// When it was first polled: the client does not pay for a slow handler.
     begun_at: Option<Instant>,
     moved_at: Option<Instant>,
     deadline: Deadline,
 }
 
-impl SteadyBody {
+impl TimeoutBody {
     pub(super) fn new(incoming: Incoming, limits: &Limits) -> Self {
         Self {
             incoming,
@@ -39,8 +39,8 @@ impl SteadyBody {
         }
     }
 
-    /// When the wait for the next bytes is over: no progress for too long, or too slow on the whole.
-    fn over_at(&mut self) -> Instant {
+    /// When the wait for the next bytes ends: no progress for too long, or too slow overall.
+    fn deadline_at(&mut self) -> Instant {
         let now = Instant::now();
         let begun_at = *self.begun_at.get_or_insert(now);
         let stalls_at = *self.moved_at.get_or_insert(now) + self.stall_timeout;
@@ -52,7 +52,7 @@ impl SteadyBody {
     }
 }
 
-impl Body for SteadyBody {
+impl Body for TimeoutBody {
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -68,8 +68,8 @@ impl Body for SteadyBody {
             this.moved_at = None;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let over_at = this.over_at();
-        if !this.deadline.is_over_at(over_at, cx) {
+        let at = this.deadline_at();
+        if !this.deadline.is_over_at(at, cx) {
             return Poll::Pending;
         }
         let error = io::Error::new(io::ErrorKind::TimedOut, "the request body came too slowly");
@@ -85,32 +85,32 @@ impl Body for SteadyBody {
     }
 }
 
-/// A response's body; its end (or drop) is the end of the request.
-pub(super) struct AnswerBody {
-    /// `None` where somebody else writes it, once the head is out.
+/// A response body. Dropping it ends the request.
+pub(super) struct ResponseBody {
+    /// `None` if a takeover writes it after the head.
     body: Option<axum::body::Body>,
     activity: Arc<Activity>,
 }
 
-impl AnswerBody {
+impl ResponseBody {
     pub(super) fn new(body: axum::body::Body, activity: Arc<Activity>) -> Self {
         let body = Some(body);
         Self { body, activity }
     }
 
-    pub(super) fn written_by_another(activity: Arc<Activity>) -> Self {
+    pub(super) fn taken_over(activity: Arc<Activity>) -> Self {
         let body = None;
         Self { body, activity }
     }
 }
 
-impl Drop for AnswerBody {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.activity.was_answered();
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -122,7 +122,7 @@ impl Body for AnswerBody {
         match body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => {
-                activity.head_is_made();
+                activity.head_was_encoded();
                 Poll::Pending
             }
         }

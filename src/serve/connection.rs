@@ -9,15 +9,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Phase;
-use super::guard::Guarded;
 use super::head::HeadScan;
 use super::slots::Slot;
+use super::timeouts::TimeoutStream;
 
-/// A client's connection as [`serve`](super::serve) hands it to hyper, with or without TLS.
+/// A client's connection as [`serve()`](super::serve) hands it to hyper, with or without TLS.
 ///
-/// After an upgrade it is what `hyper::upgrade::Upgraded::downcast::<TokioIo<Connection>>` gives back. As it is, it
-/// still ends with an error when a write makes no progress
-/// ([`Limits::write_stall_timeout`](super::Limits::write_stall_timeout)); reading has no limit any more.
+/// After an upgrade, `hyper::upgrade::Upgraded::downcast::<TokioIo<Connection>>` returns it. Writes that make no progress
+/// still fail after [`Limits::write_stall_timeout`](super::Limits::write_stall_timeout); reads no longer time out.
 pub struct Connection {
     io: Io,
     head: HeadScan,
@@ -29,19 +28,19 @@ pub struct Connection {
     expect(clippy::large_enum_variant, reason = "plain is the common one")
 )]
 enum Io {
-    Plain(Guarded),
-    // Boxed: a TLS session is some hundred bytes, which plain connections need not carry.
+    Plain(TimeoutStream),
+    // Boxed, so that plain connections do not have the size of a TLS session.
     #[cfg(feature = "tls")]
-    Tls(Box<TlsStream<Guarded>>),
+    Tls(Box<TlsStream<TimeoutStream>>),
 }
 
 impl Connection {
-    pub(super) fn plain(guarded: Guarded) -> Self {
-        Self::new(Io::Plain(guarded))
+    pub(super) fn plain(stream: TimeoutStream) -> Self {
+        Self::new(Io::Plain(stream))
     }
 
     #[cfg(feature = "tls")]
-    pub(super) fn tls(stream: TlsStream<Guarded>) -> Self {
+    pub(super) fn tls(stream: TlsStream<TimeoutStream>) -> Self {
         Self::new(Io::Tls(Box::new(stream)))
     }
 
@@ -53,28 +52,25 @@ impl Connection {
         }
     }
 
-    /// The TCP stream below, without any limit on waiting, and the connection's place among those
-    /// allowed: keep the [`Slot`] as long as the stream.
+    /// The TCP stream below, without timeouts, and the connection's [`Slot`]: keep it as long as the stream.
     ///
     /// # Errors
-    /// Gives the connection back if there is TLS between it and the TCP stream.
-    // The error is the value itself, which the caller goes on with.
+    /// Returns the connection itself if it uses TLS.
     #[expect(clippy::result_large_err, reason = "it is moved, not propagated")]
     pub fn into_tcp(self) -> Result<(TcpStream, Slot), Self> {
         match self.io {
-            Io::Plain(guarded) => Ok(guarded.into_parts()),
+            Io::Plain(stream) => Ok(stream.into_parts()),
             #[cfg(feature = "tls")]
             Io::Tls(_) => Err(self),
         }
     }
 
-    /// The TCP socket below, for its addresses and options. What is read from it or written to it
-    /// here is missing above.
+    /// The TCP socket below, for its addresses and options. Do not read from it or write to it.
     pub fn tcp(&self) -> &TcpStream {
-        self.guarded().tcp()
+        self.stream().tcp()
     }
 
-    /// Whether the client speaks TLS to us.
+    /// Whether the connection uses TLS.
     pub fn is_tls(&self) -> bool {
         match &self.io {
             Io::Plain(_) => false,
@@ -83,17 +79,17 @@ impl Connection {
         }
     }
 
-    fn guarded(&self) -> &Guarded {
+    fn stream(&self) -> &TimeoutStream {
         match &self.io {
-            Io::Plain(guarded) => guarded,
+            Io::Plain(stream) => stream,
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => stream.get_ref().0,
+            Io::Tls(tls) => tls.get_ref().0,
         }
     }
 
-    /// Scans what was read, as far as it is the head of a request.
+    /// Scans the bytes that belong to the head of a request.
     fn scan(&mut self, read: &mut [u8]) {
-        let Phase::AwaitsHead(answers) = self.guarded().activity().phase() else {
+        let Phase::AwaitsHead(answers) = self.stream().activity().phase() else {
             return;
         };
         if self.answers != answers {
@@ -113,9 +109,9 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let read = match &mut this.io {
-            Io::Plain(guarded) => Pin::new(guarded).poll_read(cx, buffer),
+            Io::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
+            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buffer),
         };
         this.scan(&mut buffer.filled_mut()[before..]);
         read
@@ -129,9 +125,9 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().io {
-            Io::Plain(guarded) => Pin::new(guarded).poll_write(cx, bytes),
+            Io::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, bytes),
         }
     }
 
@@ -141,38 +137,38 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().io {
-            Io::Plain(guarded) => Pin::new(guarded).poll_write_vectored(cx, slices),
+            Io::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
+            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.io {
-            Io::Plain(guarded) => guarded.is_write_vectored(),
+            Io::Plain(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => stream.is_write_vectored(),
+            Io::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = match &mut this.io {
-            Io::Plain(guarded) => Pin::new(guarded).poll_flush(cx),
+            Io::Plain(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
         };
         if let Poll::Ready(Ok(())) = flushed {
-            this.guarded().activity().was_flushed();
+            this.stream().activity().was_flushed();
         }
         flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().io {
-            Io::Plain(guarded) => Pin::new(guarded).poll_shutdown(cx),
+            Io::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
         }
     }
 }

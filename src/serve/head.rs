@@ -1,27 +1,26 @@
-/// Watches a request's head go by and spoils what hyper would let pass but two readers could
-/// understand differently: the stuff of request smuggling.
+/// Rejects request heads that hyper accepts but that a proxy may parse differently: the basis of request smuggling.
 ///
-/// hyper accepts a bare LF as a line's end, and `Content-Length` beside `Transfer-Encoding` or twice.
-/// A proxy in front of us may cut such bytes into other requests than hyper does. This scan puts a NUL
-/// in the offending place, which no parser accepts, so that hyper itself answers 400 and closes.
+/// hyper accepts a bare LF as the end of a line, and `Content-Length` beside `Transfer-Encoding` or twice. A proxy in
+/// front of us may split such bytes into other requests than hyper does. The scan replaces the offending byte by a NUL,
+/// which no parser accepts, so that hyper answers 400 and closes.
 #[derive(Debug, Default)]
 pub(super) struct HeadScan {
-    state: State,
-    /// Bytes of this line so far that still spell one of the names, and which.
+    state: HeadState,
+    /// How many bytes of this line match the name so far.
     name_bytes: usize,
     content_lengths: u8,
     transfer_encodings: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Nothing of the head has come; empty lines here are skipped by every parser.
+enum HeadState {
+    /// Before the head. Every parser skips empty lines here.
     #[default]
     Before,
     BeforeCr,
-    /// In a line whose start may still become a name that counts.
+    /// In a line that may still begin with this name.
     Name(Framing),
-    /// In a line that does not matter any more.
+    /// In the rest of a line.
     Line,
     /// After a CR: only LF may follow.
     Cr,
@@ -33,7 +32,7 @@ enum State {
     Done,
 }
 
-/// A header that says where the body ends.
+/// A header that frames the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     ContentLength,
@@ -43,22 +42,22 @@ enum Framing {
 const NUL: u8 = 0;
 
 impl HeadScan {
-    /// Looks at the next bytes of the connection, and spoils them where they are ambiguous.
+    /// Scans the next bytes of the connection, and replaces an ambiguous one.
     pub(super) fn scan(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
-            if self.state == State::Done {
+            if self.state == HeadState::Done {
                 return;
             }
             if !self.accepts(*byte) {
                 *byte = NUL;
-                self.state = State::Done;
+                self.state = HeadState::Done;
             }
         }
     }
 
-    /// Moves on by one byte; false: this byte must not reach the parser.
+    /// Takes one byte: false if it must not reach the parser.
     fn accepts(&mut self, byte: u8) -> bool {
-        use State::{Before, BeforeCr, Cr, Done, EndCr, Line, LineStart, Name};
+        use HeadState::{Before, BeforeCr, Cr, Done, EndCr, Line, LineStart, Name};
         self.state = match (self.state, byte) {
             (Before, b'\r') => BeforeCr,
             (BeforeCr, b'\n') => Before,
@@ -75,25 +74,25 @@ impl HeadScan {
         true
     }
 
-    fn begin(&mut self, name: Framing) -> State {
+    fn begin(&mut self, name: Framing) -> HeadState {
         self.name_bytes = 1;
-        State::Name(name)
+        HeadState::Name(name)
     }
 
     fn spell(&mut self, name: Framing, byte: u8) -> bool {
         let Some(expected) = name.spelling().get(self.name_bytes) else {
-            self.state = State::Line;
+            self.state = HeadState::Line;
             return byte != b':' || self.count(name);
         };
         if byte.eq_ignore_ascii_case(expected) {
             self.name_bytes += 1;
         } else {
-            self.state = State::Line;
+            self.state = HeadState::Line;
         }
         true
     }
 
-    /// Counts a header that says how long the body is; false: one too many.
+    /// Counts a header that frames the body: false if it is one too many.
     fn count(&mut self, name: Framing) -> bool {
         match name {
             Framing::ContentLength => self.content_lengths += 1,
@@ -116,14 +115,14 @@ impl Framing {
 mod tests {
     use super::HeadScan;
 
-    /// What the parser sees of `bytes`, whatever pieces they come in.
-    fn seen(bytes: &str) -> String {
+    /// The bytes that reach the parser, in any split.
+    fn scanned(bytes: &str) -> String {
         let mut whole = bytes.as_bytes().to_vec();
         HeadScan::default().scan(&mut whole);
         let mut scan = HeadScan::default();
         let mut single = bytes.as_bytes().to_vec();
         single.chunks_mut(1).for_each(|byte| scan.scan(byte));
-        assert_eq!(whole, single, "the cut must not matter");
+        assert_eq!(whole, single, "the split must not matter");
         String::from_utf8(whole).expect("ASCII in, ASCII out")
     }
 
@@ -136,12 +135,12 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length-Hint: 1\r\nX-Content-Length: 9\r\nContent-Length: 3\r\n\r\nabc",
             "GET /?Content-Length:Content-Length: HTTP/1.1\r\nCookie: Transfer-Encoding: a\r\n\r\n",
         ] {
-            assert_eq!(seen(head), head);
+            assert_eq!(scanned(head), head);
         }
     }
 
     #[test]
-    fn ambiguous_heads_are_spoilt() {
+    fn ambiguous_heads_are_rejected() {
         for head in [
             "GET / HTTP/1.1\nHost: a\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\n\r\n",
@@ -151,7 +150,7 @@ mod tests {
             "GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\nCONTENT-LENGTH: 1\r\n\r\n",
             "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
         ] {
-            assert!(seen(head).contains('\0'), "{head:?} passed");
+            assert!(scanned(head).contains('\0'), "{head:?} passed");
         }
     }
 }

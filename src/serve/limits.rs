@@ -1,22 +1,22 @@
 use std::time::Duration;
 
-/// What one client may take from the server: time, connections and bytes.
+/// Limits on what clients may use: time, connections and bytes.
 ///
 /// The defaults suit a server that faces the internet without a proxy. Change single fields with
-/// `Limits { idle_timeout, ..Limits::default() }`, which also stays right when fields are added.
+/// `Limits { idle_timeout, ..Limits::default() }`, which also compiles when fields are added.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// From connecting (or from a later request's first byte) to the end of the request's head.
     /// Default [`HEAD_TIMEOUT`](Self::HEAD_TIMEOUT).
     pub head_timeout: Duration,
-    /// Rest between two requests on a kept-alive connection. Default [`IDLE_TIMEOUT`](Self::IDLE_TIMEOUT).
+    /// Idle time between two requests on a kept-alive connection. Default [`IDLE_TIMEOUT`](Self::IDLE_TIMEOUT).
     pub idle_timeout: Duration,
-    /// No progress of a request body for this long ends it. Default [`BODY_TIMEOUT`](Self::BODY_TIMEOUT).
+    /// A request body that makes no progress for this long fails. Default [`BODY_TIMEOUT`](Self::BODY_TIMEOUT).
     pub body_timeout: Duration,
-    /// Bytes per second a request body must average, after a head start of `body_timeout`; 0: any.
+    /// Bytes per second that a request body must average, after a head start of `body_timeout`; 0 for no minimum.
     /// Default [`BODY_RATE_MIN`](Self::BODY_RATE_MIN).
     pub body_rate_min: u32,
-    /// No progress of a write for this long ends the connection, also after an upgrade.
+    /// A write that makes no progress for this long ends the connection, also after an upgrade.
     /// Default [`WRITE_STALL_TIMEOUT`](Self::WRITE_STALL_TIMEOUT).
     pub write_stall_timeout: Duration,
     /// Connections at once on this listener, upgraded ones included. Default [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX).
@@ -37,13 +37,13 @@ pub struct Limits {
 impl Limits {
     /// How long a client may take to send a request's head, the TLS handshake included.
     ///
-    /// A phone on a bad link needs a second or two; a slowloris wants for ever.
+    /// A phone on a bad link needs a second or two.
     pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// How long a kept-alive connection may rest between two requests.
+    /// How long a kept-alive connection may be idle between two requests.
     ///
-    /// Longer than the 60 s that many load balancers keep theirs, so that it is they who close first and
-    /// never send a request into a closing connection.
+    /// Longer than the 60 s of many load balancers, so that they close first and never send a request into a closing
+    /// connection.
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
     /// How long a request body may make no progress, and the head start it has on [`BODY_RATE_MIN`](Self::BODY_RATE_MIN).
@@ -51,7 +51,7 @@ impl Limits {
 
     /// Bytes per second that a request body must average once [`BODY_TIMEOUT`](Self::BODY_TIMEOUT) is over.
     ///
-    /// Below the slowest link that still works (2G), far above a byte now and then.
+    /// Below the slowest usable link (2G), and far above one byte now and then.
     pub const BODY_RATE_MIN: u32 = 4 * 1024;
 
     /// How long a write may make no progress: a client that stopped reading is cut after this.
@@ -62,9 +62,8 @@ impl Limits {
 
     /// Connections at once from one address; further ones are closed at once.
     ///
-    /// Room for an office, or a mobile operator's shared address; too little for one machine to take
-    /// all of [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's
-    /// address: raise it there.
+    /// Enough for an office or a mobile operator's shared address, and too few for one machine to use up
+    /// [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's address: raise it there.
     pub const CONNECTIONS_PER_PEER_MAX: usize = 4_096;
 
     /// Bytes of a request's head (and of hyper's read buffer); a longer one is answered 431.
@@ -73,10 +72,10 @@ impl Limits {
     /// Bytes of a request's URI; a longer one is answered 414. Room for a token or two in the query.
     pub const URI_BYTES_MAX: usize = 16 * 1024;
 
-    /// What the kernel may hold for a client that reads slowly, before our writes wait (bytes).
+    /// How many bytes the kernel may hold for a slow client before our writes wait.
     ///
-    /// Left to itself Linux grows this to megabytes a connection, so that a stalled client is noticed
-    /// late and an honest slow one seems stalled: the kernel reports room only once a third is free.
+    /// By default Linux grows this to megabytes per connection. Then a stalled client is noticed late, and a slow one
+    /// seems stalled, because the kernel reports room only once a third is free.
     pub const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
     /// How long requests under way may take to finish once shutdown has begun; then they are cut.

@@ -1,19 +1,18 @@
-//! The accept loop for a server that faces the internet.
+//! An accept loop for a server that faces the internet.
 //!
-//! `axum::serve` waits for ever: for a head that never ends, a body that never comes, a client that
-//! never reads. [`serve`] does the same work with [`Limits`] on all of these, caps on connections, and
-//! TLS. It knows nothing of the rest of the crate.
+//! `axum::serve` has no timeouts: not for a request's head, not for its body, not for a client that does not read.
+//! [`serve()`] has [`Limits`] on all of these and on connections, and TLS. It depends on no other module of the crate.
 
 mod activity;
 mod body;
 mod connection;
 mod deadline;
-mod guard;
-mod handover;
 mod head;
 mod limits;
 mod service;
 mod slots;
+mod takeover;
+mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -34,29 +33,29 @@ use tokio_util::task::TaskTracker;
 
 use activity::Activity;
 pub use connection::Connection;
-use guard::Guarded;
-pub(crate) use handover::Handover;
 pub use limits::Limits;
-use service::Requests;
+use service::{PendingTakeover, Requests};
 pub use slots::Slot;
 use slots::Slots;
+pub(crate) use takeover::Takeover;
+use timeouts::TimeoutStream;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
 
-/// How long to wait after the system had no descriptor (or memory) for a connection. Retrying at once
-/// would spin: the connection stays in the backlog, so the listener stays ready.
+/// How long to wait after the system had no descriptor (or memory) for a connection. An immediate retry would spin, since
+/// the connection stays in the backlog and the listener stays ready.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// hyper refuses a smaller read buffer.
 const HEAD_BYTES_FLOOR: usize = 8 * 1024;
 
-/// Serves `router` to everybody who connects to `listener`, within `limits`.
+/// Serves `router` on `listener`, within `limits`: HTTP/1 with upgrades.
 ///
-/// Handlers get the client's address as `axum::extract::ConnectInfo<SocketAddr>`. HTTP/1 with upgrades;
-/// see [`Connection`] for what an upgraded handler can get hold of.
+/// Handlers get the client's address as `axum::extract::ConnectInfo<SocketAddr>`. An upgraded handler can get the
+/// [`Connection`].
 ///
-/// Nothing happens until the returned [`Serve`] is awaited. Several may run at once, each with caps of
-/// its own. Dropping a running one cuts its connections (not the upgraded ones).
+/// Nothing happens until the returned [`Serve`] is awaited. Several may run at once, each with its own limits. Dropping a
+/// running one cuts its connections, except upgraded ones.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -81,7 +80,7 @@ pub fn serve(listener: TcpListener, router: Router, limits: Limits) -> Serve {
     }
 }
 
-/// A server about to run: await it. Made by [`serve`].
+/// A server that runs once it is awaited. Made by [`serve()`].
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Serve {
     listener: TcpListener,
@@ -93,18 +92,18 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Speaks TLS with every client.
+    /// Uses TLS on every connection.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Shuts down once `signal` resolves: accepts no more, closes idle connections, lets requests
-    /// under way finish for at most [`Limits::drain_timeout`], then cuts them and resolves.
+    /// Shuts down once `signal` resolves: accepts no more connections, closes idle ones, lets requests finish for at most
+    /// [`Limits::drain_timeout`], then cuts the rest and resolves.
     ///
-    /// Upgraded connections are not waited for and not cut: they belong to who upgraded them. So it is with the
-    /// responses that a hub writes as long as a client follows: its drain ends them.
+    /// Upgraded connections are neither waited for nor cut: they belong to the handler that upgraded them. The same holds
+    /// for a hub's streaming responses, which its drain ends.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
@@ -136,7 +135,7 @@ async fn run(serve: Serve) {
         #[cfg(feature = "tls")]
         serve.tls,
     ));
-    // Connections must not outlive a dropped server.
+    // Dropping the server cuts its connections.
     let _cut_on_drop = server.cut.clone().drop_guard();
     tokio::select! {
         () = &mut shutdown => {}
@@ -166,13 +165,13 @@ async fn accept_all(
         server.limits.connections_per_peer_max,
     );
     loop {
-        let place = slots.one_of_all().await;
+        let permit = slots.one_of_all().await;
         let (tcp, peer) = accept(listener).await;
-        let Some(slot) = slots.for_peer(place, peer.ip()) else {
-            tracing::debug!(%peer, "refused: its address has as many connections as allowed");
+        let Some(slot) = slots.for_peer(permit, peer.ip()) else {
+            tracing::debug!(%peer, "refused: its address has reached the limit on connections");
             continue;
         };
-        tasks.spawn(Arc::clone(server).attend(tcp, peer, slot));
+        tasks.spawn(Arc::clone(server).serve_connection(tcp, peer, slot));
     }
 }
 
@@ -186,10 +185,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 }
                 return accepted;
             }
-            Err(error) if is_the_clients(&error) => {}
+            Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
                 if !out_of_resources {
-                    tracing::error!(%error, "cannot accept connections; trying on");
+                    tracing::error!(%error, "cannot accept connections: retrying");
                 }
                 out_of_resources = true;
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -198,8 +197,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Whether accepting failed because of this one connection, so that the next may be fine.
-fn is_the_clients(error: &io::Error) -> bool {
+/// Whether accepting failed because of one connection, so that the next may succeed.
+fn is_of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
         error.kind(),
@@ -221,12 +220,13 @@ struct Server {
 impl Server {
     fn new(router: Router, limits: Limits, #[cfg(feature = "tls")] tls: Option<Tls>) -> Self {
         let head_bytes_max = limits.head_bytes_max.max(HEAD_BYTES_FLOOR);
-        // Not hyper-util's, which looks for HTTP/2 first: a head that is read in two makes hyper double its buffer.
+        // Not hyper-util's, which first reads 24 bytes to detect HTTP/2: a head that arrives in two reads makes hyper
+        // double its buffer.
         let mut http = http1::Builder::new();
         http.max_buf_size(head_bytes_max)
-            // The buffer may be read a little fuller than that.
+            // The buffer may hold slightly more than that.
             .max_header_size(head_bytes_max)
-            // Ours (in `guard`) tells an idle connection from an unfinished head; hyper's does not.
+            // Ours, in `timeouts`, distinguishes an idle connection from an unfinished head; hyper's does not.
             .header_read_timeout(None);
         Self {
             router,
@@ -240,18 +240,18 @@ impl Server {
     }
 
     /// One connection, from accept to close or upgrade.
-    async fn attend(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, slot: Slot) {
+    async fn serve_connection(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, slot: Slot) {
         tokio::select! {
             () = self.cut.cancelled() => {}
-            () = self.talk(tcp, peer, slot) => {}
+            () = self.drive(tcp, peer, slot) => {}
         }
     }
 
-    async fn talk(&self, tcp: TcpStream, peer: SocketAddr, slot: Slot) {
+    async fn drive(&self, tcp: TcpStream, peer: SocketAddr, slot: Slot) {
         self.tune(&tcp);
         let activity = Arc::<Activity>::default();
-        let guarded = Guarded::new(tcp, slot, Arc::clone(&activity), &self.limits);
-        let connection = match self.shake_hands(guarded).await {
+        let stream = TimeoutStream::new(tcp, slot, Arc::clone(&activity), &self.limits);
+        let connection = match self.accept_tls(stream).await {
             Ok(connection) => connection,
             Err(error) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
         };
@@ -260,45 +260,49 @@ impl Server {
             peer,
             activity,
             limits: Arc::clone(&self.limits),
+            takeover: PendingTakeover::default(),
         };
-        if let Err(error) = self.speak_http(connection, requests).await {
+        if let Err(error) = self.serve_http(connection, requests).await {
             tracing::debug!(%peer, %error, "connection ended");
         }
     }
 
-    async fn speak_http(
+    async fn serve_http(
         &self,
         connection: Connection,
         requests: Requests,
     ) -> Result<(), axum::BoxError> {
         let io = TokioIo::new(connection);
         let activity = Arc::clone(&requests.activity);
+        let pending = requests.takeover.clone();
         let mut http = self.http.serve_connection(io, requests).with_upgrades();
         let mut draining = std::pin::pin!(self.draining.cancelled());
         let mut is_draining = false;
-        let handover = poll_fn(|cx| {
+        let takeover = poll_fn(|cx| {
             if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                 return Poll::Ready(ended.map(|()| None));
             }
-            if let Some(handover) = activity.takes_over() {
-                return Poll::Ready(Ok(Some(handover)));
+            if activity.is_head_out()
+                && let Some(takeover) = pending.take()
+            {
+                return Poll::Ready(Ok(Some(takeover)));
             }
             if !is_draining && draining.as_mut().poll(cx).is_ready() {
                 is_draining = true;
                 Pin::new(&mut http).graceful_shutdown();
-                // There may be nothing that would wake it.
+                // Nothing else may wake it.
                 cx.waker().wake_by_ref();
             }
             Poll::Pending
         });
-        let handover = handover.await?;
-        if let Some((handover, http)) = handover.zip(http.into_parts()) {
-            handover.give(http.io.into_inner());
+        let takeover = takeover.await?;
+        if let Some((takeover, http)) = takeover.zip(http.into_parts()) {
+            takeover.give(http.io.into_inner());
         }
         Ok(())
     }
 
-    /// Best effort: a connection without these still works.
+    /// Best effort: a connection also works without these options.
     fn tune(&self, tcp: &TcpStream) {
         let _ = tcp.set_nodelay(true);
         if self.limits.send_buffer_bytes > 0 {
@@ -308,18 +312,18 @@ impl Server {
     }
 
     #[cfg(feature = "tls")]
-    async fn shake_hands(&self, guarded: Guarded) -> io::Result<Connection> {
+    async fn accept_tls(&self, stream: TimeoutStream) -> io::Result<Connection> {
         let Some(tls) = &self.tls else {
-            return Ok(Connection::plain(guarded));
+            return Ok(Connection::plain(stream));
         };
-        let handshake = tls.acceptor.accept(guarded);
+        let handshake = tls.acceptor.accept(stream);
         let stream = tokio::time::timeout(self.limits.head_timeout, handshake).await??;
         Ok(Connection::tls(stream))
     }
 
     #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_async, reason = "the same shape as with TLS")]
-    async fn shake_hands(&self, guarded: Guarded) -> io::Result<Connection> {
-        Ok(Connection::plain(guarded))
+    #[expect(clippy::unused_async, reason = "it has the same signature with TLS")]
+    async fn accept_tls(&self, stream: TimeoutStream) -> io::Result<Connection> {
+        Ok(Connection::plain(stream))
     }
 }

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -11,20 +11,35 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::activity::Activity;
-use super::body::{AnswerBody, SteadyBody};
-use super::handover::{self, Handover};
+use super::body::{ResponseBody, TimeoutBody};
 use super::limits::Limits;
+use super::takeover::{self, Takeover};
 
-/// What hyper calls for each request of one connection.
+/// The service that hyper calls for each request of one connection.
 pub(super) struct Requests {
     pub(super) router: Router,
     pub(super) peer: SocketAddr,
     pub(super) activity: Arc<Activity>,
     pub(super) limits: Arc<Limits>,
+    pub(super) takeover: PendingTakeover,
+}
+
+/// The takeover of a connection, from its last response until the head was written. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct PendingTakeover(Arc<Mutex<Option<Takeover>>>);
+
+impl PendingTakeover {
+    fn set(&self, takeover: Takeover) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(takeover);
+    }
+
+    pub(super) fn take(&self) -> Option<Takeover> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Requests {
-    type Response = Response<AnswerBody>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -37,36 +52,37 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
             return Box::pin(async { Ok(answer(refusal, activity)) });
         }
         let mut request =
-            request.map(|body| axum::body::Body::new(SteadyBody::new(body, &self.limits)));
+            request.map(|body| axum::body::Body::new(TimeoutBody::new(body, &self.limits)));
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        let wants_chunks = handover::wants_chunks(&request);
+        let wants_chunks = takeover::wants_chunks(&request);
         let router = self.router.clone();
+        let pending = self.takeover.clone();
         Box::pin(async move {
             let mut response = router.oneshot(request).await?;
-            let handover = response.extensions_mut().remove::<Handover>();
-            match handover.filter(|_| wants_chunks && handover::is_plain(&response)) {
-                Some(handover) => Ok(hand_over(response, handover, activity)),
+            let takeover = response.extensions_mut().remove::<Takeover>();
+            match takeover.filter(|_| wants_chunks && takeover::is_plain(&response)) {
+                Some(takeover) => {
+                    pending.set(takeover);
+                    Ok(take_over(response, activity))
+                }
                 None => Ok(answer(response, activity)),
             }
         })
     }
 }
 
-fn answer(response: Response<axum::body::Body>, activity: Arc<Activity>) -> Response<AnswerBody> {
+fn answer(response: Response<axum::body::Body>, activity: Arc<Activity>) -> Response<ResponseBody> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         activity.was_upgraded();
     }
-    response.map(|body| AnswerBody::new(body, activity))
+    response.map(|body| ResponseBody::new(body, activity))
 }
 
-fn hand_over<B>(
-    response: Response<B>,
-    handover: Handover,
-    activity: Arc<Activity>,
-) -> Response<AnswerBody> {
-    activity.hands_over(handover);
-    let mut response = response.map(|_| AnswerBody::written_by_another(activity));
-    // No other request can follow.
+/// A response whose body a takeover writes: HTTP ends with its head.
+fn take_over<B>(response: Response<B>, activity: Arc<Activity>) -> Response<ResponseBody> {
+    activity.was_upgraded();
+    let mut response = response.map(|_| ResponseBody::taken_over(activity));
+    // No other request can follow on this connection.
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
     response

@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places for connections on one listener: so many overall, so many per address.
+/// The slots for connections on one listener: a limit overall, and one per address.
 pub(super) struct Slots {
     all: Arc<Semaphore>,
     peers: Arc<Peers>,
     per_peer_max: usize,
 }
 
-/// A connection's place among those the server allows; dropping it makes room for another.
+/// One connection's slot. Dropping it frees the slot.
 ///
-/// Keep it as long as the stream it came with, or the caps on connections no longer hold.
+/// Keep it as long as the stream it belongs to, or the limits on connections no longer hold.
 #[derive(Debug)]
 pub struct Slot {
     _one_of_all: OwnedSemaphorePermit,
@@ -21,8 +21,7 @@ pub struct Slot {
     peer: IpAddr,
 }
 
-/// Connections per address. It holds one number per address that is connected now, so it is bounded
-/// by the connections themselves.
+/// The number of connections per address. It holds only connected addresses, so it is bounded by the connections.
 #[derive(Debug, Default)]
 struct Peers(Mutex<HashMap<IpAddr, usize>>);
 
@@ -35,26 +34,26 @@ impl Slots {
         }
     }
 
-    /// Waits for a place among all. Cancel-safe.
+    /// Waits for a slot of the overall limit. Cancel-safe.
     pub(super) async fn one_of_all(&self) -> OwnedSemaphorePermit {
-        if let Ok(place) = Arc::clone(&self.all).try_acquire_owned() {
-            return place;
+        if let Ok(permit) = Arc::clone(&self.all).try_acquire_owned() {
+            return permit;
         }
-        tracing::warn!("as many connections as allowed: further ones wait until one ends");
+        tracing::warn!("the limit on connections is reached: further ones wait until one ends");
         Arc::clone(&self.all)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed")
     }
 
-    /// The place for a connection of `address`, or nothing when the address has all of its own.
-    pub(super) fn for_peer(&self, place: OwnedSemaphorePermit, address: IpAddr) -> Option<Slot> {
+    /// The slot for a connection of `address`; `None` if that address has reached its limit.
+    pub(super) fn for_peer(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Slot> {
         let peer = network(address);
         if !self.peers.enter(peer, self.per_peer_max) {
             return None;
         }
         Some(Slot {
-            _one_of_all: place,
+            _one_of_all: permit,
             peers: Arc::clone(&self.peers),
             peer,
         })
@@ -82,7 +81,7 @@ impl Peers {
         }
     }
 
-    // Each change is one map operation, so a panic elsewhere leaves nothing half done.
+    // Each change is one map operation, so that a panic leaves nothing half done.
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,7 +93,7 @@ impl Drop for Slot {
     }
 }
 
-/// Whom an address stands for: with IPv6 one customer has a whole /64.
+/// The network that counts as one address: with IPv6, one customer has a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {

@@ -1,4 +1,4 @@
-//! Every bound that several transports share, in one place, each with its reason.
+//! The bounds that several transports share, each with its reason.
 
 use std::time::Duration;
 
@@ -7,14 +7,11 @@ use std::time::Duration;
 /// leaves room for a host's own namespaces.
 pub(super) const MESSAGE_BYTES_MAX: usize = 100_000;
 
-/// What one read takes from a WebSocket at most. Small, because each idle connection keeps a
-/// buffer of this size, and because it bounds the requests that one read can bring.
+/// The most bytes of one read from a WebSocket. Small, because each idle connection keeps a buffer of this size, and
+/// because it bounds the requests in one read.
 pub(super) const READ_BYTES: usize = 512;
 
-/// The longest token that is looked at, in bytes. Common servers cap a whole header there.
-pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
-
-/// Fragments of one message: nobody needs more, and a million empty ones only cost time.
+/// The most fragments of one message. No client needs more, and a million empty ones would only cost time.
 pub(super) const FRAGMENTS_MAX: u32 = 128;
 
 /// How long a WebSocket upgrade may take: the switch of protocols, and each step of the probe.
@@ -23,28 +20,25 @@ pub(super) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client has to answer a close frame before its connection is cut.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
-/// What is read and thrown away after a close frame, so that the client can read that frame
-/// before the kernel resets the connection.
+/// How many bytes are read and discarded after a close frame, so that the client can read that frame before the
+/// kernel resets the connection.
 pub(super) const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a last `closing` message may take to be written before its connection closes anyway.
-pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long finding out who a token belongs to may take.
-pub(super) const AUTHORIZE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A grant that ends later than this is not timed: the connection will not last.
+/// A grant that ends later than this gets no timer: no connection lasts that long.
 pub(super) const EXPIRY_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// How long before a grant ends its socket is told, unless the grant is shorter than twice this.
+/// How long before the end of a grant its client is notified, unless the grant is shorter than twice this.
 pub(super) const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 
-/// The timing that a host may choose.
+/// The timing that a host may configure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     /// From one ping to the next.
     pub(crate) ping_interval: Duration,
-    /// From a ping until a silent client is given up.
+    /// From a ping until a silent client counts as gone.
     pub(crate) ping_timeout: Duration,
     /// From opening a session until it must have joined a namespace.
     pub(crate) connect_timeout: Duration,
@@ -53,8 +47,8 @@ pub(crate) struct Timing {
 }
 
 impl Default for Timing {
-    /// A client that stops reading is gone within 30 s, also when there is nothing to write:
-    /// ping interval plus ping timeout stay below that, and so does the write stall.
+    /// A client that stops reading is disconnected within 30 s, even if there is nothing to write: ping interval plus
+    /// ping timeout stay below that, and so does the write stall.
     fn default() -> Self {
         Self {
             ping_interval: Duration::from_secs(12),

@@ -1,94 +1,59 @@
-//! One thin room for each way to follow a feed, and what they share.
+//! One module for each way to follow a feed, and what they share.
 //!
-//! `socketio` and `ws` hold a connection that goes both ways; `sse`, `ndjson` and `iframe` write a
-//! response that goes on. All of them read through a [`follower`] or a subscription of their own, at the
-//! pace of their client. `push` is for what is not in a feed. Long and short polling are plain requests, and live in `api`.
+//! - [`websocket`] and [`socketio`] hold a connection that both sides write to; [`http_stream`] is a response that
+//!   does not end: Server-Sent Events, lines of JSON, iframe streaming. Long and short polling are plain requests,
+//!   in `api`.
+//! - [`follow`] opens a subscription for a connection, reads it, and says why it closes.
+//! - [`wire`] is the byte stream under a connection: it finishes direct writes and times out stalled ones.
+//! - [`push`] sends ephemeral events, which are in no feed.
+//!
+//! A new transport is a folder here and a route in [`router`].
 
-mod direct_wire;
-mod drain;
-mod expiry;
-mod farewell;
-mod follower;
-mod frame;
-mod handshake;
-mod iframe;
+mod follow;
+mod http_stream;
 mod limits;
-mod ndjson;
-mod opening;
 mod push;
-mod pusher;
-mod pushing;
-mod shared_wire;
 pub(crate) mod socketio;
-mod sse;
-mod stall;
-mod streamed;
+mod state;
+mod websocket;
 mod wire;
-mod ws;
 
 use axum::{
     Router,
-    extract::FromRef,
     handler::Handler,
-    middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 use http::header::ALLOW;
-use tokio_util::task::TaskTracker;
 
-pub(crate) use drain::Drain;
+pub(crate) use follow::Drain;
 #[cfg(feature = "schema")]
-pub(crate) use expiry::AuthExpiring;
-#[cfg(feature = "schema")]
-pub(crate) use farewell::Closing;
+pub(crate) use follow::{AuthExpiring, Closing};
 pub(crate) use limits::Timing;
-pub use push::{Push, PushTo, Pushed};
-pub(crate) use pusher::Pusher;
+pub(crate) use push::PushQueue;
 #[cfg(feature = "schema")]
-pub(crate) use pushing::Asked;
+pub(crate) use push::PushRequest;
+pub use push::{Push, PushTo, Pushed};
+pub(crate) use state::TransportState;
 
-use crate::api::{self, Api, Problem};
+use crate::http::{Problem, with_origin_check};
 
-/// What the transports under `/v1/feeds` share. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Transports {
-    pub(crate) api: Api,
-    pub(crate) drain: Drain,
-    pub(crate) timing: Timing,
-    pub(crate) pusher: Pusher,
-    /// The tasks of open `WebSocket`s, and of streams that are written past HTTP.
-    pub(crate) sockets: TaskTracker,
-}
-
-impl FromRef<Transports> for Api {
-    fn from_ref(transports: &Transports) -> Self {
-        transports.api.clone()
-    }
-}
-
-/// The routes of connections that stay open, and of pushes, to be merged with those of the API.
-pub(crate) fn router(transports: Transports) -> Router {
-    let api = transports.api.clone();
-    let cors = api.origins.cors();
+/// The routes of open connections and of pushes, to be merged with those of the API.
+pub(crate) fn router(state: TransportState) -> Router {
+    let origins = state.app.origins.clone();
     let routes = Router::new()
-        .route("/v1/feeds/{account}/ws", get_alone(ws::follow))
-        .route("/v1/feeds/{account}/sse", get_alone(sse::follow))
-        .route("/v1/feeds/{account}/stream", get_alone(ndjson::follow))
-        .route("/v1/feeds/{account}/iframe", get_alone(iframe::follow))
-        .route("/v1/push", post(pushing::post))
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
-    let routes = match cors {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    };
-    routes
-        .layer(middleware::from_fn_with_state(api, api::check_origin))
-        .with_state(transports)
+        .route("/v1/feeds/{account}/ws", get_only(websocket::follow))
+        .route("/v1/feeds/{account}/sse", get_only(http_stream::sse))
+        .route("/v1/feeds/{account}/stream", get_only(http_stream::ndjson))
+        .route("/v1/feeds/{account}/iframe", get_only(http_stream::iframe))
+        .route("/v1/push", post(push::post))
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .with_state(state);
+    with_origin_check(routes, &origins)
 }
 
-/// A route for GET. Elsewhere HEAD comes with it; here it would open a feed for nobody, or a WebSocket.
-fn get_alone<T: 'static>(handler: impl Handler<T, Transports>) -> MethodRouter<Transports> {
+/// A route for GET only. By default axum would answer HEAD too, which would open a connection that is not read.
+fn get_only<T: 'static>(handler: impl Handler<T, TransportState>) -> MethodRouter<TransportState> {
     get(handler).head(refuse_method).fallback(refuse_method)
 }
 

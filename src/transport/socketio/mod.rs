@@ -1,78 +1,64 @@
 //! The Socket.IO transport: stock clients over WebSocket, polling, and the upgrade between them.
 //!
-//! A request passes the [`front`] door, which checks it ([`opening`], [`refusal`]) and finds or
-//! makes its [`session`]. The engine of socketioxide does the protocol, but on a stream that is
-//! ours: [`upgrade`] takes it from HTTP, [`guarded`] is what the engine gets, [`conn`] is the
-//! handle that we keep. The feed's namespace reads requests from one [`mailbox`] and writes as
-//! much as the [`flow`] allows: [`direct`] to the connection where nothing is in the way.
+//! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are storeys, each of which knows
+//! only those below it:
+//!
+//! - [`http`] checks requests, opens [sessions](session), and hands WebSockets to the engine.
+//! - [`feed`] is the namespace `/feed`: one task per socket reads its requests and writes its messages.
+//! - [`session`] is what we know of an Engine.IO session, the registry of all of them, and their drain.
+//! - [`connection`] is our handle to a session's WebSocket: it writes frames between the engine's packets.
+//! - [`engine`] calls the engine.
 
-mod answer;
-mod command;
-mod conn;
-mod delivery;
-mod direct;
-mod drain;
+mod connection;
 mod engine;
-mod flow;
-mod front;
-mod guarded;
+mod feed;
+mod http;
 mod limits;
-mod mailbox;
-mod namespace;
-mod opening;
-mod outlet;
-mod packet;
-mod polling;
-mod probe;
-mod refusal;
-mod seam;
 mod session;
-mod sessions;
-mod until;
-mod upgrade;
-mod watcher;
-mod writers;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo};
 
-use super::{Timing, direct_wire, drain::chance, expiry, farewell, frame, handshake, stall, wire};
-use crate::api::Api;
-use engine::{Elsewhere, Engine};
-use front::Front;
-use limits::{CHANNEL_PACKETS, MESSAGE_BYTES_MAX, POLLING_BODY_BYTES_MAX, READ_BYTES};
-use sessions::Sessions;
-
+pub(crate) use feed::PushDelivery;
 #[cfg(feature = "schema")]
-pub(crate) use answer::{Authenticated, No, Subscribed, Unsubscribed, Yes};
-#[cfg(feature = "schema")]
-pub(crate) use command::{Authenticate, Handshake, History, Subscribe, Unsubscribe};
-pub(crate) use delivery::Delivery;
-pub(crate) use front::OriginCheck;
+pub(crate) use feed::{
+    AckOk, AckRefused, AuthenticateRequest, Authenticated, FeedAuth, HistoryRequest,
+    SubscribeRequest, Subscribed, UnsubscribeRequest, Unsubscribed,
+};
 
-/// What a host may choose.
-#[derive(Clone)]
-pub(crate) struct Options {
+use self::{
+    engine::{EngineBridge, NotFound},
+    feed::FeedState,
+    http::HttpService,
+    limits::{CHANNEL_PACKETS, POLLING_BODY_BYTES_MAX},
+    session::{Registry, drain},
+};
+use super::limits::{MESSAGE_BYTES_MAX, READ_BYTES, Timing, UPGRADE_TIMEOUT};
+use crate::{access::Origins, http::AppState};
+
+/// What a host may configure.
+pub(crate) struct SocketIoOptions {
     pub(crate) timing: Timing,
-    /// Binary attachments of one packet; the feed needs none, a host's namespace may.
+    /// The most binary attachments of one packet. The feed needs none; a host's namespace may.
     pub(crate) attachments_max: usize,
-    /// Sessions at a time; polling ones hold no connection that would bound them.
+    /// The most open sessions. Polling sessions hold no connection that would bound them.
     pub(crate) sessions_max: usize,
-    pub(crate) origins: OriginCheck,
+    /// Which web pages may call.
+    pub(crate) origins: Origins,
 }
 
 /// The transport. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Transport {
+pub(crate) struct SocketIoTransport {
     io: SocketIo,
-    front: Front,
+    service: HttpService,
 }
 
-impl Transport {
-    pub(crate) fn new(options: Options) -> Self {
-        let Options {
+impl SocketIoTransport {
+    pub(crate) fn new(options: SocketIoOptions) -> Self {
+        let SocketIoOptions {
             timing,
             attachments_max,
             sessions_max,
@@ -86,7 +72,7 @@ impl Transport {
             .ping_interval(timing.ping_interval)
             .ping_timeout(timing.ping_timeout)
             .connect_timeout(timing.connect_timeout)
-            .upgrade_timeout(limits::UPGRADE_TIMEOUT)
+            .upgrade_timeout(UPGRADE_TIMEOUT)
             .ack_timeout(timing.ping_timeout)
             .max_buffer_size(CHANNEL_PACKETS)
             .max_payload(POLLING_BODY_BYTES_MAX)
@@ -94,16 +80,14 @@ impl Transport {
             .ws_max_message_size(MESSAGE_BYTES_MAX)
             .ws_max_frame_size(MESSAGE_BYTES_MAX)
             .with_parser(parser)
-            .build_with_inner_svc(Elsewhere);
-        // Clients in C++ open it whatever namespace they want, so it accepts and does nothing.
+            .build_with_inner_svc(NotFound);
+        // C++ clients always open it, so it accepts and does nothing.
         io.ns("/", async || {});
-        let engine = Engine::new(service);
-        let sessions = Arc::new(Sessions::new(sessions_max));
         Self {
             io,
-            front: Front {
-                engine,
-                sessions,
+            service: HttpService {
+                engine: EngineBridge::new(service),
+                registry: Arc::new(Registry::new(sessions_max)),
                 timing,
                 origins,
             },
@@ -111,24 +95,13 @@ impl Transport {
     }
 
     /// Opens the namespace `/feed`.
-    pub(crate) fn open_feed(&self, api: &Api) {
-        let Api {
-            feed,
-            access,
-            tickets,
-            ..
-        } = api.clone();
-        let room = namespace::Room {
-            feed,
-            access,
-            tickets,
-        };
-        namespace::open(&self.io, room);
+    pub(crate) fn open_feed(&self, app: AppState) {
+        feed::open(&self.io, app);
     }
 
     /// `/socket.io` and `/socket.io/`, to be merged or nested.
     pub(crate) fn router(&self) -> Router {
-        self.front.router()
+        self.service.router()
     }
 
     /// The handle for a host's own namespaces.
@@ -136,13 +109,13 @@ impl Transport {
         &self.io
     }
 
-    /// Sessions that are open now.
+    /// The number of open sessions.
     pub(crate) fn sessions(&self) -> usize {
-        self.front.sessions.len()
+        self.service.registry.len()
     }
 
-    /// Closes all sessions over `period` and lets no new one in.
+    /// Closes all sessions over `period` and refuses new ones.
     pub(crate) async fn drain(&self, period: Duration) {
-        drain::run(&self.front.sessions, period).await;
+        drain::run(&self.service.registry, period, FeedState::has_socket).await;
     }
 }

@@ -1,0 +1,18 @@
+//! What every HTTP route shares, under `api` and `transport`: the state of the handlers, who the caller is, the
+//! strict query, JSON bodies, the check of the origin, and refusals.
+
+mod body;
+mod caller;
+mod origin;
+mod problem;
+mod query;
+mod state;
+
+pub(crate) use body::{collect, content_type, is_gzipped, read_json};
+pub(crate) use caller::{AccountPath, Caller};
+pub(crate) use origin::{with_cors, with_origin_check};
+#[cfg(feature = "schema")]
+pub(crate) use problem::ProblemBody;
+pub(crate) use problem::{Problem, not_found};
+pub(crate) use query::{NoQuery, StrictQuery, invalid_query};
+pub(crate) use state::AppState;

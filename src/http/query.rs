@@ -1,0 +1,37 @@
+use axum::extract::{FromRequestParts, Query};
+use http::request::Parts;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::problem::Problem;
+use crate::feed::BadOption;
+
+/// The query string as a `T` that denies unknown fields: a misspelt `limit` is an error, and so is a repeated
+/// key.
+pub(crate) struct StrictQuery<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(invalid_query(rejection.body_text())),
+        }
+    }
+}
+
+/// The query of a route that takes no parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoQuery {}
+
+/// The refusal of a query that the route does not accept.
+pub(crate) fn invalid_query(detail: impl Into<String>) -> Problem {
+    Problem::bad_request("invalid_query", detail.into())
+}
+
+impl From<BadOption> for Problem {
+    fn from(BadOption(detail): BadOption) -> Self {
+        invalid_query(detail)
+    }
+}

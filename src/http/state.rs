@@ -1,0 +1,20 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    access::{Authorize, Origins, Tickets},
+    feed::Feed,
+};
+
+/// What the handlers of all public routes share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) feed: Feed,
+    pub(crate) access: Arc<dyn Authorize>,
+    pub(crate) tickets: Arc<Tickets>,
+    /// Which web pages may call.
+    pub(crate) origins: Origins,
+    /// Cancelled when the hub closes: handlers that wait answer then.
+    pub(crate) closing: CancellationToken,
+}

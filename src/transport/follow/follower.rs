@@ -1,0 +1,135 @@
+//! The reader of an account, for a transport that has one account per connection.
+
+use std::{fmt, pin::Pin};
+
+use tokio::time::Instant;
+
+use super::{
+    close_reason::CloseReason,
+    drain::Drain,
+    expiry::{AuthExpiring, Expiry},
+};
+use crate::{
+    access::Grant,
+    domain::{Account, Position},
+    feed::{FeedReader, Message, Sink},
+};
+
+/// What a connection must tell its client next.
+pub(crate) enum FollowEvent {
+    /// A message of the feed.
+    Message(Message),
+    /// The grant ends soon.
+    Expiring(AuthExpiring),
+    /// The connection must close.
+    Close(CloseReason),
+}
+
+/// A reader, and what may end it: its grant, its account, the server.
+pub(crate) struct Follower {
+    reader: FeedReader,
+    drain: Drain,
+    expiry: Expiry,
+    /// Kept between calls, so that waiting for a message does not set up new timers.
+    end: Pin<Box<dyn Future<Output = EndReason> + Send>>,
+}
+
+enum EndReason {
+    Expiring(AuthExpiring),
+    Close(CloseReason),
+}
+
+impl Follower {
+    pub(super) fn new(reader: FeedReader, grant: &Grant, drain: Drain) -> Self {
+        let expiry = Expiry::new(grant);
+        Self {
+            reader,
+            end: end(drain.clone(), expiry, false),
+            drain,
+            expiry,
+        }
+    }
+
+    /// Also notifies before the grant ends: for clients that can send a new token.
+    #[must_use]
+    pub(crate) fn with_notice(mut self) -> Self {
+        self.end = end(self.drain.clone(), self.expiry, true);
+        self
+    }
+
+    /// While it waits in `next`, commits may be written to `sink`, and `next` does not return them.
+    #[must_use]
+    pub(crate) fn delivering_to(mut self, sink: impl Sink) -> Self {
+        self.reader.deliver_directly(sink);
+        self
+    }
+
+    /// Continues with a new grant for the same account.
+    pub(crate) fn renew(&mut self, grant: &Grant) {
+        self.expiry = Expiry::new(grant);
+        self.end = end(self.drain.clone(), self.expiry, true);
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        self.reader.account()
+    }
+
+    /// When its grant ends; `None` if that is too far away to matter.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        self.expiry.end()
+    }
+
+    /// The client's position.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.reader.position()
+    }
+
+    /// The next event; waits for it. Cancel-safe: a message comes again until it was `applied`.
+    pub(crate) async fn next(&mut self) -> FollowEvent {
+        tokio::select! {
+            biased;
+            reason = &mut self.end => match reason {
+                EndReason::Close(reason) => FollowEvent::Close(reason),
+                EndReason::Expiring(notice) => {
+                    self.end = end(self.drain.clone(), self.expiry, false);
+                    FollowEvent::Expiring(notice)
+                }
+            },
+            next = self.reader.next() => match next {
+                Ok(message) => FollowEvent::Message(message),
+                Err(interrupted) => FollowEvent::Close(interrupted.into()),
+            },
+        }
+    }
+
+    /// The connection has taken the message.
+    pub(crate) fn applied(&mut self, message: &Message) {
+        self.reader.applied(message);
+    }
+}
+
+fn end(
+    drain: Drain,
+    expiry: Expiry,
+    with_notice: bool,
+) -> Pin<Box<dyn Future<Output = EndReason> + Send>> {
+    Box::pin(async move {
+        let draining = async {
+            drain.turn_to_close().await;
+            CloseReason::Shutdown
+        };
+        tokio::select! {
+            biased;
+            reason = expiry.over(draining) => EndReason::Close(reason),
+            notice = expiry.notice(), if with_notice => EndReason::Expiring(notice),
+        }
+    })
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower")
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}

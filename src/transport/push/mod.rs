@@ -1,0 +1,162 @@
+//! Pushes: ephemeral events to Socket.IO rooms, at most once, outside the ledger.
+
+mod queue;
+mod route;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+pub(crate) use queue::PushQueue;
+#[cfg(feature = "schema")]
+pub(crate) use route::PushRequest;
+pub(super) use route::post;
+
+use crate::domain::{Account, Invalid};
+
+/// The feed's namespace, which is the default.
+const FEED: &str = "/feed";
+/// Events that only the feed itself may send in its namespace, so that an app can trust them.
+const FEED_EVENTS: &[&str] = &[
+    "snapshot",
+    "update",
+    "live",
+    "rollover",
+    "closing",
+    "auth_expiring",
+];
+/// Events that clients reserve in every namespace (Socket.IO protocol, "reserved events").
+const CLIENT_EVENTS: &[&str] = &[
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+/// An ephemeral event for connected Socket.IO clients. A client that is not connected, or slow, misses it.
+///
+/// ```
+/// # use tallycast::{Account, Push, PushTo};
+/// let alice = Account::parse("alice")?;
+/// let coupon = Push::new(PushTo::Account(alice), "coupon", &"BREAKFAST")?;
+/// # Ok::<(), tallycast::Invalid>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Push {
+    pub(super) to: PushTo,
+    pub(super) namespace: String,
+    pub(super) event: String,
+    pub(super) data: Box<RawValue>,
+    pub(super) is_volatile: bool,
+    pub(super) ack_timeout: Option<Duration>,
+}
+
+/// The sockets that a push is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushTo {
+    /// Every socket that follows this account.
+    Account(Account),
+    /// Every socket of this person or service.
+    Subject(String),
+    /// Every socket in this room of the host.
+    Room(String),
+    /// Every socket of the namespace.
+    All,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Pushed {
+    /// The sockets that it went to.
+    pub sockets: usize,
+    /// Those that acknowledged in time, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<usize>,
+}
+
+impl Push {
+    /// The most characters of an event's name.
+    pub const EVENT_CHARS_MAX: usize = 128;
+    /// The most bytes of the data, as JSON.
+    pub const DATA_BYTES_MAX: usize = 64 * 1024;
+    /// The longest wait for acknowledgements.
+    pub const ACK_TIMEOUT_MAX: Duration = Duration::from_secs(30);
+
+    /// An event of this name with this data, in the namespace `/feed`.
+    ///
+    /// # Errors
+    /// `invalid_push` if the name is empty or too long, or the data is no JSON or too long.
+    pub fn new(
+        to: PushTo,
+        event: impl Into<String>,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<Self, Invalid> {
+        let event = event.into();
+        let chars = event.chars().count();
+        if !(1..=Self::EVENT_CHARS_MAX).contains(&chars) || event.chars().any(char::is_control) {
+            return Err(invalid("an event's name has 1 to 128 characters"));
+        }
+        let data = to_raw_value(data).map_err(|_| invalid("the data is no JSON"))?;
+        if data.get().len() > Self::DATA_BYTES_MAX {
+            return Err(invalid("the data has at most 64 KiB as JSON"));
+        }
+        Ok(Self {
+            to,
+            namespace: FEED.to_owned(),
+            event,
+            data,
+            is_volatile: false,
+            ack_timeout: None,
+        })
+    }
+
+    /// Sends it in another namespace, which must be registered.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Skips sockets that are busy.
+    #[must_use]
+    pub fn volatile(mut self) -> Self {
+        self.is_volatile = true;
+        self
+    }
+
+    /// Counts the acknowledgements that arrive within `timeout`, at most 30 seconds.
+    #[must_use]
+    pub fn acknowledged_within(mut self, timeout: Duration) -> Self {
+        self.ack_timeout = Some(timeout.min(Self::ACK_TIMEOUT_MAX));
+        self
+    }
+
+    /// Whether both go to the same sockets in the same way.
+    fn goes_with(&self, other: &Self) -> bool {
+        self.to == other.to && self.is_volatile == other.is_volatile
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let event = self.event.as_str();
+        let is_reserved = CLIENT_EVENTS.contains(&event)
+            || (self.namespace == FEED && FEED_EVENTS.contains(&event));
+        if is_reserved {
+            let message = "this event is reserved by the feed or the client: choose another name";
+            return Err(Invalid::new("reserved_event", message));
+        }
+        if self.is_volatile && self.ack_timeout.is_some() {
+            return Err(invalid("a volatile push is not acknowledged: choose one"));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(message: &str) -> Invalid {
+    Invalid::new("invalid_push", message)
+}

@@ -1,0 +1,351 @@
+//! Flow control of one session: what is under way between its connection and its tasks, counted and bounded.
+//!
+//! ```text
+//!                  a WebSocket                       not enough room:
+//!                  has the CONNECT's answer,         48 packets, 64 KiB, or
+//!                  and nothing is unsent             16 packets on polling
+//!
+//!   feed message ──► clear ──► direct write          wait_for_room ◄── blocked
+//!        │             │         │                        │               ▲
+//!        │             │         │ unwritten rest         │ room          │
+//!        ▼             ▼         ▼                        ▼               │
+//!   not clear ────► emitted (unsent + 1) ──► engine's channel ──► connection
+//!                                                                        │
+//!                        sent (unsent - 1) ◄── the kernel took the packet ┘
+//! ```
+//!
+//! While anything of the feed is unsent, its messages take the long way too, so that none overtakes another. Pushes
+//! are counted separately, but share the engine's channel. In the other direction, reading from the client pauses
+//! while 64 requests wait, and resumes at 16.
+
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+use super::wait::wait_until;
+use crate::transport::socketio::limits::{
+    CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME, UNWRITTEN_BYTES_MAX,
+};
+
+/// Places kept free in the engine's channel for other packets: pings, answers to CONNECT, a host's own.
+const CHANNEL_PACKETS_SPARE: usize = 16;
+
+/// The session has ended: nothing can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// The counters of one session. What we emit is counted until the connection has taken it; requests are counted until
+/// they are answered.
+#[derive(Debug, Default)]
+pub(crate) struct FlowControl {
+    state: Mutex<FlowCounters>,
+    progress: Notify,
+}
+
+#[derive(Debug, Default)]
+struct FlowCounters {
+    unsent_packets: usize,
+    unsent_bytes: usize,
+    unsent_pushes: usize,
+    unsent_push_bytes: usize,
+    waiting_requests: usize,
+    websocket: bool,
+    gone: bool,
+    /// How many feed sockets were admitted so far, and for how many the CONNECT was answered, in the same order.
+    admitted: u32,
+    connected: u32,
+    /// How many of these were disconnected.
+    disconnected: u32,
+}
+
+impl FlowCounters {
+    fn has_room(&self) -> bool {
+        let packets_max = if self.websocket {
+            CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE
+        } else {
+            POLLING_PACKETS_MAX
+        };
+        self.unsent_packets < packets_max
+            && self.unsent_bytes < UNWRITTEN_BYTES_MAX
+            && self.has_room_in_channel()
+    }
+
+    fn has_room_for_push(&self) -> bool {
+        self.unsent_push_bytes < UNWRITTEN_BYTES_MAX && self.has_room_in_channel()
+    }
+
+    fn has_room_in_channel(&self) -> bool {
+        self.unsent_packets + self.unsent_pushes < CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE
+    }
+
+    /// Whether the latest feed socket is connected, and its client knows.
+    fn is_connected(&self) -> bool {
+        self.connected == self.admitted && self.disconnected < self.admitted
+    }
+}
+
+impl FlowControl {
+    /// Waits until another packet may be emitted. Cancel-safe.
+    pub(crate) async fn wait_for_room(&self) -> Result<(), Gone> {
+        self.wait_for(FlowCounters::has_room).await
+    }
+
+    /// On a WebSocket, waits until the socket's CONNECT was answered: only then can messages be written directly.
+    /// Cancel-safe.
+    pub(crate) async fn connect_answered(&self, admission: u32) -> Result<(), Gone> {
+        self.wait_for(|state| !state.websocket || state.connected >= admission)
+            .await
+    }
+
+    /// Waits until the kernel has taken everything emitted. Cancel-safe.
+    pub(crate) async fn flushed(&self) -> Result<(), Gone> {
+        self.wait_for(|state| state.unsent_packets == 0).await
+    }
+
+    /// Waits until the session has ended. Cancel-safe.
+    pub(crate) async fn ended(&self) {
+        // The condition is never true, so only the end of the session ends the wait.
+        let _: Result<(), Gone> = self.wait_for(|_| false).await;
+    }
+
+    /// Waits until something was sent, starting at the call and not at the first poll. So a caller that finds the
+    /// channel full afterwards misses no wake-up.
+    pub(crate) fn sent_more(&self) -> impl Future<Output = ()> + '_ {
+        self.progress.notified()
+    }
+
+    async fn wait_for(&self, done: impl Fn(&FlowCounters) -> bool) -> Result<(), Gone> {
+        let look = || {
+            let state = self.lock();
+            match state.gone {
+                true => Some(Err(Gone)),
+                false => done(&state).then_some(Ok(())),
+            }
+        };
+        wait_until(&self.progress, look).await
+    }
+
+    /// Records that a feed socket was admitted, and returns its number.
+    pub(crate) fn admit(&self) -> u32 {
+        let mut state = self.lock();
+        state.admitted += 1;
+        state.admitted
+    }
+
+    /// Records that the answer to a CONNECT is on its way.
+    pub(crate) fn record_connect(&self) {
+        self.lock().connected += 1;
+    }
+
+    /// Records that a DISCONNECT is on its way.
+    pub(crate) fn record_disconnect(&self) {
+        let mut state = self.lock();
+        state.disconnected = state.connected;
+    }
+
+    /// Whether a message of this feed socket can be written directly without overtaking anything: the socket is
+    /// connected on a WebSocket, and nothing that was emitted to it is unsent.
+    pub(crate) fn is_clear(&self, admission: u32) -> bool {
+        let state = self.lock();
+        let is_latest = admission == state.admitted;
+        state.websocket
+            && !state.gone
+            && state.is_connected()
+            && is_latest
+            && state.unsent_packets == 0
+    }
+
+    /// Whether a push can be written directly without overtaking an earlier one.
+    pub(crate) fn is_clear_for_push(&self) -> bool {
+        let state = self.lock();
+        state.websocket && !state.gone && state.is_connected() && state.unsent_pushes == 0
+    }
+
+    /// Counts a push that is about to be handed to the engine; false if there is no room for it.
+    pub(crate) fn push_emitted(&self, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let has_room = state.has_room_for_push();
+        if has_room {
+            state.unsent_pushes += 1;
+            state.unsent_push_bytes += bytes;
+        }
+        has_room
+    }
+
+    /// Counted pushes were taken by the connection, or could not be handed over.
+    pub(crate) fn pushes_gone(&self, pushes: usize, bytes: usize) {
+        let mut state = self.lock();
+        state.unsent_pushes = state.unsent_pushes.saturating_sub(pushes);
+        state.unsent_push_bytes = match state.unsent_pushes {
+            0 => 0,
+            _ => state.unsent_push_bytes.saturating_sub(bytes),
+        };
+    }
+
+    /// Counts a packet that is handed to the engine.
+    pub(crate) fn emitted(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.unsent_packets += 1;
+        state.unsent_bytes += bytes;
+    }
+
+    /// A counted packet could not be handed over.
+    pub(crate) fn not_emitted(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.unsent_packets = state.unsent_packets.saturating_sub(1);
+        state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
+    }
+
+    /// Packets were taken by the kernel, or by a polling response. Zero packets still mean that other packets have made
+    /// room in the engine's channel. Saturating, since a host may emit packets that look like ours.
+    pub(crate) fn sent(&self, packets: usize, bytes: usize) {
+        {
+            let mut state = self.lock();
+            state.unsent_packets = state.unsent_packets.saturating_sub(packets);
+            state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
+            if state.unsent_packets == 0 {
+                state.unsent_bytes = 0;
+            }
+        }
+        self.progress.notify_waiters();
+    }
+
+    /// The session now writes to a WebSocket.
+    pub(crate) fn set_websocket(&self) {
+        self.lock().websocket = true;
+        self.progress.notify_waiters();
+    }
+
+    /// The session has ended.
+    pub(crate) fn end(&self) {
+        self.lock().gone = true;
+        self.progress.notify_waiters();
+    }
+
+    /// Counts a request that waits.
+    pub(crate) fn request_waits(&self) {
+        self.lock().waiting_requests += 1;
+    }
+
+    /// A request left the queue. Returns whether paused reading should resume.
+    pub(crate) fn request_taken(&self) -> bool {
+        let resume = {
+            let mut state = self.lock();
+            state.waiting_requests = state.waiting_requests.saturating_sub(1);
+            state.waiting_requests == REQUESTS_RESUME
+        };
+        self.progress.notify_waiters();
+        resume
+    }
+
+    /// The queue was dropped with its requests.
+    pub(crate) fn forget_requests(&self) {
+        self.lock().waiting_requests = 0;
+        self.progress.notify_waiters();
+    }
+
+    /// Whether so many requests wait that reading is paused.
+    pub(crate) fn is_reading_paused(&self) -> bool {
+        self.lock().waiting_requests >= REQUESTS_PAUSE
+    }
+
+    /// Waits until another batch of requests may be read. Cancel-safe.
+    pub(crate) async fn may_read(&self) -> Result<(), Gone> {
+        self.wait_for(|state| state.waiting_requests <= REQUESTS_RESUME)
+            .await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, FlowCounters> {
+        self.state.lock().expect("no code panics while it counts")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{pin::pin, task::Poll};
+
+    fn pending<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        matches!(future.poll(&mut cx), Poll::Pending)
+    }
+
+    #[test]
+    fn a_large_packet_takes_all_room_until_it_is_written() {
+        let flow = FlowControl::default();
+        flow.set_websocket();
+        flow.emitted(UNWRITTEN_BYTES_MAX);
+        let mut room = pin!(flow.wait_for_room());
+        assert!(pending(room.as_mut()));
+        flow.sent(1, UNWRITTEN_BYTES_MAX);
+        assert!(!pending(room.as_mut()));
+    }
+
+    #[test]
+    fn only_the_latest_socket_is_clear_and_only_once_it_is_connected() {
+        let flow = FlowControl::default();
+        let first = flow.admit();
+        flow.record_connect();
+        assert!(!flow.is_clear(first), "not on a WebSocket yet");
+        flow.set_websocket();
+        assert!(flow.is_clear(first));
+        let second = flow.admit();
+        assert!(!flow.is_clear(first) && !flow.is_clear(second));
+        flow.record_connect();
+        assert!(!flow.is_clear(first) && flow.is_clear(second));
+        flow.record_disconnect();
+        assert!(!flow.is_clear(second));
+    }
+
+    #[test]
+    fn polling_holds_sixteen_packets_and_a_websocket_more() {
+        let flow = FlowControl::default();
+        (0..POLLING_PACKETS_MAX).for_each(|_| flow.emitted(1));
+        assert!(pending(pin!(flow.wait_for_room())));
+        flow.set_websocket();
+        assert!(!pending(pin!(flow.wait_for_room())));
+    }
+
+    #[test]
+    fn pushes_leave_room_for_the_engines_own_packets() {
+        let flow = FlowControl::default();
+        flow.set_websocket();
+        let pushed = (0..CHANNEL_PACKETS)
+            .filter(|_| flow.push_emitted(1))
+            .count();
+        assert_eq!(pushed, CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE);
+        assert!(pending(pin!(flow.wait_for_room())), "for the feed as well");
+        flow.pushes_gone(1, 1);
+        assert!(!pending(pin!(flow.wait_for_room())));
+        assert!(flow.push_emitted(1) && !flow.push_emitted(1));
+    }
+
+    #[test]
+    fn large_pushes_do_not_pile_up() {
+        let flow = FlowControl::default();
+        flow.set_websocket();
+        assert!(flow.push_emitted(UNWRITTEN_BYTES_MAX) && !flow.push_emitted(1));
+        flow.pushes_gone(1, UNWRITTEN_BYTES_MAX);
+        assert!(flow.push_emitted(1));
+    }
+
+    #[test]
+    fn the_end_wakes_all_waiters() {
+        let flow = FlowControl::default();
+        flow.emitted(UNWRITTEN_BYTES_MAX);
+        let (mut room, mut gone) = (pin!(flow.wait_for_room()), pin!(flow.ended()));
+        assert!(pending(room.as_mut()) && pending(gone.as_mut()));
+        flow.end();
+        assert!(!pending(room) && !pending(gone));
+    }
+
+    #[test]
+    fn foreign_packets_cannot_corrupt_the_count() {
+        let flow = FlowControl::default();
+        flow.emitted(10);
+        flow.pushes_gone(2, 1000);
+        flow.sent(3, 1000);
+        flow.emitted(UNWRITTEN_BYTES_MAX);
+        assert!(pending(pin!(flow.wait_for_room())));
+    }
+}

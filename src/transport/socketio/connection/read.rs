@@ -1,0 +1,122 @@
+//! The reading half of a connection.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::wakers::store_waker;
+use crate::transport::{
+    limits::READ_BYTES,
+    websocket::{CloseCode, InboundTracker},
+    wire::Wire,
+};
+
+/// A client's answer to the engine's ping, masked with zeros.
+const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
+
+/// The engine pings as soon as a session opens. Stock servers ping after the first interval, and so do we: the first
+/// ping is swallowed and answered here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstPing {
+    /// Not seen yet.
+    Expected,
+    /// Swallowed: the engine is owed a pong.
+    Owed,
+    Done,
+}
+
+/// Checks the client's bytes on their way to the engine.
+#[derive(Debug)]
+pub(crate) struct ReadHalf {
+    /// Bytes that HTTP has already read. They come before those of the wire.
+    early: Bytes,
+    inbound: InboundTracker,
+    fault: Option<CloseCode>,
+    first_ping: FirstPing,
+    reader: Option<Waker>,
+}
+
+impl ReadHalf {
+    pub(crate) fn new(early: Bytes) -> Self {
+        Self {
+            early,
+            inbound: InboundTracker::default(),
+            fault: None,
+            first_ping: FirstPing::Expected,
+            reader: None,
+        }
+    }
+
+    pub(crate) fn without_first_ping(&mut self) {
+        self.first_ping = FirstPing::Done;
+    }
+
+    pub(crate) fn expects_first_ping(&self) -> bool {
+        self.first_ping == FirstPing::Expected
+    }
+
+    /// The engine's first ping was swallowed: the engine reads a pong that no client sent.
+    pub(crate) fn owe_pong(&mut self) {
+        self.first_ping = FirstPing::Owed;
+        self.wake();
+    }
+
+    /// The close code for the client's protocol error, if there was one.
+    pub(crate) fn fault(&self) -> Option<CloseCode> {
+        self.fault
+    }
+
+    /// Whether the client has begun to close.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.inbound.is_closing()
+    }
+
+    /// Stores the waker of the reading task.
+    pub(crate) fn register_reader(&mut self, cx: &Context<'_>) {
+        store_waker(&mut self.reader, cx);
+    }
+
+    pub(crate) fn wake(&mut self) {
+        if let Some(waker) = self.reader.take() {
+            waker.wake();
+        }
+    }
+
+    /// Reads from the wire, which is `None` once the connection is cut.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        wire: Option<Pin<&mut Wire>>,
+    ) -> Poll<io::Result<()>> {
+        let owed = self.first_ping == FirstPing::Owed && self.inbound.at_boundary();
+        if owed && buf.remaining() >= PONG.len() {
+            self.first_ping = FirstPing::Done;
+            buf.put_slice(PONG);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        if self.early.has_remaining() {
+            let taken = self.early.len().min(buf.remaining()).min(READ_BYTES);
+            buf.put_slice(&self.early.split_to(taken));
+            if self.early.is_empty() {
+                self.early = Bytes::new();
+            }
+        } else {
+            let Some(wire) = wire else {
+                return Poll::Ready(Ok(()));
+            };
+            ready!(wire.poll_read(cx, buf))?;
+        }
+        let verdict = self.inbound.take(&buf.filled()[before..]);
+        Poll::Ready(verdict.map_err(|code| {
+            self.fault = Some(code);
+            code.protocol_error()
+        }))
+    }
+}

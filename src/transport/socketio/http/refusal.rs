@@ -1,0 +1,107 @@
+//! Refused Engine.IO requests: a status, and Engine.IO's own error code where it has one.
+
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::transport::websocket::HandshakeError;
+
+/// Why a request to the engine was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    UnknownTransport,
+    UnknownSession,
+    BadMethod,
+    BadRequest,
+    ForeignOrigin,
+    UnsupportedProtocol,
+    WebSocketVersion,
+    TooLarge,
+    TooSlow,
+    TooManySessions,
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Malformed => Self::BadRequest,
+            HandshakeError::Version => Self::WebSocketVersion,
+        }
+    }
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownTransport
+            | Self::UnknownSession
+            | Self::BadMethod
+            | Self::BadRequest
+            | Self::UnsupportedProtocol => StatusCode::BAD_REQUEST,
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManySessions => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Engine.IO's own code and text, which clients and test suites know.
+    fn engine_code(self) -> (u8, &'static str) {
+        match self {
+            Self::UnknownTransport => (0, "Transport unknown"),
+            Self::UnknownSession => (1, "Session ID unknown"),
+            Self::BadMethod => (2, "Bad handshake method"),
+            Self::ForeignOrigin | Self::TooManySessions => (4, "Forbidden"),
+            Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
+            Self::BadRequest | Self::WebSocketVersion | Self::TooLarge | Self::TooSlow => {
+                (3, "Bad request")
+            }
+        }
+    }
+
+    /// What to do about it.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::UnknownTransport => "use transport=polling or transport=websocket",
+            Self::UnknownSession => "the session has ended: connect again",
+            Self::BadMethod => "open a session with GET",
+            Self::BadRequest => "the request does not fit its session or its transport",
+            Self::ForeignOrigin => "add this Origin to the server's allowed origins",
+            Self::UnsupportedProtocol => {
+                "this server speaks Engine.IO 4 (EIO=4): use socket.io-client 3 or 4, \
+                 socket.io-client-java 2, or socket.io-client-swift with version three"
+            }
+            Self::WebSocketVersion => "use Sec-WebSocket-Version: 13",
+            Self::TooLarge => "send at most maxPayload bytes in one request",
+            Self::TooSlow => "send the body without pausing",
+            Self::TooManySessions => "the server is full: try again later",
+        }
+    }
+
+    /// The HTTP response.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let (code, message) = self.engine_code();
+        let hint = self.hint();
+        let body = serde_json::json!({ "code": code, "message": message, "hint": hint });
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        match self {
+            Self::WebSocketVersion => {
+                let version = HeaderValue::from_static("13");
+                headers.insert(header::SEC_WEBSOCKET_VERSION, version);
+            }
+            Self::TooManySessions => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            // The body was not read to its end, so the connection cannot be reused.
+            Self::TooLarge | Self::TooSlow => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

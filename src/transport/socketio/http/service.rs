@@ -1,0 +1,104 @@
+//! The HTTP service: every request to `/socket.io` is checked here before it reaches the engine.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{Router, body::Body};
+use http::{Method, Request, Response};
+use tower::service_fn;
+
+use super::{
+    polling,
+    refusal::Refusal,
+    request::{EngineRequest, TransportKind},
+    upgrade::{self, Purpose},
+};
+use crate::{
+    access::Origins,
+    http::with_cors,
+    transport::{
+        limits::Timing,
+        socketio::{engine::EngineBridge, feed::FeedSession, session::Registry},
+        websocket::Handshake,
+    },
+};
+
+/// The service behind both routes. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct HttpService {
+    pub(crate) engine: EngineBridge,
+    pub(crate) registry: Arc<Registry<FeedSession>>,
+    pub(crate) timing: Timing,
+    /// Which web pages may call.
+    pub(crate) origins: Origins,
+}
+
+impl HttpService {
+    /// The two routes that clients use. There is no fallback, since a host's router may have one.
+    pub(crate) fn router(&self) -> Router {
+        let service = self.clone();
+        let service = service_fn(move |request| {
+            let service = service.clone();
+            async move {
+                let response = service.handle(request).await;
+                Ok::<_, Infallible>(response.unwrap_or_else(Refusal::into_response))
+            }
+        });
+        let routes = Router::new()
+            .route_service("/socket.io", service.clone())
+            .route_service("/socket.io/", service);
+        with_cors(routes, &self.origins)
+    }
+
+    async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        let (parts, body) = request.into_parts();
+        if self.origins.check(&parts.headers).is_err() {
+            return Err(Refusal::ForeignOrigin);
+        }
+        let EngineRequest {
+            transport,
+            sid,
+            bearer,
+        } = EngineRequest::parse(&parts)?;
+        let known = match sid {
+            Some(sid) => Some((sid, self.find(sid)?)),
+            None => None,
+        };
+        match (transport, known) {
+            (TransportKind::Polling, None) => {
+                polling::open(&self.engine, &self.registry, bearer).await
+            }
+            (TransportKind::Polling, Some((sid, session))) => {
+                if session.connection().is_some() {
+                    return Err(Refusal::BadRequest);
+                }
+                if parts.method == Method::POST {
+                    return polling::post(&self.engine, &session, sid, body).await;
+                }
+                polling::poll(&self.engine, &session, sid).await
+            }
+            (TransportKind::WebSocket, known) => {
+                let handshake = Handshake::check(&parts.headers)?;
+                let purpose = match known {
+                    Some((_, session)) => {
+                        Purpose::Upgrade(session.begin_probe().ok_or(Refusal::BadRequest)?)
+                    }
+                    None => Purpose::NewSession(
+                        FeedSession::open(&self.registry, &self.engine, bearer)
+                            .ok_or(Refusal::TooManySessions)?,
+                    ),
+                };
+                upgrade::accept(
+                    &self.engine,
+                    self.timing,
+                    handshake,
+                    Request::from_parts(parts, body),
+                    purpose,
+                )
+            }
+        }
+    }
+
+    fn find(&self, sid: socketioxide::socket::Sid) -> Result<Arc<FeedSession>, Refusal> {
+        self.registry.find(sid).ok_or(Refusal::UnknownSession)
+    }
+}

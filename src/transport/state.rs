@@ -1,0 +1,22 @@
+use axum::extract::FromRef;
+use tokio_util::task::TaskTracker;
+
+use super::{follow::Drain, limits::Timing, push::PushQueue};
+use crate::http::AppState;
+
+/// What the handlers of open connections and of pushes share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct TransportState {
+    pub(crate) app: AppState,
+    pub(crate) drain: Drain,
+    pub(crate) timing: Timing,
+    pub(crate) pushes: PushQueue,
+    /// The tasks of open WebSockets, and of streams that are written past HTTP.
+    pub(crate) connections: TaskTracker,
+}
+
+impl FromRef<TransportState> for AppState {
+    fn from_ref(state: &TransportState) -> Self {
+        state.app.clone()
+    }
+}
