@@ -37,14 +37,14 @@ const INLINE_BYTES_MAX: usize = 128 * 1024;
 
 /// The events of a body, each valid or refused on its own: an invalid one does not keep the others from being
 /// recorded.
-pub(super) struct Report {
+pub(super) struct EventReport {
     pub(super) events: Vec<Result<Event, Invalid>>,
     /// Whether it is one event, answered with a status, or a batch, answered with a list.
     pub(super) is_single: bool,
 }
 
 /// Reads the whole body first, so that nothing is recorded from an incomplete one.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Report, Problem> {
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<EventReport, Problem> {
     let form = Form::of(headers)?;
     let gzipped = is_gzipped(headers)?;
     let bytes = collect(body, BODY_BYTES_MAX).await?;
@@ -121,7 +121,7 @@ fn gunzip(bytes: &[u8]) -> Result<Bytes, Problem> {
     Ok(plain.into())
 }
 
-fn parse(form: &Form, bytes: &[u8]) -> Result<Report, Problem> {
+fn parse(form: &Form, bytes: &[u8]) -> Result<EventReport, Problem> {
     match form {
         Form::Lines => many(lines(bytes), Event::from_json),
         Form::CloudEvents => many(Items::of(bytes)?.found, cloudevents::structured),
@@ -140,8 +140,8 @@ fn parse(form: &Form, bytes: &[u8]) -> Result<Report, Problem> {
     }
 }
 
-fn one(event: Result<Event, Invalid>) -> Report {
-    Report {
+fn one(event: Result<Event, Invalid>) -> EventReport {
+    EventReport {
         events: vec![event],
         is_single: true,
     }
@@ -150,7 +150,7 @@ fn one(event: Result<Event, Invalid>) -> Report {
 fn many<'a>(
     items: impl IntoIterator<Item = &'a [u8]>,
     event: fn(&[u8]) -> Result<Event, Invalid>,
-) -> Result<Report, Problem> {
+) -> Result<EventReport, Problem> {
     let mut items = items.into_iter();
     let events = items.by_ref().take(EVENTS_MAX).map(event).collect();
     if items.next().is_some() {
@@ -159,7 +159,7 @@ fn many<'a>(
             "a body has at most 1,000 events; send several",
         ));
     }
-    Ok(Report {
+    Ok(EventReport {
         events,
         is_single: false,
     })

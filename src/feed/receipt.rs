@@ -35,7 +35,7 @@ pub enum Status {
     Duplicate,
 }
 
-/// The outcome of one event of several.
+/// What became of one event of several.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(untagged))]
 #[non_exhaustive]

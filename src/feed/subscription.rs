@@ -36,11 +36,11 @@ pub struct Subscription {
     /// Absent while `pending` owns it.
     reader: Option<Box<FeedReader>>,
     /// The next message that was polled for and has not come yet.
-    pending: Option<Pin<Box<dyn Future<Output = Read> + Send>>>,
+    pending: Option<Pin<Box<dyn Future<Output = PendingRead> + Send>>>,
     position: Option<Position>,
 }
 
-type Read = (Box<FeedReader>, Result<Message, Interrupted>);
+type PendingRead = (Box<FeedReader>, Result<Message, Interrupted>);
 
 impl Subscription {
     pub(super) fn new(reader: FeedReader) -> Self {

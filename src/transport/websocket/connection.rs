@@ -160,7 +160,12 @@ impl WebSocketConnection {
         }
     }
 
-    async fn history(&mut self, before: Option<u64>, limit: Option<u64>, id: Option<Value>) -> String {
+    async fn history(
+        &mut self,
+        before: Option<u64>,
+        limit: Option<u64>,
+        id: Option<Value>,
+    ) -> String {
         let limit = match request::history_limit(limit) {
             Ok(limit) => limit,
             Err(invalid) => return request::invalid_request(&invalid),

@@ -1,0 +1,318 @@
+//! What the files of `src` may import, and how they are laid out.
+
+mod sources;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use self::sources::Sources;
+
+/// Each module, and the modules below it that it may use.
+const MODULES: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("ledger", &["domain"]),
+    ("feed", &["domain", "ledger"]),
+    ("access", &["domain"]),
+    ("http", &["domain", "ledger", "feed", "access"]),
+    ("api", &["domain", "ledger", "feed", "access", "http"]),
+    (
+        "transport",
+        &["domain", "ledger", "feed", "access", "http", "serve"],
+    ),
+    ("serve", &[]),
+    (
+        "hub",
+        &[
+            "domain",
+            "ledger",
+            "feed",
+            "access",
+            "http",
+            "api",
+            "transport",
+        ],
+    ),
+    ("schema", &["domain", "feed", "http", "api", "transport"]),
+    ("cli", &["*"]),
+    ("main", &["*"]),
+    ("lib", &["*"]),
+];
+
+/// The storeys of the Socket.IO transport, from the top: each may use those below it.
+const SOCKET_IO_STOREYS: &[&str] = &["http", "feed", "session", "connection", "engine"];
+
+/// Crates that only some modules may use.
+const CRATES: &[(&str, &[&str])] = &[
+    ("rusqlite", &["ledger"]),
+    ("socketioxide", &["transport", "hub"]),
+    ("jsonwebtoken", &["access"]),
+    ("clap", &["cli"]),
+    ("reqwest", &["cli"]),
+    (
+        "tokio",
+        &[
+            "ledger",
+            "feed",
+            "access",
+            "http",
+            "api",
+            "transport",
+            "serve",
+            "hub",
+            "cli",
+            "main",
+        ],
+    ),
+    (
+        "axum",
+        &[
+            "access",
+            "http",
+            "api",
+            "transport",
+            "serve",
+            "hub",
+            "cli",
+            "main",
+        ],
+    ),
+    (
+        "getrandom",
+        &["ledger", "access", "transport", "hub", "cli"],
+    ),
+];
+
+/// The most files and folders in one folder: more than that, and a reader searches.
+const FOLDER_ENTRIES_MAX: usize = 20;
+
+/// The most lines of a file: longer ones hold more than one noun.
+const FILE_LINES_MAX: usize = 450;
+
+/// Type names that several files define, and why.
+const SHARED_NAMES: &[(&str, &str)] = &[];
+
+#[test]
+fn modules_use_only_what_is_below_them() {
+    let modules: BTreeMap<_, _> = MODULES.iter().copied().collect();
+    for (module, path, line) in lines() {
+        let allowed = modules.get(module.as_str());
+        let allowed = allowed.unwrap_or_else(|| panic!("{module} is not in the table of modules"));
+        for named in named_after(&line, "crate::") {
+            let fine =
+                named == module || allowed.contains(&"*") || allowed.contains(&named.as_str());
+            let is_module = modules.contains_key(named.as_str());
+            assert!(
+                fine || !is_module,
+                "{} uses {named}: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn crates_stay_in_their_modules() {
+    for (module, path, line) in lines() {
+        for (name, allowed) in CRATES {
+            let named =
+                line.contains(&format!("{name}::")) || line.contains(&format!("use {name};"));
+            let fine = module == "lib" || allowed.contains(&module.as_str());
+            assert!(fine || !named, "{} uses {name}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_domain_reads_no_clock() {
+    for (module, path, line) in lines() {
+        let calls = ["Timestamp::now", "Zoned::now", "SystemTime", "Instant::now"];
+        let reads = calls.iter().any(|call| line.contains(call));
+        assert!(module != "domain" || !reads, "{}: {line}", path.display());
+    }
+}
+
+#[test]
+fn no_files_import_each_other() {
+    let sources = Sources::read(&src());
+    let circle = circle(&sources.imports());
+    assert!(circle.is_none(), "an import circle: {}", circle.unwrap());
+}
+
+#[test]
+fn a_circle_is_found_through_reexports_macros_and_inline_paths() {
+    let circular = |files: &[(&str, &str)]| {
+        let root = ("lib.rs", "mod a;");
+        let sources = Sources::parse(files.iter().copied().chain([root]));
+        circle(&sources.imports())
+    };
+    let facade = ("a/mod.rs", "mod b; mod c; pub use b::B; pub use c::C;");
+    let c = ("a/c.rs", "use super::B; pub struct C(B);");
+    let expected = Some("a/b.rs -> a/c.rs -> a/b.rs".to_owned());
+    for b in [
+        "use super::C; pub struct B(C);",
+        "use super::c::C as Other; pub struct B(Other);",
+        "pub struct B(crate::a::C);",
+        "use super::c; pub struct B; fn f() -> c::C {}",
+        "pub struct B; fn f() { g!(super::c::C) }",
+    ] {
+        assert_eq!(circular(&[facade, ("a/b.rs", b), c]), expected, "{b}");
+    }
+    for b in [
+        "pub struct B;",
+        "pub struct B; #[cfg(test)] mod tests { use super::super::C; }",
+        "pub struct B; fn f(c: u8) { c }",
+    ] {
+        assert_eq!(circular(&[facade, ("a/b.rs", b), c]), None, "{b}");
+    }
+    // A parent that uses its child, and is used by it.
+    let parent = ("a/mod.rs", "mod b; pub struct A(b::B);");
+    let child = ("a/b.rs", "use super::A; pub struct B;");
+    assert!(circular(&[parent, child]).is_some());
+}
+
+#[test]
+fn the_storeys_of_socket_io_use_only_those_below() {
+    let sources = Sources::read(&src());
+    let storey = |file: &str| {
+        let rest = file.strip_prefix("transport/socketio/")?;
+        let folder = rest.split('/').next()?;
+        SOCKET_IO_STOREYS.iter().position(|name| *name == folder)
+    };
+    for (file, imports) in sources.imports() {
+        let above = imports
+            .iter()
+            .find(|import| storey(import) < storey(file) && storey(import).is_some());
+        assert_eq!(above, None, "{file} uses a storey above its own");
+    }
+}
+
+#[test]
+fn no_folder_is_full_and_no_file_is_long() {
+    let mut entries: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for file in files(&src()) {
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        let name = file.display();
+        assert!(lines <= FILE_LINES_MAX, "{name} has {lines} lines");
+        *entries.entry(file.parent().unwrap().into()).or_default() += 1;
+    }
+    for (folder, entries) in entries {
+        let name = folder.display();
+        assert!(entries <= FOLDER_ENTRIES_MAX, "{name} has {entries} files");
+    }
+}
+
+#[test]
+fn a_type_name_is_defined_once() {
+    let sources = Sources::read(&src());
+    for (name, files) in sources.types() {
+        let is_allowed = SHARED_NAMES.iter().any(|(shared, _)| *shared == name);
+        assert!(
+            files.len() == 1 || is_allowed,
+            "{name} is defined in {files:?}: rename it, or add it to SHARED_NAMES with a reason"
+        );
+    }
+}
+
+/// One circle of imports, if there is any: the files in it, the first one again at the end.
+fn circle(imports: &BTreeMap<&str, BTreeSet<&str>>) -> Option<String> {
+    let mut done = BTreeSet::new();
+    imports.keys().find_map(|file| {
+        let mut walk = Vec::new();
+        circle_from(file, imports, &mut walk, &mut done)
+    })
+}
+
+fn circle_from<'a>(
+    file: &'a str,
+    imports: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    walk: &mut Vec<&'a str>,
+    done: &mut BTreeSet<&'a str>,
+) -> Option<String> {
+    if let Some(start) = walk.iter().position(|earlier| *earlier == file) {
+        let circle: Vec<&str> = walk[start..].iter().copied().chain([file]).collect();
+        return Some(circle.join(" -> "));
+    }
+    if !done.insert(file) {
+        return None;
+    }
+    walk.push(file);
+    let imported = imports.get(file).into_iter().flatten();
+    let circle = imported
+        .copied()
+        .find_map(|import| circle_from(import, imports, walk, done));
+    walk.pop();
+    circle
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The names that follow `prefix` in a line, also in `crate::{a, b::c}`.
+fn named_after(line: &str, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for rest in line.split(prefix).skip(1) {
+        let group = rest.strip_prefix('{').map_or(rest, |group| group);
+        let parts: Vec<&str> = match rest.starts_with('{') {
+            true => group.split(['{', ',', '}']).collect(),
+            false => vec![group],
+        };
+        for part in parts {
+            let name: String = part
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Every line of code in `src`, outside tests and comments, with its module. A `use` over several lines is one
+/// line.
+fn lines() -> Vec<(String, PathBuf, String)> {
+    let root = src();
+    let mut lines = Vec::new();
+    for path in files(&root) {
+        let module = path
+            .strip_prefix(&root)
+            .unwrap()
+            .components()
+            .next()
+            .unwrap();
+        let module = module
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code: Vec<&str> = code
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with("//"))
+            .collect();
+        for statement in code.join(" ").split_inclusive(';') {
+            lines.push((module.clone(), path.clone(), statement.trim().to_owned()));
+        }
+    }
+    assert!(!lines.is_empty(), "there is code to check");
+    lines
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let rust = files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    rust.chain(folders.iter().flat_map(|folder| self::files(folder)))
+        .collect()
+}
