@@ -45,6 +45,7 @@ mod profiles;
 mod pushes;
 mod raw_http;
 mod raw_websocket;
+mod readme;
 mod reconcile;
 mod resume;
 mod riding;
