@@ -84,7 +84,7 @@ pub(super) fn write_day(
         .map(drop)
 }
 
-pub(super) fn forget_days(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+pub(super) fn delete_days(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM day WHERE account = ?1")?
         .execute([number])

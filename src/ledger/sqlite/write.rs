@@ -5,7 +5,7 @@ use super::{
     account::find_account,
     account_rows::{AccountRow, AccountRows},
     backlog::Backlog,
-    days::{find_day, forget_days, write_day},
+    days::{delete_days, find_day, write_day},
     entries::{find_recorded, write_entries},
     erase::{erase, rewrite},
     failure::LedgerFailure,
@@ -89,6 +89,7 @@ impl SqliteWriter {
             entries = others;
             let is_derivable = self.is_derivable(changed)?;
             if !is_derivable {
+                // Before the entries: their places contain the number that a new account gets here.
                 self.rows.write_state(&self.connection, changed)?;
             }
             let new = write_entries(&self.connection, &self.rows, written.last, new)?;
@@ -104,7 +105,7 @@ impl SqliteWriter {
             return Err(LedgerFailure::Bug);
         }
         for account in commit.recounted {
-            forget_days(&self.connection, self.rows.cached_number(account)?)?;
+            delete_days(&self.connection, self.rows.cached_number(account)?)?;
         }
         for (account, day) in commit.days {
             write_day(&self.connection, self.rows.cached_number(account)?, day)?;
