@@ -1,4 +1,4 @@
-//! The contract as JSON Schema: what goes over the wire, made of the types that write and read it.
+//! The contract as JSON Schema, generated from the types that write and read the wire.
 
 use schemars::{
     JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform,
@@ -29,7 +29,7 @@ enum FeedMessage {
 /// The whole contract as one JSON Schema (2020-12): each of its types is one of the `$defs`.
 ///
 /// # Panics
-/// When a type is said in one form and heard in another: they need two names.
+/// When a type has different schemas for writing and reading: it then needs two names.
 #[must_use]
 pub fn contract() -> Value {
     let settings = SchemaSettings::draft2020_12;
@@ -72,7 +72,7 @@ pub fn contract() -> Value {
 }
 
 trait Add {
-    /// Describes a type, and all that it is made of.
+    /// Adds a type's schema, and those of the types inside it.
     fn add<T: JsonSchema>(&mut self);
 }
 
@@ -82,7 +82,7 @@ impl Add for SchemaGenerator {
     }
 }
 
-/// What we leave out where there is none is never `null`.
+/// Removes `null` from optional properties: we omit an absent field and never write `null`.
 fn absent_is_not_null(schema: &mut Schema) {
     let required = schema.get("required").cloned().unwrap_or_default();
     let required = required.as_array().map_or(&[][..], Vec::as_slice);
@@ -102,13 +102,16 @@ fn absent_is_not_null(schema: &mut Schema) {
     }
 }
 
-/// All of both.
+/// Both sets of definitions.
+///
+/// # Panics
+/// When a name has two different schemas.
 fn joined(mut all: Map<String, Value>, more: Map<String, Value>) -> Map<String, Value> {
     for (name, schema) in more {
         let known = all.get(&name).is_none_or(|known| *known == schema);
         assert!(
             known,
-            "{name} is said in one form and heard in another: rename one of them"
+            "{name} has different schemas for writing and reading: give them two names"
         );
         all.insert(name, schema);
     }

@@ -7,8 +7,8 @@ pub type Authorizing<'a> = Pin<Box<dyn Future<Output = Result<Grant, Denied>> + 
 
 /// Finds out who the bearer of a token is.
 ///
-/// Every transport asks this before it does anything else. Implement it to replace [`Jwt`](super::Jwt)
-/// by sessions, API keys or a question to another service.
+/// Every transport calls this before it does anything else. Implement it to replace [`Jwt`](super::Jwt)
+/// with sessions, API keys or a request to another service.
 ///
 /// ```
 /// use tallycast::{Account, Accounts, Authorize, Authorizing, Denied, Grant, Scope};
@@ -30,19 +30,20 @@ pub type Authorizing<'a> = Pin<Box<dyn Future<Output = Result<Grant, Denied>> + 
 ///
 /// # Cancel safety
 ///
-/// The caller drops the future when its client hangs up or a time limit passes; that must do no harm.
+/// The caller drops the future when its client disconnects or a timeout expires. The implementation must allow
+/// that at any await point.
 pub trait Authorize: Send + Sync + 'static {
     /// The grant that `token` stands for.
     ///
     /// # Errors
     ///
-    /// [`Denied`] if it stands for none. The caller of the API learns no reason, whatever it is.
+    /// [`Denied`] if it stands for none. The API's caller never learns the reason.
     fn authorize<'a>(&'a self, token: &'a str) -> Authorizing<'a>;
 }
 
-/// A refusal that tells the outside nothing but a code.
+/// A refusal. Callers learn only its code.
 ///
-/// The reason is for the operator's debug log: an attacker who saw it could tell a wrong key from an
+/// The reason is for the operator's debug log: an attacker could use it to distinguish a wrong key from an
 /// expired token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Denied {
@@ -51,7 +52,7 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// Refuses a token; `reason` is for the log only and must not hold the token.
+    /// Refuses a token. `reason` is only for the log and must not contain the token.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code: "unauthorized",
@@ -71,7 +72,7 @@ impl Denied {
         self.code
     }
 
-    /// Why, for a debug log. Never send it to the caller.
+    /// The reason, for a debug log. Never send it to the caller.
     pub fn reason(&self) -> &str {
         &self.reason
     }

@@ -4,20 +4,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Accounts, Denied, Grant, Scope, Scopes};
 use crate::domain::Account;
 
-/// How far an issuer's clock may be ahead of ours, in seconds, before its `nbf` counts as the future.
-/// `exp` gets no leeway: an expired token is expired.
+/// How far an issuer's clock may be ahead of ours, in seconds, before its `nbf` is in the future. `exp` has no
+/// leeway.
 const NOT_BEFORE_LEEWAY_SECONDS: u64 = 30;
 
-/// The longest life of a token, in seconds: 100 years. More is a slip (milliseconds for seconds) or
-/// an attack on the arithmetic.
+/// The longest life of a token, in seconds: 100 years. More is a mistake (milliseconds for seconds) or an attack
+/// on the arithmetic.
 const LIFE_SECONDS_MAX: u64 = 100 * 366 * 86_400;
 
-/// The most accounts a token may list. Somebody with more needs `"*"`.
+/// The most accounts that a token may list. A token for more needs `"*"`.
 const ACCOUNTS_MAX: usize = 1_000;
 
-/// The claims that we read, each strictly of its type: a number in quotes is refused, not guessed.
+/// The claims that we read. Types are strict: a number in quotes is refused.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Claims {
+pub(super) struct TokenClaims {
     pub(super) sub: String,
     pub(super) exp: u64,
     #[serde(default, deserialize_with = "present")]
@@ -38,8 +38,11 @@ pub(super) enum AccountsClaim {
     List(Vec<String>),
 }
 
-impl Claims {
-    /// What these claims grant at `now`.
+impl TokenClaims {
+    /// The grant of these claims at `now`.
+    ///
+    /// # Errors
+    /// When the token is not valid at this time, or a claim is not.
     pub(super) fn grant(self, now: Timestamp) -> Result<Grant, Denied> {
         let expires_at = self.check_times(now)?;
         if self.sub.is_empty() {
@@ -57,7 +60,8 @@ impl Claims {
     }
 
     fn check_times(&self, now: Timestamp) -> Result<Timestamp, Denied> {
-        // A clock before 1970 refuses everything that has an `nbf`, and the lives beyond the bound.
+        // A clock before 1970 reads as 1970, so it refuses tokens: their `nbf` is in the future, or their life is
+        // longer than the bound allows.
         let now = u64::try_from(now.as_second()).unwrap_or(0);
         if self.exp <= now {
             return Err(Denied::new("it has expired"));
@@ -92,7 +96,7 @@ impl AccountsClaim {
             .map(|account| Account::parse(account))
             .collect::<Result<Vec<_>, _>>()
             .map(Accounts::list)
-            .map_err(|_| Denied::new("accounts holds something that is no account"))
+            .map_err(|_| Denied::new("accounts holds something that is not an account"))
     }
 }
 
@@ -105,8 +109,7 @@ impl From<&Accounts> for AccountsClaim {
     }
 }
 
-/// A claim that is there is there: `null` is refused instead of read as absent, since absent means the
-/// default.
+/// Refuses `null`, which serde would read as absent: an absent claim means the default.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

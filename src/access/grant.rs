@@ -31,14 +31,14 @@ impl Grant {
         }
     }
 
-    /// The same grant, until `instant`. Connections that it opened are closed then.
+    /// Sets when it expires. Connections that it opened are closed then.
     #[must_use]
     pub fn expiring_at(mut self, instant: Timestamp) -> Self {
         self.expires_at = Some(instant);
         self
     }
 
-    /// Who it is: a person or a service. One subject may hold several accounts.
+    /// The caller: a person or a service. One subject may have several accounts.
     pub fn subject(&self) -> &str {
         &self.subject
     }
@@ -48,27 +48,27 @@ impl Grant {
         self.scopes.contains(scope)
     }
 
-    /// Whether it covers `account`. What may be done there, [`Grant::allows`] tells.
+    /// Whether it covers `account`; [`Grant::allows`] tells what may be done there.
     pub fn permits(&self, account: &Account) -> bool {
         self.accounts.contains(account)
     }
 
-    /// The account, if it covers exactly one: an app then need not name it.
+    /// The account, if it covers exactly one. An app then need not name it.
     pub fn sole_account(&self) -> Option<Account> {
         self.accounts.sole()
     }
 
-    /// Everything that it allows.
+    /// The scopes that it allows.
     pub fn scopes(&self) -> Scopes {
         self.scopes
     }
 
-    /// Every account that it covers.
+    /// The accounts that it covers.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// When it ends; `None` is never.
+    /// When it expires; `None` if never.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
@@ -76,63 +76,63 @@ impl Grant {
 
 /// The accounts that a grant covers. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accounts(Cover);
+pub struct Accounts(AccountSet);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Cover {
-    /// Sorted and without repeats, for the binary search.
+enum AccountSet {
+    /// Sorted and without repeats, for binary search and comparison.
     List(Arc<[Account]>),
     All,
 }
 
 impl Accounts {
-    /// Every account there is or will be.
+    /// Every account, present and future.
     pub fn all() -> Self {
-        Self(Cover::All)
+        Self(AccountSet::All)
     }
 
-    /// This one.
+    /// Only this account.
     pub fn only(account: Account) -> Self {
-        Self(Cover::List(Arc::new([account])))
+        Self(AccountSet::List(Arc::new([account])))
     }
 
-    /// Those of a list, which may be empty; repeats count once.
+    /// The accounts of a list, which may be empty or have repeats.
     pub fn list(accounts: impl IntoIterator<Item = Account>) -> Self {
         let mut accounts: Vec<Account> = accounts.into_iter().collect();
         accounts.sort_unstable();
         accounts.dedup();
-        Self(Cover::List(accounts.into()))
+        Self(AccountSet::List(accounts.into()))
     }
 
     /// Whether `account` is one of them.
     pub fn contains(&self, account: &Account) -> bool {
         match &self.0 {
-            Cover::List(list) => list.binary_search(account).is_ok(),
-            Cover::All => true,
+            AccountSet::List(list) => list.binary_search(account).is_ok(),
+            AccountSet::All => true,
         }
     }
 
-    /// Whether it is every account there is: some routes need that.
+    /// Whether it is every account, which some routes require.
     pub fn is_all(&self) -> bool {
-        matches!(self.0, Cover::All)
+        matches!(self.0, AccountSet::All)
     }
 
     /// The account, if there is exactly one.
     pub fn sole(&self) -> Option<Account> {
         match &self.0 {
-            Cover::List(list) => match list.as_ref() {
+            AccountSet::List(list) => match list.as_ref() {
                 [account] => Some(account.clone()),
                 _ => None,
             },
-            Cover::All => None,
+            AccountSet::All => None,
         }
     }
 
     /// The list in order, or `None` if it is all.
     pub(super) fn as_list(&self) -> Option<&[Account]> {
         match &self.0 {
-            Cover::List(list) => Some(list),
-            Cover::All => None,
+            AccountSet::List(list) => Some(list),
+            AccountSet::All => None,
         }
     }
 }

@@ -6,8 +6,8 @@ use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
 use super::{
     Authorize, Authorizing, Denied, Grant, KeyError,
     check::TOKEN_BYTES_MAX,
-    claims::Claims,
-    key::{self, Key},
+    claims::TokenClaims,
+    key::{self, VerifyingKey},
 };
 
 /// Reads grants from signed JSON Web Tokens.
@@ -18,13 +18,13 @@ use super::{
 /// | `exp` | required: seconds since 1970, an integer, at most 100 years ahead; no leeway |
 /// | `nbf` | honoured, with 30 s of leeway for clocks that differ |
 /// | `scope` | words of `watch record push admin` with spaces between; default `watch`; other words grant nothing |
-/// | `accounts` | a list of at most 1,000, or `"*"`; default the `sub` alone, if it can be an account's name |
-/// | `aud`, `iss` | required and compared if configured; an `aud` for somebody else, while none is configured, is refused |
+/// | `accounts` | a list of at most 1,000, or `"*"`; default only the `sub`, if it can be an account's name |
+/// | `aud`, `iss` | required and compared if configured; if none is configured, a token with an `aud` is refused |
 ///
-/// The key fixes the algorithm: what the token's header says about it must agree and decides nothing,
-/// and the header's `jku`, `jwk`, `x5u` and `x5c` are never looked at. Tokens are of 8 KiB at the most.
+/// The key fixes the algorithm: the one in the token's header must be the same. The header's `jku`, `jwk`, `x5u`
+/// and `x5c` are ignored. A token has at most 8 KiB.
 pub struct Jwt {
-    keys: Vec<Key>,
+    keys: Vec<VerifyingKey>,
     audience: Option<String>,
     issuer: Option<String>,
 }
@@ -36,17 +36,17 @@ impl Jwt {
     ///
     /// [`KeyError`] if the secret has under 32 bytes.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Ok(Self::new(vec![Key::secret(secret.as_ref())?]))
+        Ok(Self::new(vec![VerifyingKey::secret(secret.as_ref())?]))
     }
 
-    /// Takes tokens that were signed with the secret before as well, while a rotation lasts.
+    /// Also accepts tokens that were signed with the previous secret, during a rotation.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the secret has under 32 bytes, or this reader has a public key.
+    /// [`KeyError`] if the secret has under 32 bytes, or this has a public key.
     pub fn with_previous(mut self, secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         key::check_rotation(&self.keys)?;
-        self.keys.push(Key::secret(secret.as_ref())?);
+        self.keys.push(VerifyingKey::secret(secret.as_ref())?);
         Ok(self)
     }
 
@@ -55,36 +55,36 @@ impl Jwt {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if it is no such key, or is a private one.
+    /// [`KeyError`] if it is another kind of key, or a private one.
     pub fn from_public_pem(pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Ok(Self::new(vec![Key::public_pem(pem.as_ref())?]))
+        Ok(Self::new(vec![VerifyingKey::public_pem(pem.as_ref())?]))
     }
 
     /// Tokens signed with one of the keys of a JWKS (RFC 7517). The token's `kid` names it; without a
-    /// `kid` there must be only one. Encryption keys, symmetric keys and other algorithms are left out.
+    /// `kid` there must be only one. Encryption keys, symmetric keys and other algorithms are ignored.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if it is no JWKS, has no key of ours, or has keys that their `kid` does not tell apart.
+    /// [`KeyError`] if it is not a JWKS, has no usable key, or has several keys without different `kid`s.
     pub fn from_jwks(json: &str) -> Result<Self, KeyError> {
         Ok(Self::new(key::jwks(json)?))
     }
 
-    /// Takes only tokens whose `aud` is, or holds, this.
+    /// Accepts only tokens whose `aud` is, or contains, this.
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// Takes only tokens of this `iss`.
+    /// Accepts only tokens with this `iss`.
     #[must_use]
     pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    fn new(keys: Vec<Key>) -> Self {
+    fn new(keys: Vec<VerifyingKey>) -> Self {
         key::choose_crypto();
         Self {
             keys,
@@ -98,13 +98,13 @@ impl Jwt {
             return Err(Denied::new("a token of over 8 KiB"));
         }
         let header = decode_header(token).map_err(reason)?;
-        // RFC 7515 section 4.1.11: what is critical and not understood must be refused.
+        // RFC 7515 section 4.1.11: a critical extension that is not understood must be refused. We understand none.
         if header.crit.is_some() {
             return Err(Denied::new("its header has crit"));
         }
         let mut denied = Denied::new("no key has its kid");
         for key in self.candidates(header.kid.as_deref()) {
-            match decode::<Claims>(token, &key.decoding, &self.validation(key)) {
+            match decode::<TokenClaims>(token, &key.decoding, &self.validation(key)) {
                 Ok(token) => return token.claims.grant(now),
                 Err(error) => denied = reason(error),
             }
@@ -112,9 +112,9 @@ impl Jwt {
         Err(denied)
     }
 
-    /// The keys to try: the one that has this `kid`; all of them (one, or the two secrets of a
-    /// rotation) if they have none. A `kid` is compared with those we hold, never looked up elsewhere.
-    fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+    /// The keys to try: the one with this `kid`, or all keys without a `kid` (one, or the two secrets of a
+    /// rotation). A `kid` is only compared with those of our keys, never looked up elsewhere.
+    fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyingKey> {
         let sole = self.keys.len() == 1;
         self.keys.iter().filter(move |key| match (&key.id, kid) {
             (None, _) => true,
@@ -123,8 +123,8 @@ impl Jwt {
         })
     }
 
-    /// The signature, `aud` and `iss` are the library's to check; the times are ours, more strictly.
-    fn validation(&self, key: &Key) -> Validation {
+    /// The library checks the signature, `aud` and `iss`. We check the times ourselves, more strictly.
+    fn validation(&self, key: &VerifyingKey) -> Validation {
         let mut validation = Validation::new(key.algorithm);
         let mut required = vec!["exp", "sub"];
         validation.validate_exp = false;
@@ -157,17 +157,17 @@ impl fmt::Debug for Jwt {
     }
 }
 
-/// The library's own messages may quote the token, so they are not passed on.
+/// Replaces the library's messages, which may quote the token.
 fn reason(error: jsonwebtoken::errors::Error) -> Denied {
     Denied::new(match error.kind() {
         ErrorKind::InvalidSignature => "its signature is wrong",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
             "its algorithm is not the key's"
         }
-        ErrorKind::InvalidAudience => "its aud is for somebody else",
+        ErrorKind::InvalidAudience => "its aud is for another audience",
         ErrorKind::InvalidIssuer => "its iss is not the one configured",
         ErrorKind::MissingRequiredClaim(_) => "a required claim is missing",
         ErrorKind::Json(_) => "its header or a claim has the wrong form",
-        _ => "it is no JSON Web Token",
+        _ => "it is not a JSON Web Token",
     })
 }

@@ -6,7 +6,7 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 
-/// A key that cannot be used; the message says what to do about it and holds nothing of the key.
+/// Why a key cannot be used. The message tells what to do, and contains nothing of the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct KeyError(Cow<'static, str>);
@@ -21,8 +21,8 @@ impl KeyError {
     }
 }
 
-/// The shortest HS256 secret, in bytes: RFC 7518 section 3.2 asks for as many as the hash has, and a
-/// shorter one can be searched for.
+/// The shortest HS256 secret, in bytes. RFC 7518 section 3.2 requires the length of the hash; a shorter secret can
+/// be found by search.
 const SECRET_BYTES_MIN: usize = 32;
 
 /// The shortest RSA modulus, in bytes (2,048 bits): RFC 7518 section 3.3.
@@ -31,17 +31,17 @@ const RSA_BYTES_MIN: usize = 256;
 /// An uncompressed point on P-256: a tag and two coordinates of 32 bytes.
 const P256_POINT_BYTES: usize = 65;
 
-/// The most keys of a JWKS; real ones hold a handful.
+/// The most keys of a JWKS. Real ones have a handful.
 const JWKS_KEYS_MAX: usize = 100;
 
-/// A key and the one algorithm that it may verify: the token's header has no say in it.
-pub(super) struct Key {
+/// A key and the one algorithm that it verifies, whatever algorithm the token's header names.
+pub(super) struct VerifyingKey {
     pub(super) id: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) decoding: DecodingKey,
 }
 
-impl Key {
+impl VerifyingKey {
     pub(super) fn secret(secret: &[u8]) -> Result<Self, KeyError> {
         check_secret(secret)?;
         Ok(Self::new(
@@ -51,7 +51,7 @@ impl Key {
     }
 
     pub(super) fn public_pem(pem: &[u8]) -> Result<Self, KeyError> {
-        // The PEM reader would take a private key's halves for a public one.
+        // The PEM reader would accept a private key as a public one.
         if contains(pem, b"PRIVATE KEY") {
             return Err(KeyError::new(
                 "this is a private key; give only its public half (openssl pkey -pubout)",
@@ -85,8 +85,8 @@ impl Key {
     }
 }
 
-/// Names the implementation, for the case that somebody else in the embedder's tree switches a second
-/// one on: the library would panic instead of choosing. A choice made earlier stays.
+/// Chooses the cryptography implementation. If another dependency of the embedder enables a second one, the library
+/// would otherwise panic. An earlier choice is kept.
 pub(super) fn choose_crypto() {
     let _earlier_choice = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
@@ -102,19 +102,20 @@ pub(super) fn check_secret(secret: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// A previous secret beside a public key would let HS256 in where only the issuer should sign.
-pub(super) fn check_rotation(keys: &[Key]) -> Result<(), KeyError> {
+/// Refuses a previous secret beside a public key: tokens signed by HS256 would then be accepted where only the
+/// issuer should sign.
+pub(super) fn check_rotation(keys: &[VerifyingKey]) -> Result<(), KeyError> {
     if keys.iter().any(|key| key.algorithm != Algorithm::HS256) {
         return Err(KeyError::new(
-            "a previous secret goes with a secret only; rotate public keys by a JWKS",
+            "a previous secret can only be combined with a secret; rotate public keys with a JWKS",
         ));
     }
     Ok(())
 }
 
-/// The keys of a JWKS that verify signatures. Those that are for something else, or of a kind that we
-/// do not verify, are left out, as RFC 7517 section 5 asks.
-pub(super) fn jwks(json: &str) -> Result<Vec<Key>, KeyError> {
+/// The keys of a JWKS that verify signatures. Keys for other uses, and kinds that we do not support, are ignored, as
+/// RFC 7517 section 5 requires.
+pub(super) fn jwks(json: &str) -> Result<Vec<VerifyingKey>, KeyError> {
     #[derive(Deserialize)]
     struct Jwks {
         keys: Vec<serde_json::Value>,
@@ -126,7 +127,7 @@ pub(super) fn jwks(json: &str) -> Result<Vec<Key>, KeyError> {
             "a JWKS of over 100 keys; give only those in use",
         ));
     }
-    let keys: Vec<Key> = set.keys.into_iter().filter_map(from_jwk).collect();
+    let keys: Vec<VerifyingKey> = set.keys.into_iter().filter_map(from_jwk).collect();
     if keys.is_empty() {
         return Err(KeyError::new(
             "the JWKS has no key for EdDSA (Ed25519), ES256 or RS256 signatures",
@@ -141,7 +142,7 @@ pub(super) fn jwks(json: &str) -> Result<Vec<Key>, KeyError> {
     Ok(keys)
 }
 
-fn from_jwk(value: serde_json::Value) -> Option<Key> {
+fn from_jwk(value: serde_json::Value) -> Option<VerifyingKey> {
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     if !matches!(
         jwk.common.public_key_use,
@@ -151,15 +152,15 @@ fn from_jwk(value: serde_json::Value) -> Option<Key> {
     }
     let algorithm = algorithm_of(&jwk)?;
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-    Some(Key {
+    Some(VerifyingKey {
         id: jwk.common.key_id,
         algorithm,
         decoding,
     })
 }
 
-/// The algorithm that the kind of key fixes; `None` for a kind, or a stated `alg`, that we do not
-/// verify. A symmetric key has no place in a set of public ones.
+/// The algorithm of this kind of key; `None` if we do not support the kind or the stated `alg`. Symmetric keys are
+/// never accepted: a JWKS is public.
 fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     let (algorithm, name) = match &jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
@@ -168,7 +169,7 @@ fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             (Algorithm::ES256, KeyAlgorithm::ES256)
         }
-        // A character of base64 is six bits.
+        // A base64 character holds six bits.
         AlgorithmParameters::RSA(key) if key.n.len() * 6 >= RSA_BYTES_MIN * 8 => {
             (Algorithm::RS256, KeyAlgorithm::RS256)
         }

@@ -1,8 +1,8 @@
 //! Who may do what, until when.
 //!
-//! A [`Grant`] is the answer to "who is this?"; an [`Authorize`] finds it for a bearer token. [`Jwt`]
-//! is the one that comes with Tallycast, [`Signer`] makes tokens for it, and [`Origins`] says which web
-//! pages may call.
+//! A [`Grant`] says who the caller is and what they may do. An [`Authorize`] finds the grant of a bearer token.
+//! [`Jwt`] is Tallycast's own implementation, and [`Signer`] makes tokens for it. [`Origins`] lists the web pages
+//! that may call.
 
 mod authorize;
 mod bearer;

@@ -14,10 +14,10 @@ use crate::domain::Invalid;
 
 /// Which web pages may call.
 ///
-/// A browser names the page's origin in the `Origin` header; programs that are no browser send none.
-/// By default nothing is refused and no CORS header is sent, so a browser lets only pages of the
-/// server's own origin read answers. With a list, a foreign origin is refused on every transport. An
-/// absent `Origin` and the server's own (the one that `Host` names) always pass.
+/// A browser sends the page's origin in the `Origin` header; other programs usually send none. By default nothing is
+/// refused and no CORS header is sent, so a browser lets only pages of the server's own origin read responses. With
+/// a list, a foreign origin is refused on every transport. An absent `Origin` and the server's own (the one that
+/// `Host` names) are always allowed.
 ///
 /// Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -32,17 +32,17 @@ enum Policy {
 }
 
 impl Origins {
-    /// No CORS: what a browser does by itself. The default.
+    /// No CORS headers, which leaves browsers at their own same-origin rule. This is the default.
     pub fn same_origin() -> Self {
         Self::default()
     }
 
     /// Pages of these origins only, each as `https://app.example.com`, or with a port; `"*"` is every
-    /// page there is. An empty list is [`Origins::same_origin`].
+    /// page. An empty list is [`Origins::same_origin`].
     ///
     /// # Errors
     ///
-    /// [`Invalid`] for what is no origin: a path, a trailing `/`, a host alone, a pattern.
+    /// [`Invalid`] for anything but an origin: a path, a trailing `/`, a host without a scheme, a pattern.
     pub fn allow<S: AsRef<str>>(origins: impl IntoIterator<Item = S>) -> Result<Self, Invalid> {
         let mut listed = HashSet::new();
         for origin in origins {
@@ -54,7 +54,7 @@ impl Origins {
                 Invalid::new(
                     "bad_origin",
                     format!(
-                        "{origin:?} is no origin; write scheme://host or scheme://host:port, \
+                        "{origin:?} is not an origin; write scheme://host or scheme://host:port, \
                          without a path or a trailing slash"
                     ),
                 )
@@ -84,7 +84,7 @@ impl Origins {
             return Err(Denied::origin("several Origin headers"));
         }
         let Some(origin) = normal_header(origin) else {
-            return Err(Denied::origin("an Origin that is none"));
+            return Err(Denied::origin("an Origin that is not an origin"));
         };
         if listed.contains(&origin) || is_own(&origin, headers) {
             return Ok(());
@@ -92,7 +92,7 @@ impl Origins {
         Err(Denied::origin("an Origin that is not on the list"))
     }
 
-    /// The listed origins, each with a space before it: who may frame a page beside ourselves.
+    /// The listed origins, each after a space, for CSP's `frame-ancestors`: they may frame a page of this server.
     pub(crate) fn ancestors(&self) -> String {
         match &self.0 {
             Policy::SameOrigin => String::new(),
@@ -105,8 +105,8 @@ impl Origins {
         }
     }
 
-    /// The CORS headers and preflight answers that go with this policy, if any. Without credentials:
-    /// a token travels in `Authorization` or the handshake, never in a cookie.
+    /// The CORS headers and preflight responses of this policy, if any. Credentials are not allowed: a token is sent
+    /// in `Authorization` or the handshake, never in a cookie.
     pub(crate) fn cors(&self) -> Option<CorsLayer> {
         let allowed = match &self.0 {
             Policy::SameOrigin => return None,
@@ -124,7 +124,7 @@ impl Origins {
             CONTENT_ENCODING,
             IF_MATCH,
             IF_NONE_MATCH,
-            // Browsers send it by themselves; who follows by `fetch` sends it like any other.
+            // An `EventSource` sends it without CORS; a page that uses `fetch` needs permission.
             HeaderName::from_static("last-event-id"),
         ];
         Some(
@@ -137,8 +137,8 @@ impl Origins {
     }
 }
 
-/// Whether `origin` is where the request was sent to. The scheme is not compared: behind a proxy that
-/// ends TLS the server does not know its own.
+/// Whether `origin` is the server that the request was sent to. The scheme is not compared: behind a proxy that
+/// terminates TLS the server does not know its own.
 fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
@@ -157,7 +157,7 @@ fn normal_header(origin: &HeaderValue) -> Option<String> {
     normal(origin.to_str().ok()?)
 }
 
-/// An origin in lower case and without its scheme's default port, or `None` if it is none.
+/// The origin in lower case and without its scheme's default port; `None` if it is not an origin.
 fn normal(origin: &str) -> Option<String> {
     let origin = origin.to_ascii_lowercase();
     let (scheme, authority) = origin.split_once("://")?;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::domain::Invalid;
 
-/// One kind of thing that a caller may do.
+/// One kind of action that a caller may be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
@@ -19,7 +19,7 @@ pub enum Scope {
 impl Scope {
     const ALL: [Self; 4] = [Self::Watch, Self::Record, Self::Push, Self::Admin];
 
-    /// The word for it in a token: `watch`, `record`, `push` or `admin`.
+    /// Its word in a token: `watch`, `record`, `push` or `admin`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Watch => "watch",
@@ -43,7 +43,7 @@ impl Scope {
     }
 }
 
-/// A set of [`Scope`]s. None implies another: an `admin` who wants to watch needs `watch`.
+/// A set of [`Scope`]s. No scope implies another: to watch, `admin` also needs `watch`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Scopes(u8);
 
@@ -53,12 +53,12 @@ impl Scopes {
         Scope::ALL.into_iter().collect()
     }
 
-    /// Reads scopes as a person writes them: words with spaces between.
+    /// Reads scopes that a person wrote: words with spaces between.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] if a word is none of the four: a slip on the command line must not make a token
-    /// that silently lacks a scope.
+    /// [`Invalid`] if a word is not one of the four: a typing error on the command line must not make a token that
+    /// silently lacks a scope.
     pub fn parse(words: &str) -> Result<Self, Invalid> {
         words
             .split_ascii_whitespace()
@@ -66,15 +66,15 @@ impl Scopes {
                 Scope::parse(word).ok_or_else(|| {
                     Invalid::new(
                         "bad_scope",
-                        format!("{word:?} is no scope; use watch, record, push or admin"),
+                        format!("{word:?} is not a scope; use watch, record, push or admin"),
                     )
                 })
             })
             .collect()
     }
 
-    /// Reads the scopes of a token, leaving out words that are not ours: identity providers put
-    /// `openid` or `profile` there, and a word that we do not know grants nothing.
+    /// Reads the scopes of a token, and ignores unknown words, which grant nothing: identity providers add `openid` or
+    /// `profile`.
     pub(super) fn known_in(words: &str) -> Self {
         words
             .split_ascii_whitespace()
@@ -82,7 +82,7 @@ impl Scopes {
             .collect()
     }
 
-    /// Whether `scope` is one of them.
+    /// Whether it contains `scope`.
     pub fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }

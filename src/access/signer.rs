@@ -5,13 +5,13 @@ use serde::Serialize;
 
 use super::{
     Grant, KeyError,
-    claims::{AccountsClaim, Claims},
+    claims::{AccountsClaim, TokenClaims},
     key,
 };
 
-/// Signs grants into tokens that [`Jwt::hs256`](super::Jwt::hs256) with the same secret reads back.
+/// Signs grants into tokens that [`Jwt::hs256`](super::Jwt::hs256) with the same secret accepts.
 ///
-/// For `tallycast token`, tests, and services that hold the secret anyway.
+/// It is for `tallycast token`, tests, and services that hold the secret anyway.
 pub struct Signer {
     key: EncodingKey,
     audience: Option<String>,
@@ -34,32 +34,32 @@ impl Signer {
         })
     }
 
-    /// Puts this `aud` in, for a reader that asks for one.
+    /// Sets the `aud` of its tokens, for a server that requires one.
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// Puts this `iss` in, for a reader that asks for one.
+    /// Sets the `iss` of its tokens, for a server that requires one.
     #[must_use]
     pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// A token for `grant`, valid to the whole second at or before its end.
+    /// Makes a token for `grant`. It expires at the grant's end, rounded down to a second.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the grant never ends, or ended before 1970: a token needs an `exp`.
+    /// [`KeyError`] if the grant never expires, or expired before 1970: a token needs an `exp`.
     pub fn sign(&self, grant: &Grant) -> Result<String, KeyError> {
         let exp = grant
             .expires_at()
             .and_then(|instant| u64::try_from(instant.as_second()).ok())
             .ok_or_else(KeyError::endless)?;
         let claims = SignedClaims {
-            claims: Claims {
+            claims: TokenClaims {
                 sub: grant.subject().to_owned(),
                 exp,
                 nbf: None,
@@ -83,7 +83,7 @@ impl fmt::Debug for Signer {
 #[derive(Serialize)]
 struct SignedClaims<'a> {
     #[serde(flatten)]
-    claims: Claims,
+    claims: TokenClaims,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

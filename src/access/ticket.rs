@@ -8,40 +8,40 @@ use sha2::{Digest, Sha256};
 use super::{Accounts, Denied, Grant, Scope, key};
 use crate::domain::Account;
 
-/// Makes and reads tickets: for one account, to watch, in a URL, where a browser sends no header.
+/// Makes and reads tickets. A ticket grants watching one account, in a URL, where a browser cannot send a header.
 ///
-/// A ticket is signed with a key of its own, so that it is a token nowhere else, and cannot mint another.
+/// Tickets have a signing key of their own, so a ticket is not a token and cannot mint another ticket.
 pub(crate) struct Tickets {
     signing: EncodingKey,
     reading: DecodingKey,
 }
 
-/// What a URL may carry.
+/// A ticket, to be sent to the client.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     pub(crate) text: String,
-    /// Until when it opens connections.
+    /// Until when it can open connections.
     pub(crate) expires_at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Claims {
+struct TicketClaims {
     sub: String,
     account: String,
-    /// Until when it opens, in seconds since 1970.
+    /// Until when it can open connections, in seconds since 1970.
     exp: i64,
-    /// Until when a connection that it opened lasts; absent where that has no end.
+    /// Until when its connections last, in seconds since 1970; absent if they may last for ever.
     until: Option<i64>,
 }
 
 impl Tickets {
-    /// How long a ticket opens connections: a page uses it at once, and perhaps once more after a cut.
+    /// How long a ticket can open connections. A page uses it at once, and perhaps again after a disconnect.
     pub(crate) const LIFE: Duration = Duration::from_secs(5 * 60);
-    /// What tells a ticket from a token, in its text.
+    /// Distinguishes a ticket's text from a token's.
     const PREFIX: &str = "ticket.";
 
-    /// Tickets that whoever has the same secret reads as well. The key is made of the secret and is
-    /// another one.
+    /// Tickets that every server with the same secret can read. The key is derived from the secret, and differs from
+    /// it.
     pub(crate) fn new(secret: &[u8]) -> Self {
         key::choose_crypto();
         let key = Sha256::new()
@@ -54,7 +54,7 @@ impl Tickets {
         }
     }
 
-    /// Tickets that only this process reads.
+    /// Tickets that only this process can read.
     ///
     /// # Panics
     /// When the operating system has no random numbers.
@@ -64,16 +64,16 @@ impl Tickets {
         Self::new(&secret)
     }
 
-    /// Whether a text is meant to be a ticket.
+    /// Whether a text has the form of a ticket, valid or not.
     pub(crate) fn is_ticket(text: &str) -> bool {
         text.starts_with(Self::PREFIX)
     }
 
-    /// A ticket to watch `account` in the name of `grant`, which allows that.
+    /// Makes a ticket to watch `account` for the subject of `grant`. The caller has checked that the grant allows it.
     pub(crate) fn mint(&self, grant: &Grant, account: &Account, now: Timestamp) -> Ticket {
         let end = now.saturating_add(Self::LIFE).unwrap_or(Timestamp::MAX);
         let end = grant.expires_at().map_or(end, |until| until.min(end));
-        let claims = Claims {
+        let claims = TicketClaims {
             sub: grant.subject().to_owned(),
             account: account.as_str().to_owned(),
             exp: end.as_second(),
@@ -87,27 +87,27 @@ impl Tickets {
         }
     }
 
-    /// What a ticket grants: to watch its account, for as long as the token that it was minted with.
+    /// The grant of a ticket: to watch its account, until the token that it was minted with expires.
     ///
     /// # Errors
-    /// When it is none of ours, or opens nothing any more.
+    /// When it is not one of these tickets, or can no longer open connections.
     pub(crate) fn redeem(&self, text: &str, now: Timestamp) -> Result<Grant, Denied> {
         let signed = text
             .strip_prefix(Self::PREFIX)
             .ok_or(Denied::new("no ticket"))?;
         let mut validation = Validation::new(Algorithm::HS256);
         validation.validate_exp = false;
-        let claims = decode::<Claims>(signed, &self.reading, &validation)
+        let claims = decode::<TicketClaims>(signed, &self.reading, &validation)
             .map_err(|error| Denied::new(format!("a ticket: {error}")))?
             .claims;
         if claims.exp <= now.as_second() {
-            return Err(Denied::new("a ticket that opens nothing any more"));
+            return Err(Denied::new("an expired ticket"));
         }
         let account = Account::parse(&claims.account);
-        let account = account.map_err(|_| Denied::new("a ticket for no account"))?;
+        let account = account.map_err(|_| Denied::new("a ticket with an invalid account"))?;
         let grant = Grant::new(claims.sub, Scope::Watch, Accounts::only(account));
         let until = claims.until.map(Timestamp::from_second).transpose();
-        let until = until.map_err(|_| Denied::new("a ticket without a sound end"))?;
+        let until = until.map_err(|_| Denied::new("a ticket with an invalid end"))?;
         Ok(match until {
             Some(until) => grant.expiring_at(until),
             None => grant,

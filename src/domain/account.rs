@@ -24,15 +24,15 @@ impl Account {
     /// The most bytes an account may have.
     pub const BYTES_MAX: usize = 128;
 
-    /// Checks and wraps `text`.
+    /// Checks an account's name.
     ///
     /// # Errors
     /// `invalid_account` when it is empty, too long, or has a control character or `/`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let sound = !text.is_empty()
+        let is_valid = !text.is_empty()
             && text.len() <= Self::BYTES_MAX
             && !text.chars().any(|c| c.is_control() || c == '/');
-        if sound {
+        if is_valid {
             Ok(Self(text.into()))
         } else {
             Err(Invalid::new(

@@ -8,7 +8,7 @@ use super::Invalid;
 const NANOS: i128 = 1_000_000_000;
 const SCALE_MAX: u8 = 9;
 const INTEGER_DIGITS_MAX: usize = 15;
-/// Sums may grow beyond what one event may say: all that an `i128` in 10⁻⁹ holds.
+/// A sum may be larger than the amount of one event: whatever an `i128` in 10⁻⁹ holds.
 const SUM_INTEGER_DIGITS_MAX: usize = 30;
 
 /// An exact decimal: a whole number of 10⁻⁹, and how many fraction digits to print.
@@ -38,10 +38,10 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self { nanos: 0, scale: 0 };
 
-    /// The sum, printed with the more fraction digits of the two; `None` when it overflows.
+    /// The sum, printed with the longer fraction of the two; `None` if it overflows.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Some(Self {
@@ -50,7 +50,7 @@ impl Amount {
         })
     }
 
-    /// The exact opposite; `None` when it overflows.
+    /// The exact opposite; `None` if it overflows.
     #[must_use]
     pub fn checked_neg(self) -> Option<Self> {
         Some(Self {
@@ -71,12 +71,12 @@ impl Amount {
         self.nanos
     }
 
-    /// Whether one event may have it: at most 15 integer digits.
+    /// Whether it is small enough for one event: at most 15 integer digits.
     pub(crate) fn is_event_sized(self) -> bool {
         self.nanos.unsigned_abs() < 10_u128.pow(24)
     }
 
-    /// How long `Display` prints it.
+    /// The length of its `Display` text, in bytes.
     pub(crate) fn printed_bytes(self) -> usize {
         let integer = self.nanos.unsigned_abs() / NANOS.unsigned_abs();
         let digits = integer.checked_ilog10().unwrap_or(0) as usize + 1;
@@ -87,7 +87,10 @@ impl Amount {
         usize::from(self.is_negative()) + digits + fraction
     }
 
-    /// A sum as it was printed by `Display`: like `parse`, with room for more integer digits.
+    /// Reads a sum that `Display` printed: like [`FromStr`], with more integer digits.
+    ///
+    /// # Errors
+    /// `invalid_amount`, `amount_out_of_range`.
     pub(crate) fn parse_sum(text: &str) -> Result<Self, Invalid> {
         Self::parse(text, SUM_INTEGER_DIGITS_MAX)
     }
@@ -112,7 +115,7 @@ impl Amount {
         if integer.len() > integer_digits_max || fraction.len() > usize::from(SCALE_MAX) {
             return Err(out_of_range());
         }
-        // Below zero it counts downwards: the smallest number has no opposite.
+        // A negative number is summed up downwards: the smallest `i128` has no positive opposite.
         let sign = if negative { -1 } else { 1 };
         let mut nanos: i128 = 0;
         let padding = std::iter::repeat_n(b'0', usize::from(SCALE_MAX) - fraction.len());
@@ -147,6 +150,9 @@ impl FromStr for Amount {
     type Err = Invalid;
 
     /// Reads `-?digits[.digits]` with at most 15 integer and 9 fraction digits.
+    ///
+    /// # Errors
+    /// `invalid_amount`, `amount_out_of_range`.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::parse(text, INTEGER_DIGITS_MAX)
     }
@@ -200,15 +206,15 @@ impl Serialize for Amount {
 }
 
 impl<'de> Deserialize<'de> for Amount {
-    /// From a JSON string or number; a number is read from its digits, never through a float.
+    /// Reads a JSON string or number. A number is read from its digits, never through a float.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         Self::parse_sum(&amount_text(&raw)).map_err(D::Error::custom)
     }
 }
 
-/// The text of an amount given as a JSON string or number; anything else stays as it is, and is
-/// refused when it is parsed.
+/// The text of an amount that is a JSON string or number. Any other JSON is returned as it is, and
+/// refused when it is parsed as an amount.
 pub(crate) fn amount_text(raw: &RawValue) -> String {
     let text = raw.get();
     serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned())

@@ -2,7 +2,10 @@ use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Event, Invalid, Period, checked_event::check_symbol, event::check_name};
+use super::{
+    Amount, Event, Invalid, Period,
+    names::{check_name, check_symbol},
+};
 
 /// How much of one meter and unit an account means to consume in a day or month, and at what parts of
 /// it an alert is due.
@@ -47,7 +50,7 @@ impl Budget {
     /// The highest threshold, in percent.
     pub const PERCENT_MAX: u16 = 1_000;
 
-    /// A budget for the meter `spend`, with an alert when it is used up.
+    /// A budget for the meter `spend`, with one alert at 100 %.
     pub fn new(
         id: impl Into<String>,
         window: Period,
@@ -64,14 +67,14 @@ impl Budget {
         }
     }
 
-    /// The same for another meter.
+    /// Sets the meter; `spend` by default.
     #[must_use]
     pub fn with_meter(mut self, meter: impl Into<String>) -> Self {
         self.meter = meter.into();
         self
     }
 
-    /// The same with alerts at these percentages.
+    /// Sets the percentages of the limit at which alerts are due; 100 by default.
     #[must_use]
     pub fn with_thresholds(mut self, thresholds: impl IntoIterator<Item = u16>) -> Self {
         self.thresholds = thresholds.into_iter().collect();
@@ -81,7 +84,7 @@ impl Budget {
     /// Checks an account's budgets, and sorts the thresholds of each.
     ///
     /// # Errors
-    /// `too_many_budgets`, `invalid_budget`, and those of a meter and a unit.
+    /// `too_many_budgets`, `invalid_budget`.
     pub(crate) fn check_all(budgets: &mut [Self]) -> Result<(), Invalid> {
         if budgets.len() > Self::COUNT_MAX {
             let message = "an account has at most 32 budgets";
@@ -115,25 +118,25 @@ impl Budget {
         self.thresholds.sort_unstable();
         let count = self.thresholds.len();
         self.thresholds.dedup();
-        let sound = |percent: &u16| (1..=Self::PERCENT_MAX).contains(percent);
+        let is_valid = |percent: &u16| (1..=Self::PERCENT_MAX).contains(percent);
         if self.thresholds.len() < count || !(1..=Self::THRESHOLDS_MAX).contains(&count) {
-            return Err(invalid("it has 1 to 16 thresholds, no two alike"));
+            return Err(invalid("a budget has 1 to 16 thresholds, all different"));
         }
-        if !self.thresholds.iter().all(sound) {
-            return Err(invalid("thresholds are whole percentages of 1 to 1000"));
+        if !self.thresholds.iter().all(is_valid) {
+            return Err(invalid("thresholds are whole percentages from 1 to 1000"));
         }
         Ok(())
     }
 
-    /// Whether so much is the part of the limit that `threshold` names, or more.
+    /// Whether `spent` is at least `threshold` percent of the limit.
     pub(crate) fn is_reached(&self, threshold: u16, spent: Amount) -> bool {
-        // A limit has 24 digits in 10⁻⁹: its product with a percentage fits.
+        // A limit has at most 24 digits in 10⁻⁹, so its product with a percentage fits.
         let due = self.limit.nanos() * i128::from(threshold);
-        let whole = due / 100 + i128::from(due % 100 > 0);
-        spent.nanos() >= whole
+        let rounded_up = due / 100 + i128::from(due % 100 > 0);
+        spent.nanos() >= rounded_up
     }
 
-    /// Whether `other` would fire alike but for its thresholds: what has fired stays fired.
+    /// Whether `other` differs at most in its thresholds. Then what has fired stays fired.
     pub(crate) fn is_armed_like(&self, other: &Self) -> bool {
         self.id == other.id
             && self.meter == other.meter
@@ -150,6 +153,6 @@ fn spend() -> String {
 fn invalid(why: impl fmt::Display) -> Invalid {
     Invalid::new(
         "invalid_budget",
-        format!("this is no list of budgets: {why}"),
+        format!("the budgets are not valid: {why}"),
     )
 }

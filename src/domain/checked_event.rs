@@ -4,17 +4,18 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Account, Amount, Event, EventKey, EventTime, Invalid, Kind, Reverses, event::too_large,
+    names::check_symbol,
 };
 
-/// An event whose every field is sound; only the ledger can still refuse it.
+/// An event with valid fields. Only the ledger can still refuse it.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedEvent {
     pub(crate) account: Account,
     pub(crate) key: EventKey,
     pub(crate) kind: Kind,
-    /// `None` for a reversal: the original says.
+    /// `None` for a reversal, which takes it from its original.
     pub(crate) amount: Option<Amount>,
-    /// Empty for a reversal: the original says.
+    /// Empty for a reversal, like `unit`.
     pub(crate) meter: String,
     pub(crate) unit: String,
     pub(crate) category: Option<String>,
@@ -25,8 +26,18 @@ pub(crate) struct CheckedEvent {
     pub(crate) fingerprint: [u8; 16],
 }
 
+impl Event {
+    /// Checks every field that can be checked without the ledger.
+    ///
+    /// # Errors
+    /// Each bound and each rule has its own code.
+    pub(crate) fn check(self) -> Result<CheckedEvent, Invalid> {
+        CheckedEvent::new(self)
+    }
+}
+
 impl CheckedEvent {
-    pub(super) fn new(event: Event) -> Result<Self, Invalid> {
+    fn new(event: Event) -> Result<Self, Invalid> {
         let account = Account::parse(&event.account)?;
         let key = EventKey::new(event.source, event.id)?;
         if key.source == Event::SOURCE_RESERVED {
@@ -65,15 +76,15 @@ impl CheckedEvent {
         Ok(checked)
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Roughly how much memory it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        const ATTRIBUTE: usize = 80;
+        const ATTRIBUTE_BYTES: usize = 80;
         let texts = [&self.key.id, &self.key.source, &self.meter, &self.unit].into_iter();
         let texts = texts.chain(&self.category).chain(&self.description);
         let attributes = self
             .attributes
             .iter()
-            .map(|(n, v)| ATTRIBUTE + n.len() + v.len());
+            .map(|(n, v)| ATTRIBUTE_BYTES + n.len() + v.len());
         size_of::<Self>() + texts.map(String::len).sum::<usize>() + attributes.sum::<usize>()
     }
 
@@ -91,7 +102,7 @@ impl CheckedEvent {
             return Err(Invalid::new("negative_amount", message));
         }
         if self.kind == Kind::Adjustment && self.description.is_none() {
-            let message = "an adjustment needs a description that says why";
+            let message = "an adjustment needs a description that gives the reason";
             return Err(Invalid::new("missing_description", message));
         }
         if self.unit.is_empty() {
@@ -145,21 +156,22 @@ impl CheckedEvent {
             let message = "an event has at most 16 attributes";
             return Err(Invalid::new("too_many_attributes", message));
         }
-        let sound = self.attributes.iter().all(|(name, value)| {
+        let is_valid = self.attributes.iter().all(|(name, value)| {
             !name.is_empty()
                 && within(name, Event::ATTRIBUTE_NAME_CHARS_MAX)
                 && within(value, Event::ATTRIBUTE_VALUE_CHARS_MAX)
         });
-        if !sound {
+        if !is_valid {
             let message = "an attribute's name has 1 to 64 characters, its value at most 256";
             return Err(Invalid::new("invalid_attribute", message));
         }
         Ok(())
     }
 
-    /// An event that did not come as JSON has the same bound: all its text, escaped.
+    /// Bounds an event that was not read from JSON in the same way, by its escaped texts.
     fn check_size(&self) -> Result<(), Invalid> {
-        const ESCAPED: usize = 6;
+        // An escaped control character, such as \u0001. Below this the exact length need not be measured.
+        const ESCAPED_BYTES_MAX: usize = 6;
         let texts = [&self.key.id, &self.key.source, &self.meter, &self.unit].into_iter();
         let texts = texts.chain(&self.category).chain(&self.description);
         let texts = texts.chain(
@@ -168,7 +180,12 @@ impl CheckedEvent {
                 .flat_map(|(name, value)| [name, value]),
         );
         let texts: Vec<&String> = texts.collect();
-        if texts.iter().map(|text| ESCAPED * text.len()).sum::<usize>() <= Event::BYTES_MAX {
+        if texts
+            .iter()
+            .map(|text| ESCAPED_BYTES_MAX * text.len())
+            .sum::<usize>()
+            <= Event::BYTES_MAX
+        {
             return Ok(());
         }
         let json = serde_json::to_vec(&texts).expect("strings serialize");
@@ -179,7 +196,8 @@ impl CheckedEvent {
         }
     }
 
-    /// What tells a repeated event from a conflicting one: all that was sent besides the key.
+    /// Distinguishes a repeated event from a conflicting one: a hash of all fields but the key. Ledgers store
+    /// it, so what goes in must never change.
     fn content_fingerprint(&self) -> [u8; 16] {
         let mut hash = Sha256::new();
         let mut field = |text: &str| {
@@ -216,19 +234,4 @@ fn reversed_key(reverses: Option<Reverses>, own: &EventKey) -> Result<Option<Eve
     };
     let source = source.unwrap_or_else(|| own.source.clone());
     EventKey::new(source, id).map(Some)
-}
-
-pub(super) fn check_symbol(
-    text: &str,
-    max: usize,
-    code: &'static str,
-    what: &str,
-) -> Result<(), Invalid> {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '%' | '/' | '_' | '-');
-    let count = text.chars().count();
-    if count == 0 || count > max || !text.chars().all(allowed) {
-        let message = format!("{what} has 1 to {max} letters, digits or `.%/_-`");
-        return Err(Invalid::new(code, message));
-    }
-    Ok(())
 }

@@ -1,12 +1,14 @@
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 #[cfg(feature = "schema")]
 use super::Alert;
-use super::{Account, Amount, EventKey, Kind};
+use super::{
+    Account, Amount, CheckedEvent, EventKey, Kind, Placement, reverses::ReversedKey,
+    time::print_instant,
+};
 
 /// An event accepted into the ledger: its fields, its place, and the running total after it.
 #[derive(Debug, Clone, Serialize)]
@@ -60,6 +62,51 @@ pub(crate) struct Entry {
     pub count: i64,
 }
 
+impl Entry {
+    /// The entry of an event that is placed at `offset`, with the running total after it.
+    pub(super) fn new(
+        event: CheckedEvent,
+        placement: Placement,
+        offset: u64,
+        total: Amount,
+        now: Timestamp,
+    ) -> Self {
+        let Placement {
+            counted, happened, ..
+        } = placement;
+        let EventKey { source, id } = event.key;
+        let recorded_at = print_instant(now);
+        let reverses = event.reverses.map(|key| {
+            if key.source == source {
+                ReversedKey::SameSource(key.id)
+            } else {
+                ReversedKey::Other(key)
+            }
+        });
+        Self {
+            offset,
+            id,
+            source,
+            account: event.account,
+            kind: event.kind,
+            amount: counted.sum.amount,
+            unit: counted.pair.unit,
+            meter: counted.pair.meter,
+            category: counted.category,
+            description: event.description,
+            time: event
+                .time
+                .map_or_else(|| recorded_at.clone(), |time| time.text().to_owned()),
+            attributes: event.attributes,
+            reverses,
+            recorded_at,
+            total,
+            happened,
+            count: counted.sum.count,
+        }
+    }
+}
+
 /// What a feed and its history consist of: what a producer reported, or an alert.
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
@@ -68,62 +115,4 @@ pub(crate) struct Entry {
 pub(crate) enum AnyEntry {
     Recorded(Entry),
     Alert(Alert),
-}
-
-/// What a reversal takes back: an id of the same source, or a whole key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "schema",
-    derive(schemars::JsonSchema),
-    schemars(inline, untagged)
-)]
-pub(crate) enum ReversedKey {
-    /// An event of the reversal's own source.
-    SameSource(String),
-    /// An event of another source.
-    Other(EventKey),
-}
-
-impl Serialize for ReversedKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::SameSource(id) => serializer.serialize_str(id),
-            Self::Other(key) => {
-                let mut object = serializer.serialize_struct("key", 2)?;
-                object.serialize_field("source", &key.source)?;
-                object.serialize_field("id", &key.id)?;
-                object.end()
-            }
-        }
-    }
-}
-
-/// An entry as the ledger keeps and pushes it: finished JSON.
-#[derive(Debug, Clone)]
-pub struct StoredEntry {
-    /// Its place in the account.
-    pub offset: u64,
-    /// Its JSON, never changed again.
-    pub json: Arc<RawValue>,
-}
-
-/// What is read back from a stored entry's JSON.
-#[derive(Debug, Deserialize)]
-pub(crate) struct EntryHeader<'a> {
-    pub(crate) offset: u64,
-    pub(crate) kind: Kind,
-    pub(crate) amount: Amount,
-    #[serde(borrow)]
-    pub(crate) meter: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(crate) unit: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(crate) category: Option<Cow<'a, str>>,
-    pub(crate) total: Amount,
-}
-
-impl StoredEntry {
-    pub(crate) fn header(&self) -> EntryHeader<'_> {
-        serde_json::from_str(self.json.get()).expect("the ledger wrote this JSON itself")
-    }
 }

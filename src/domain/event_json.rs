@@ -6,7 +6,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Event, Reverses, amount::amount_text};
+use super::{Event, Invalid, Reverses, amount::amount_text, event::too_large, from_object};
+
+/// The most characters of an error message that may quote the event.
+const REASON_CHARS_MAX: usize = 200;
 
 /// What a producer reports, as the body of `POST /v1/events`. Sent twice, it counts once.
 #[derive(Deserialize)]
@@ -79,14 +82,14 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
-/// Attributes, in which a doubled name is an error instead of a silent overwrite.
+/// Attributes. A repeated name is an error; serde's own map would silently keep the last value.
 #[derive(Default)]
 pub(crate) struct Attributes(pub(crate) BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Attributes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
+        struct AttributesVisitor;
+        impl<'de> Visitor<'de> for AttributesVisitor {
             type Value = Attributes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,52 +106,30 @@ impl<'de> Deserialize<'de> for Attributes {
                 Ok(Attributes(attributes))
             }
         }
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(AttributesVisitor)
     }
 }
 
-impl<'de> Deserialize<'de> for Reverses {
-    /// From an id, or from an object of `source` and `id`.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Key {
-            #[serde(default)]
-            source: Option<String>,
-            id: String,
+impl Event {
+    /// Reads one event from JSON.
+    ///
+    /// # Errors
+    /// `event_too_large` above 16 KiB, `malformed_json` if it is not JSON, `invalid_event` if a field
+    /// is unknown, repeated or of the wrong type.
+    pub fn from_json(json: &[u8]) -> Result<Self, Invalid> {
+        if json.len() > Self::BYTES_MAX {
+            return Err(too_large());
         }
-        struct IdOrKey;
-        impl<'de> Visitor<'de> for IdOrKey {
-            type Value = Reverses;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an event's id, or an object of `source` and `id`")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, id: &str) -> Result<Reverses, E> {
-                let id = id.to_owned();
-                Ok(Reverses { source: None, id })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reverses, A::Error> {
-                let key = Key::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-                Ok(Reverses {
-                    source: key.source,
-                    id: key.id,
-                })
-            }
-        }
-        deserializer.deserialize_any(IdOrKey)
-    }
-}
-
-/// Reads a JSON object. Without this, an array of a struct's fields in their order would do as well.
-pub(crate) fn from_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
-    match json.trim_ascii_start().first() {
-        Some(b'{') => serde_json::from_slice(json),
-        _ => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(json)?;
-            Err(serde_json::Error::custom("an object is needed"))
-        }
+        from_object(json).map_err(|error| {
+            let (code, what) = if error.is_data() {
+                ("invalid_event", "the event does not fit")
+            } else {
+                ("malformed_json", "the event is not JSON")
+            };
+            // The message may quote the event, at any length that the sender chose.
+            let reason = error.to_string();
+            let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+            Invalid::new(code, format!("{what}: {reason}"))
+        })
     }
 }

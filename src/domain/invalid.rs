@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A refusal of input: a stable machine-readable code and a sentence with the cure.
+/// An error about the caller's input: a stable code for programs, and a sentence that tells people what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     code: &'static str,
@@ -8,7 +8,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// A refusal with this `code` (stable, `snake_case`) and `message` (says what to do).
+    /// An error with this `code` (stable, `snake_case`) and `message` (what to do).
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,

@@ -10,7 +10,7 @@ use super::{
 pub(crate) struct Original {
     /// Its place in the account.
     pub offset: u64,
-    /// Whether another reversal took it back before.
+    /// Whether another reversal has already taken it back.
     pub is_reversed: bool,
     pub(crate) kind: Kind,
     pub(crate) amount: Amount,
@@ -33,27 +33,28 @@ impl Original {
     }
 }
 
-/// What an event counts for, once a reversal has taken it from its original.
+/// What an event adds to the totals. A reversal takes it from its original.
 pub(super) struct Counted {
     pub(super) sum: Sum,
     pub(super) pair: Pair,
     pub(super) category: Option<String>,
 }
 
-/// Where an event counts: found before it is applied, since a day that is over is not in the account's
-/// state.
+/// Which day an event counts in, and what it adds. It is found before the event is applied: a day that is
+/// over is not in the account's state, so the caller first reads it from the ledger.
 pub(crate) struct Placement {
     pub(super) counted: Counted,
     pub(super) happened: Timestamp,
-    /// The local date on which it happened, and the account's today.
+    /// The local date on which it happened.
     pub(super) date: Date,
+    /// The account's local date.
     pub(super) today: Date,
     /// The earliest date that is not over.
     pub(super) oldest: Date,
 }
 
 impl Placement {
-    /// The day that is over and counts this event, if it is such a one.
+    /// The day that counts this event, if that day is over.
     pub(crate) fn past_day(&self) -> Option<(Date, &Pair)> {
         (self.date < self.oldest).then_some((self.date, &self.counted.pair))
     }
@@ -69,7 +70,7 @@ impl Placement {
 
 impl Counted {
     /// # Errors
-    /// When a reversal's original cannot be reversed.
+    /// `unknown_original`, `already_reversed` and `not_reversible`, for a reversal.
     pub(super) fn new(event: &CheckedEvent, original: Option<&Original>) -> Result<Self, Invalid> {
         if event.kind == Kind::Reversal {
             return Self::reversal(original);
@@ -96,12 +97,12 @@ impl Counted {
             return Err(Invalid::new("unknown_original", message));
         };
         if original.is_reversed {
-            let message = "the event was reversed before, by another reversal";
+            let message = "the event was already reversed by another reversal";
             return Err(Invalid::new("already_reversed", message));
         }
         if !matches!(original.kind, Kind::Consumption | Kind::Adjustment) {
             let message =
-                "only consumption and adjustments can be reversed: record them anew instead";
+                "only consumption and adjustments can be reversed: record the event again instead";
             return Err(Invalid::new("not_reversible", message));
         }
         let amount = original.amount.checked_neg();

@@ -28,7 +28,7 @@ impl Serialize for Epoch {
     }
 }
 
-/// What else a client's screen depends on besides the entries.
+/// What a client's screen depends on besides the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The account's local date, in days since 1970-01-01.
@@ -87,7 +87,7 @@ impl Position {
     /// Reads the text that a client sent back.
     ///
     /// # Errors
-    /// `bad_position` when this is not a text that `Display` gave.
+    /// `bad_position` if `Display` cannot have printed this text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let unreadable = || {
             Invalid::new(
@@ -105,19 +105,19 @@ impl Position {
         }
     }
 
-    /// The number of entries applied.
+    /// The offset of the last entry that the client has applied; 0 for none.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Whether it is the beginning of an account that was not written yet, whose tag is
-    /// `absent_tag`: whatever generation begins then, it begins here.
+    /// Whether it is the beginning of an account that did not exist yet, whose tag is `absent_tag`. It is
+    /// then also the beginning of the account's first generation.
     pub(crate) fn is_of_absent(&self, absent_tag: u64) -> bool {
         self.offset == 0 && self.tag == absent_tag
     }
 
-    /// The tag that positions of `account` in `generation` carry.
+    /// The tag of positions in this `generation` of `account`.
     pub(crate) fn tag_of(epoch: Epoch, account: &Account, generation: u64) -> u64 {
         let mut hash = Sha256::new();
         hash.update(epoch.0.to_be_bytes());
@@ -152,8 +152,8 @@ impl Position {
             },
             totals_due: bytes[1] == 1,
         };
-        let sound = bytes[0] == VERSION && bytes[1] <= 1 && position.offset <= Self::OFFSET_MAX;
-        sound.then_some(position)
+        let is_valid = bytes[0] == VERSION && bytes[1] <= 1 && position.offset <= Self::OFFSET_MAX;
+        is_valid.then_some(position)
     }
 }
 

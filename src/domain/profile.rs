@@ -18,16 +18,16 @@ pub struct Profile {
     pub revision: u32,
 }
 
-/// What an edit of a profile sets; what is absent goes back to its default.
+/// An edit of a profile. It sets every field: an absent one is reset to its default.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProfileChange {
     /// The new name, at most 128 characters.
     pub name: Option<String>,
-    /// The new IANA time zone; `UTC` where absent.
+    /// The new IANA time zone; `UTC` by default.
     pub time_zone: Option<String>,
-    /// The new budgets, at most 32, each with an id of its own.
+    /// The new budgets, at most 32, all with different ids.
     pub budgets: Vec<Budget>,
-    /// Change only the profile of this revision.
+    /// Edit only if the profile still has this revision.
     pub if_revision: Option<u32>,
 }
 
@@ -35,7 +35,7 @@ impl ProfileChange {
     /// The most characters of a name.
     pub const NAME_CHARS_MAX: usize = 128;
 
-    /// The zone that it asks for.
+    /// The new time zone.
     ///
     /// # Errors
     /// `unknown_time_zone`.
@@ -43,10 +43,10 @@ impl ProfileChange {
         Zone::parse(self.time_zone.as_deref().unwrap_or("UTC"))
     }
 
-    /// The profile that follows `current`.
+    /// The profile after this edit of `current`.
     ///
     /// # Errors
-    /// `name_too_long`, `unknown_time_zone`, `revision_mismatch`, and those of budgets.
+    /// `name_too_long`, `unknown_time_zone`, `revision_mismatch`, `too_many_budgets`, `invalid_budget`.
     pub(crate) fn apply(&self, current: &Profile) -> Result<Profile, Invalid> {
         if self
             .if_revision

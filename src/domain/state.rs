@@ -2,73 +2,49 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Amount, CheckedEvent, DayTotals, Entry, EntryHeader, Event, EventKey, Invalid, Original,
-    Pair, Placement, Position, Profile, Recount, Stamp, Totals, Zone,
-    alert::Fired,
-    entry::ReversedKey,
+    Account, Alert, Amount, Budget, CheckedEvent, DayTotals, Entry, Event, Happened, Invalid,
+    Original, Pair, Period, Placement, Position, Profile, Recount, Stamp, Totals, Zone,
+    alert::ReachedThreshold,
+    fired::FiredThresholds,
     placement::Counted,
-    time::print_instant,
     totals::PairTotals,
-    window::{Sum, Term},
+    window::{Term, find},
 };
 
-/// All that an account's entries add up to, and the only thing that decides what the next one is.
+/// Everything that an account's entries add up to. The next entry depends on nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AccountState {
-    /// Tells this account from an erased one of the same name: a random number, or 0 before the
-    /// account is first written.
+    /// Distinguishes this account from an erased one of the same name: a random number, or 0 before
+    /// the account's first entry or edit.
     pub generation: u64,
-    /// The last entry's place; 0 where there is none.
+    /// The last entry's offset; 0 if there is none.
     pub offset: u64,
     /// The account's settings.
     pub profile: Profile,
     pub(crate) pairs: Vec<PairTotals>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) fired: Vec<Fired>,
+    #[serde(default, skip_serializing_if = "FiredThresholds::is_empty")]
+    fired: FiredThresholds,
 }
 
-/// An entry with what windows are counted from.
-pub(crate) struct Happened<'e> {
-    pub(crate) entry: EntryHeader<'e>,
-    /// What it adds to the count.
-    pub(crate) count: i64,
-    /// The instant it happened.
-    pub(crate) happened: Timestamp,
-}
-
-impl Happened<'_> {
-    /// Its part in the totals, by the days of `zone`.
-    pub(super) fn term(&self, zone: &Zone) -> Term<'_> {
-        Term {
-            sum: Sum {
-                amount: self.entry.amount,
-                count: self.count,
-            },
-            category: self.entry.category.as_deref(),
-            date: zone.date_of(self.happened),
-        }
-    }
-}
-
-/// What one event became.
+/// What one event did to its account.
 pub(crate) struct Applied {
     pub(crate) entry: Entry,
-    /// The alerts that it caused, in the order of their offsets.
+    /// The alerts that it triggered, in the order of their offsets.
     pub(crate) alerts: Vec<Alert>,
-    /// The day that is over and counts it, with it.
+    /// The past day that counts the event, with the event added; `None` if its day is not over.
     pub(crate) past: Option<DayTotals>,
 }
 
 impl AccountState {
     /// The most (meter, unit) pairs of an account.
     pub const PAIRS_MAX: usize = 32;
-    /// The most bytes of an account's totals as JSON: a feed message of 256 KiB has room for some
-    /// entries beside them.
+    /// The most bytes of an account's totals as JSON. A feed message of 256 KiB then has room for some
+    /// entries as well.
     pub const TOTALS_BYTES_MAX: usize = 200 * 1024;
-    /// How far ahead of now an event's time may be.
+    /// The most that an event's time may be ahead of now.
     pub const TIME_AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
 
-    /// The state of an account that is written for the first time.
+    /// The state of a new account.
     pub(crate) fn new(generation: u64) -> Self {
         Self {
             generation,
@@ -76,8 +52,8 @@ impl AccountState {
         }
     }
 
-    /// Takes out the days that are over at `now`, and forgets the months that are. `None`: nothing is,
-    /// and the state is as it was.
+    /// Takes out the days that are over at `now`, and drops the months that are. Returns `None`, and
+    /// changes nothing, if no day or month is over.
     pub(crate) fn take_ended(&mut self, now: Timestamp) -> Option<Vec<DayTotals>> {
         let zone = &self.profile.time_zone;
         let today = zone.date_of(now);
@@ -95,14 +71,14 @@ impl AccountState {
                 sums: window.sums,
             }));
         }
-        self.forget_fired(today);
+        self.fired.drop_ended(&self.profile.budgets, today);
         Some(ended)
     }
 
-    /// Finds out what an event counts for at `now`, and when.
+    /// Finds what an event adds at `now`, and to which day.
     ///
     /// # Errors
-    /// `time_in_future`, `account_full`, and what forbids a reversal.
+    /// `time_in_future`, `account_full`, and the codes of a refused reversal.
     pub(crate) fn place(
         &self,
         event: &CheckedEvent,
@@ -123,6 +99,7 @@ impl AccountState {
         }
         let zone = &self.profile.time_zone;
         let (date, today) = (zone.date_of(happened), zone.date_of(now));
+        // To compute it takes a search in the time zone's rules, which an event of today does not need.
         let oldest = match date < today {
             true => zone.oldest_date(now),
             false => today,
@@ -136,12 +113,12 @@ impl AccountState {
         })
     }
 
-    /// Appends an event at `now`: the next entry and the alerts that it causes, with the totals moved.
-    /// `past` is the day that its [`Placement`] names, as it is so far. The ended days were taken out
-    /// before. A refusal changes nothing.
+    /// Appends an event at `now`: adds it to the totals, and returns its entry and the alerts that it
+    /// triggers. `past` is the stored day that its [`Placement`] names. The caller has taken out the days
+    /// that are over. An error changes nothing.
     ///
     /// # Errors
-    /// Every bound that depends on the account has its own code.
+    /// `amount_overflow`, `too_many_categories`, `too_many_meters`, `totals_too_large`.
     pub(crate) fn apply(
         &mut self,
         event: CheckedEvent,
@@ -160,7 +137,7 @@ impl AccountState {
         self.offset += 1;
         let today = placement.today;
         let account = event.account.clone();
-        let entry = entry(event, placement, self.offset, total, now);
+        let entry = Entry::new(event, placement, self.offset, total, now);
         let alerts = self.fire(&account, today, now);
         Ok(Applied {
             entry,
@@ -169,8 +146,8 @@ impl AccountState {
         })
     }
 
-    /// Adds the next entry as it was recorded. It must have changed nothing but the totals of windows that
-    /// are still here: no alert followed it, and its day was not over.
+    /// Adds an entry that the stored state lacks, as it was recorded. The entry must have changed only the
+    /// totals of windows that this state still holds: it triggered no alert, and its day was not over.
     pub(crate) fn replay(&mut self, happened: &Happened<'_>) {
         let entry = &happened.entry;
         let index = self.index_of(&entry.meter, &entry.unit);
@@ -188,7 +165,7 @@ impl AccountState {
         self.offset = entry.offset;
     }
 
-    /// Every meter's totals at `now`, or of `only` these pairs.
+    /// The totals at `now`: of all pairs of meter and unit, or `only` of these.
     pub(crate) fn totals(&self, now: Timestamp, only: Option<&[Pair]>) -> Vec<Totals<'_>> {
         let zone = &self.profile.time_zone;
         let wanted = |pair: &&PairTotals| {
@@ -203,25 +180,25 @@ impl AccountState {
         self.pairs.iter().map(PairTotals::json_bytes).sum()
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Roughly how much memory it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        const FRAME: usize = 512;
-        const BUDGET: usize = 256;
-        FRAME
+        const FRAME_BYTES: usize = 512;
+        const BUDGET_BYTES: usize = 256;
+        FRAME_BYTES
             + self
                 .pairs
                 .iter()
                 .map(PairTotals::memory_bytes)
                 .sum::<usize>()
-            + BUDGET * (self.profile.budgets.len() + self.fired.len())
+            + BUDGET_BYTES * (self.profile.budgets.len() + self.fired.len())
     }
 
-    /// What a screen depends on besides the entries, at `now`.
+    /// What a client's screen depends on at `now` besides the entries.
     pub(crate) fn stamp(&self, now: Timestamp) -> Stamp {
         Stamp::new(self.profile.time_zone.date_of(now), self.profile.revision)
     }
 
-    /// The days that are not over, or were not when the account last moved.
+    /// The days that were not over at the account's last change.
     pub(crate) fn open_days(&self) -> impl Iterator<Item = DayTotals> {
         self.pairs.iter().flat_map(|totals| {
             totals.days.iter().map(|window| DayTotals {
@@ -233,11 +210,12 @@ impl AccountState {
         })
     }
 
-    /// Takes a new profile. One with other days comes with all entries counted in them: then all days
-    /// that are over are answered, in place of those that were. A refusal changes nothing.
+    /// Replaces the profile. One with another time zone needs `recount`, which holds all entries counted
+    /// in that zone; the result is then all days that are over, and replaces the stored ones. An error
+    /// changes nothing.
     ///
     /// # Errors
-    /// When the categories of the new windows are more than fit.
+    /// `too_many_categories` or `totals_too_large` in the new windows, or `amount_overflow`.
     pub(crate) fn set_profile(
         &mut self,
         profile: Profile,
@@ -248,7 +226,8 @@ impl AccountState {
             Some(recount) => Some(self.take_recount(&profile.time_zone, recount, now)?),
             None => None,
         };
-        self.disarm_changed(&profile.budgets);
+        self.fired
+            .rearm_changed(&self.profile.budgets, &profile.budgets);
         self.profile = profile;
         Ok(over)
     }
@@ -264,9 +243,56 @@ impl AccountState {
             ..Self::default()
         };
         let over = recount.sort_into(&mut counted.pairs, zone.oldest_date(now))?;
-        counted.check_room(0)?;
+        counted.check_message_size(0)?;
         self.pairs = counted.pairs;
         Ok(over)
+    }
+
+    /// Appends the alerts that are due: one for each threshold that is reached in its budget's window of
+    /// `today` and has not fired in it.
+    fn fire(&mut self, account: &Account, today: Date, now: Timestamp) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        for index in 0..self.profile.budgets.len() {
+            let budget = &self.profile.budgets[index];
+            let start = budget.window.start(today);
+            let (spent, total) = self.spent(budget, start);
+            let due = budget.thresholds.iter().filter(|threshold| {
+                budget.is_reached(**threshold, spent)
+                    && !self.fired.contains(budget, start, **threshold)
+            });
+            let offsets_left =
+                usize::try_from(Position::OFFSET_MAX - self.offset).unwrap_or(usize::MAX);
+            let due: Vec<u16> = due.copied().take(offsets_left).collect();
+            for threshold in due {
+                self.offset += 1;
+                let reached = ReachedThreshold {
+                    offset: self.offset,
+                    start,
+                    threshold,
+                    spent,
+                    total,
+                };
+                let budget = &self.profile.budgets[index];
+                alerts.push(Alert::new(account, budget, reached, now));
+                let id = budget.id.clone();
+                self.fired.insert(id, start, threshold);
+            }
+        }
+        alerts
+    }
+
+    /// What was consumed of the budget's meter and unit: in its window, and of all time.
+    fn spent(&self, budget: &Budget, start: Date) -> (Amount, Amount) {
+        let Ok(index) = self.index_of(&budget.meter, &budget.unit) else {
+            return (Amount::ZERO, Amount::ZERO);
+        };
+        let totals = &self.pairs[index];
+        let windows = match budget.window {
+            Period::Day => &totals.days,
+            Period::Month => &totals.months,
+        };
+        let spent = find(windows, start).map_or(Amount::ZERO, |window| window.sums.sum.amount);
+        (spent, totals.all.amount)
     }
 
     fn add(&mut self, pair: &Pair, term: Term<'_>, oldest: Date) -> Result<Amount, Invalid> {
@@ -277,7 +303,7 @@ impl AccountState {
         self.pairs[index].check(term)?;
         let growth = self.pairs[index].growth(term, oldest);
         if growth > 0 {
-            self.check_room(growth)?;
+            self.check_message_size(growth)?;
         }
         self.pairs[index].add(term, oldest);
         Ok(self.pairs[index].all.amount)
@@ -297,70 +323,28 @@ impl AccountState {
         let mut totals = PairTotals::new(pair.clone());
         totals.check(term)?;
         totals.add(term, oldest);
-        self.check_room(totals.json_bytes())?;
+        self.check_message_size(totals.json_bytes())?;
         let total = totals.all.amount;
         self.pairs.insert(index, totals);
         Ok(total)
     }
 
-    /// Where the pair is, or would be: they are sorted, so that any order of the same events adds up
-    /// to the same state.
+    /// The index of a pair, or the index to insert it at. Pairs are sorted, so that the same events add up
+    /// to the same state in any order.
     pub(super) fn index_of(&self, meter: &str, unit: &str) -> Result<usize, usize> {
         let by_name =
             |pair: &PairTotals| (pair.meter.as_str(), pair.unit.as_str()).cmp(&(meter, unit));
         self.pairs.binary_search_by(by_name)
     }
 
-    /// Keeps every feed message below its bound: refuses what would let the totals outgrow it.
-    fn check_room(&self, growth: usize) -> Result<(), Invalid> {
+    /// Refuses what would let the totals outgrow a feed message.
+    fn check_message_size(&self, growth: usize) -> Result<(), Invalid> {
         if self.totals_bytes() + growth > Self::TOTALS_BYTES_MAX {
             let message =
                 "the account's totals would not fit in a message: use fewer or shorter categories";
             return Err(Invalid::new("totals_too_large", message));
         }
         Ok(())
-    }
-}
-
-fn entry(
-    event: CheckedEvent,
-    placement: Placement,
-    offset: u64,
-    total: Amount,
-    now: Timestamp,
-) -> Entry {
-    let Placement {
-        counted, happened, ..
-    } = placement;
-    let EventKey { source, id } = event.key;
-    let recorded_at = print_instant(now);
-    let reverses = event.reverses.map(|key| {
-        if key.source == source {
-            ReversedKey::SameSource(key.id)
-        } else {
-            ReversedKey::Other(key)
-        }
-    });
-    Entry {
-        offset,
-        id,
-        source,
-        account: event.account,
-        kind: event.kind,
-        amount: counted.sum.amount,
-        unit: counted.pair.unit,
-        meter: counted.pair.meter,
-        category: counted.category,
-        description: event.description,
-        time: event
-            .time
-            .map_or_else(|| recorded_at.clone(), |time| time.text().to_owned()),
-        attributes: event.attributes,
-        reverses,
-        recorded_at,
-        total,
-        happened,
-        count: counted.sum.count,
     }
 }
 
@@ -372,14 +356,14 @@ mod tests {
 
     use super::*;
 
-    /// An account of one pair, which is at this offset and has this sum.
+    /// An account at this offset, with one pair that has this sum.
     fn state(offset: u64, sum: &str) -> AccountState {
         let window = json!({ "amount": sum, "count": 1 });
         serde_json::from_value(json!({
             "generation": 0, "offset": offset, "profile": { "time_zone": "UTC", "revision": 0 },
             "pairs": [{ "meter": "spend", "unit": "CNY", "all": window, "months": [], "days": [] }],
         }))
-        .expect("the form that ledgers keep")
+        .expect("the format that ledgers store")
     }
 
     fn adjusted(state: &mut AccountState, amount: &str) -> Result<Entry, Invalid> {

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::Invalid;
 
-/// When something was consumed: the instant, and the text it was told in.
+/// When something was consumed: the instant, and the text it was sent as.
 #[derive(Debug, Clone)]
 pub(crate) struct EventTime {
     text: String,
@@ -10,15 +10,18 @@ pub(crate) struct EventTime {
 }
 
 impl EventTime {
-    /// Reads RFC 3339 (section 5.6) strictly: `2026-11-22T09:30:00+08:00`, fractions to 9 digits, no
-    /// leap second.
+    /// Reads RFC 3339 (section 5.6) strictly: `2026-11-22T09:30:00+08:00`, with up to 9 fraction digits,
+    /// without leap seconds.
+    ///
+    /// # Errors
+    /// `invalid_time`.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         if !is_rfc_3339(text.as_bytes()) {
             return Err(invalid_time());
         }
         let instant = text.parse().map_err(|_| invalid_time())?;
         Ok(Self {
-            // `t` and `z` are allowed, but not every app's parser takes them.
+            // RFC 3339 allows `t` and `z`, but not every app's parser reads them.
             text: text.to_ascii_uppercase(),
             instant,
         })
@@ -33,7 +36,7 @@ impl EventTime {
     }
 }
 
-/// The form in which the ledger prints its own instants: UTC to the millisecond.
+/// Prints an instant of the ledger's own clock: RFC 3339 in UTC, to the millisecond.
 pub(crate) fn print_instant(instant: Timestamp) -> String {
     format!("{instant:.3}")
 }

@@ -8,23 +8,23 @@ use super::{
     window::{Sum, Sums, Term, Window, escaped_bytes, find, month_of, open, overflow},
 };
 
-/// What totals are kept per: a meter and its unit, never summed across units.
+/// A meter and its unit. Each pair has totals of its own: units are never summed up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Pair {
     pub(crate) meter: String,
     pub(crate) unit: String,
 }
 
-/// The sums of one meter and unit, as the ledger keeps them: all time, and the months and days that
+/// The sums of one meter and unit, as the ledger stores them: of all time, and of the months and days that
 /// are not over yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PairTotals {
     pub(crate) meter: String,
     pub(crate) unit: String,
     pub(crate) all: Sum,
-    /// This month's and, minutes before its end, the next one's.
+    /// This month and, minutes before its end, the next one: an event's time may be ahead of now.
     pub(crate) months: Vec<Window>,
-    /// Today's and, minutes before midnight, tomorrow's.
+    /// Today and, minutes before midnight, tomorrow.
     pub(crate) days: Vec<Window>,
 }
 
@@ -43,7 +43,7 @@ impl PairTotals {
         self.meter == meter && self.unit == unit
     }
 
-    /// Whether it holds a window that ended before `today`.
+    /// Whether it holds a window from before `today`.
     pub(crate) fn has_ended(&self, today: Date) -> bool {
         self.days.iter().any(|window| window.start < today)
             || self
@@ -52,13 +52,16 @@ impl PairTotals {
                 .any(|window| window.start < month_of(today))
     }
 
-    /// Drops the months that ended before the date `oldest`, and takes out the days that did.
+    /// Drops the months, and takes out the days, that are over at the date `oldest`.
     pub(crate) fn take_ended(&mut self, oldest: Date) -> impl Iterator<Item = Window> {
         self.months.retain(|month| month.start >= month_of(oldest));
         self.days.extract_if(.., move |day| day.start < oldest)
     }
 
-    /// Whether `add` would succeed; ended windows were taken out before.
+    /// Checks that [`add`](Self::add) will succeed. The caller has taken out the windows that are over.
+    ///
+    /// # Errors
+    /// `amount_overflow`, `too_many_categories`.
     pub(crate) fn check(&self, term: Term<'_>) -> Result<(), Invalid> {
         self.all.checked_add(term.sum).ok_or_else(overflow)?;
         if let Some(window) = find(&self.months, month_of(term.date)) {
@@ -70,8 +73,11 @@ impl PairTotals {
         Ok(())
     }
 
-    /// Adds an entry; of one from before `oldest`, the earliest date that is not over, only `all` and
-    /// perhaps the month is kept here.
+    /// Adds an entry. One from before `oldest`, the first date that is not over, adds only to `all` and, if
+    /// its month is not over, to the month.
+    ///
+    /// # Panics
+    /// When [`check`](Self::check) would have refused it.
     pub(crate) fn add(&mut self, term: Term<'_>, oldest: Date) {
         self.all = self.all.checked_add(term.sum).expect("checked before");
         if month_of(term.date) >= month_of(oldest) {
@@ -82,7 +88,7 @@ impl PairTotals {
         }
     }
 
-    /// By how many bytes this term makes its JSON longer, at the most.
+    /// The most bytes that this term adds to its JSON.
     pub(crate) fn growth(&self, term: Term<'_>, oldest: Date) -> usize {
         if term.category.is_none() {
             return 0;
@@ -102,23 +108,25 @@ impl PairTotals {
 
     /// The most bytes that it takes as JSON in a feed message.
     pub(crate) fn json_bytes(&self) -> usize {
-        // The longest field names, dates, counts and sums there are.
-        const FRAME: usize = 480;
+        // The field names, and the longest dates, counts and sums.
+        const FRAME_BYTES: usize = 480;
         let longest =
             |windows: &[Window]| windows.iter().map(|window| window.sums.json_bytes()).max();
-        FRAME
+        FRAME_BYTES
             + escaped_bytes(&self.meter)
             + escaped_bytes(&self.unit)
             + longest(&self.months).unwrap_or(0)
             + longest(&self.days).unwrap_or(0)
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Roughly how much memory it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        const CATEGORY: usize = 96;
+        const CATEGORY_BYTES: usize = 96;
         let windows = self.months.iter().chain(&self.days);
         let categories = windows.flat_map(|window| window.sums.categories.keys());
-        let categories = categories.map(|name| CATEGORY + name.len()).sum::<usize>();
+        let categories = categories
+            .map(|name| CATEGORY_BYTES + name.len())
+            .sum::<usize>();
         size_of::<Self>()
             + self.meter.len()
             + self.unit.len()

@@ -24,9 +24,9 @@ impl Sum {
     }
 }
 
-/// What was consumed of one meter and unit in one window, in all and by category.
+/// What was consumed of one meter and unit in one window: the sum, and the amount of each category.
 ///
-/// Ledgers keep it as JSON, through serde.
+/// Ledgers store it as JSON, through serde.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     pub(crate) sum: Sum,
@@ -40,7 +40,7 @@ pub(crate) struct Window {
     pub(crate) sums: Sums,
 }
 
-/// One entry's part in the totals.
+/// What one entry adds to the totals.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Term<'a> {
     pub(crate) sum: Sum,
@@ -50,10 +50,10 @@ pub(crate) struct Term<'a> {
 }
 
 impl Sums {
-    /// The most categories of one pair in one window.
+    /// The most categories of one meter and unit in one window.
     pub(crate) const CATEGORIES_MAX: usize = 64;
 
-    /// Whether `add` would succeed.
+    /// Checks that [`add`](Self::add) will succeed.
     ///
     /// # Errors
     /// `amount_overflow`, `too_many_categories`.
@@ -72,8 +72,10 @@ impl Sums {
         }
     }
 
+    /// Adds an entry.
+    ///
     /// # Panics
-    /// When `check` would have refused the sum.
+    /// When the sum overflows, which [`check`](Self::check) refuses.
     pub(crate) fn add(&mut self, term: Term<'_>) {
         self.sum = self.sum.checked_add(term.sum).expect("checked before");
         let Some(category) = term.category else {
@@ -85,8 +87,8 @@ impl Sums {
         }
     }
 
-    /// Takes in another window of the same pair; the categories may become more than one takes by
-    /// itself.
+    /// Adds another window of the same pair. The result may have more categories than
+    /// [`CATEGORIES_MAX`](Self::CATEGORIES_MAX).
     ///
     /// # Errors
     /// `amount_overflow`.
@@ -108,7 +110,7 @@ impl Sums {
         Ok(())
     }
 
-    /// By how many bytes this term makes its JSON longer, at the most.
+    /// The most bytes that this term adds to its JSON.
     pub(crate) fn growth(&self, term: Term<'_>) -> usize {
         let Some(category) = term.category else {
             return 0;
@@ -120,7 +122,7 @@ impl Sums {
         after.printed_bytes().saturating_sub(amount.printed_bytes())
     }
 
-    /// The bytes of its categories as JSON.
+    /// The most bytes of its categories as JSON.
     pub(crate) fn json_bytes(&self) -> usize {
         let categories = self.categories.iter();
         categories
@@ -137,7 +139,7 @@ impl Window {
 }
 
 pub(crate) fn overflow() -> Invalid {
-    let message = "the account's total would no longer fit: it is exact or not at all";
+    let message = "the account's total would be too large to stay exact";
     Invalid::new("amount_overflow", message)
 }
 
@@ -148,12 +150,12 @@ fn too_many_categories() -> Invalid {
     )
 }
 
-/// What a category adds to its window's JSON: quotes, a colon and a comma are 6 bytes.
+/// The most bytes of a category in its window's JSON. The quotes, the colon and the comma are 6 of them.
 fn category_bytes(name: &str, amount: Amount) -> usize {
     6 + escaped_bytes(name) + amount.printed_bytes()
 }
 
-/// The most bytes that a text takes inside a JSON string.
+/// The most bytes of a text inside a JSON string, without the quotes.
 pub(crate) fn escaped_bytes(text: &str) -> usize {
     let bytes = text.bytes().map(|byte| match byte {
         0..0x20 => 6,
@@ -163,10 +165,12 @@ pub(crate) fn escaped_bytes(text: &str) -> usize {
     bytes.sum()
 }
 
+/// The window that begins at `start`.
 pub(crate) fn find(windows: &[Window], start: Date) -> Option<&Window> {
     windows.iter().find(|window| window.start == start)
 }
 
+/// The sums of the window that begins at `start`, which is added if it is missing.
 pub(crate) fn open(windows: &mut Vec<Window>, start: Date) -> &mut Sums {
     let at = windows.iter().position(|window| window.start == start);
     let at = at.unwrap_or_else(|| {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Invalid;
 
-/// The IANA time zones that this build carries; the machine's own are not asked, so that every node
-/// counts the same days.
+/// The IANA time zones in this build. The machine's own are not used: every machine must count the same
+/// days.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// An IANA time zone.
@@ -23,7 +23,7 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// The zone of this IANA name, such as `Asia/Shanghai`.
+    /// The zone with this IANA name, such as `Asia/Shanghai`.
     ///
     /// # Errors
     /// `unknown_time_zone`.
@@ -55,10 +55,10 @@ impl Zone {
         self.0.to_datetime(instant).date()
     }
 
-    /// The first instant after `now` that has another local date.
+    /// The first instant after `now` with another local date.
     ///
-    /// It is found from transition to transition, not by asking for the next midnight: a date may
-    /// begin at 01:00, be skipped, or be interrupted by a clock that is set back over midnight.
+    /// It looks at each transition of the zone instead of the next midnight: a date may begin at 01:00, be
+    /// skipped, or be interrupted by a clock that is set back over midnight.
     #[must_use]
     pub fn date_ends_at(&self, now: Timestamp) -> Timestamp {
         let date = self.date_of(now);
@@ -79,8 +79,8 @@ impl Zone {
         }
     }
 
-    /// The earliest local date that `now` or any later instant has: today, but for the moments in
-    /// which a clock is about to be set back over midnight.
+    /// The earliest local date of `now` and all later instants. It is today, except shortly after a midnight
+    /// over which the clock is about to be set back.
     pub(crate) fn oldest_date(&self, now: Timestamp) -> Date {
         let next = self.date_of(self.date_ends_at(now));
         self.date_of(now).min(next)

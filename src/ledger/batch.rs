@@ -1,16 +1,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
-use lru::LruCache;
 
 use super::{AccountCommit, ChangedState, NewEntry};
 use crate::domain::{Account, AccountState, DayTotals, EventKey, Pair};
 
-/// What one commit will make durable: the touched accounts and their new entries.
+/// What the next commit will record: the accounts that were read or changed, and their new entries.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct CommitBatch {
     pub(super) entries: Vec<NewEntry>,
-    accounts: Vec<(Account, Touched)>,
+    accounts: Vec<(Account, BatchAccount)>,
     indices: HashMap<Account, usize>,
     keys: HashMap<(Account, EventKey), usize>,
     reversed: HashSet<(Account, u64)>,
@@ -18,47 +17,50 @@ pub(super) struct Batch {
     recounted: HashSet<Account>,
 }
 
-/// An account's state inside a batch.
-pub(super) struct Touched {
+/// An account inside a batch.
+pub(super) struct BatchAccount {
     pub(super) state: AccountState,
     pub(super) change: Change,
 }
 
-/// What a batch did to an account.
+/// How a batch changes an account. The order matters: a later variant includes the earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
-    Nothing,
-    /// It has more entries, which add up to its state.
+    /// It was only read.
+    None,
+    /// It has new entries: its previous state and they add up to its state.
     Entries,
-    /// It has changed in a way that no entry tells.
-    More,
+    /// Its state also changed in a way that its entries do not show.
+    State,
 }
 
-impl Touched {
-    pub(super) fn changes(&mut self, change: Change) {
+impl BatchAccount {
+    pub(super) fn add_change(&mut self, change: Change) {
         self.change = self.change.max(change);
     }
 }
 
-impl Batch {
-    /// Where the batch has the account, if it touches it.
+impl CommitBatch {
+    /// The account's index in the batch, if it is there.
     pub(super) fn index_of(&self, account: &Account) -> Option<usize> {
         self.indices.get(account).copied()
     }
 
-    pub(super) fn touch(&mut self, account: Account, state: AccountState) -> usize {
+    /// Adds an account that is not in the batch, and returns its index.
+    pub(super) fn add_account(&mut self, account: Account, state: AccountState) -> usize {
         let index = self.accounts.len();
         self.indices.insert(account.clone(), index);
-        let change = Change::Nothing;
-        self.accounts.push((account, Touched { state, change }));
+        let change = Change::None;
+        self.accounts
+            .push((account, BatchAccount { state, change }));
         index
     }
 
-    pub(super) fn touched(&mut self, index: usize) -> &mut Touched {
+    pub(super) fn account_mut(&mut self, index: usize) -> &mut BatchAccount {
         &mut self.accounts[index].1
     }
 
-    pub(super) fn add(&mut self, new: NewEntry) {
+    pub(super) fn add_entry(&mut self, new: NewEntry) {
         self.keys
             .insert((new.account.clone(), new.key.clone()), self.entries.len());
         if let Some(offset) = new.reverses {
@@ -67,6 +69,7 @@ impl Batch {
         self.entries.push(new);
     }
 
+    /// The entry that this batch records under a key.
     pub(super) fn find(&self, account: &Account, key: &EventKey) -> Option<&NewEntry> {
         if self.keys.is_empty() {
             return None;
@@ -75,11 +78,12 @@ impl Batch {
         self.entries.get(*index)
     }
 
+    /// Whether this batch reverses the entry at `offset`.
     pub(super) fn reverses(&self, account: &Account, offset: u64) -> bool {
         !self.reversed.is_empty() && self.reversed.contains(&(account.clone(), offset))
     }
 
-    /// Takes days that are over, in place of what is known of them.
+    /// Replaces past days.
     pub(super) fn put_days(
         &mut self,
         account: &Account,
@@ -92,14 +96,15 @@ impl Batch {
         }
     }
 
-    /// Takes all of an account's days that are over, in place of those that were.
-    pub(super) fn recount(&mut self, account: &Account, days: Vec<DayTotals>) {
+    /// Replaces all past days of an account.
+    pub(super) fn replace_days(&mut self, account: &Account, days: Vec<DayTotals>) {
         self.days.retain(|(other, ..), _| other != account);
         self.recounted.insert(account.clone());
         self.put_days(account, days);
     }
 
-    /// A day that is over as this batch leaves it, and whether the storage knows nothing else of it.
+    /// A past day in this batch, and whether that is the final answer: if it is not, the storage has to be
+    /// asked.
     pub(super) fn day(
         &self,
         account: &Account,
@@ -124,7 +129,7 @@ impl Batch {
         self.recounted.iter().collect()
     }
 
-    /// Puts each account's entries side by side, in their order. After it nothing is added.
+    /// Groups the entries by account, each account's in their order. Nothing may be added afterwards.
     pub(super) fn sort(&mut self) {
         let indices = &self.indices;
         self.entries.sort_by_cached_key(|new| indices[&new.account]);
@@ -135,16 +140,16 @@ impl Batch {
         let changed = self
             .accounts
             .iter()
-            .filter(|(_, touched)| touched.change > Change::Nothing);
-        changed.map(|(account, touched)| ChangedState {
+            .filter(|(_, in_batch)| in_batch.change > Change::None);
+        changed.map(|(account, in_batch)| ChangedState {
             account,
-            state: &touched.state,
-            adds_up: touched.change == Change::Entries,
+            state: &in_batch.state,
+            adds_up: in_batch.change == Change::Entries,
         })
     }
 
-    /// Each changed account with its state and new entries; the batch is sorted before.
-    pub(super) fn moved(&self) -> impl Iterator<Item = AccountCommit<'_>> {
+    /// Each changed account with its state and new entries. The batch must be sorted.
+    pub(super) fn account_commits(&self) -> impl Iterator<Item = AccountCommit<'_>> {
         let mut rest = self.entries.as_slice();
         self.changed_states().map(move |changed| {
             let ChangedState { account, state, .. } = changed;
@@ -161,49 +166,10 @@ impl Batch {
             }
         })
     }
-}
 
-/// The states of the accounts that moved last: the busy ones need no reading.
-pub(super) struct StateCache {
-    states: LruCache<Account, Cached>,
-    bytes: usize,
-}
-
-struct Cached {
-    state: AccountState,
-    bytes: usize,
-}
-
-impl StateCache {
-    /// The most bytes that the cached states take, about.
-    const BYTES_MAX: usize = 64 * 1024 * 1024;
-
-    pub(super) fn new() -> Self {
-        Self {
-            states: LruCache::unbounded(),
-            bytes: 0,
-        }
-    }
-
-    /// Takes an account's state out, if it is here.
-    pub(super) fn take(&mut self, account: &Account) -> Option<AccountState> {
-        let cached = self.states.pop(account)?;
-        self.bytes -= cached.bytes;
-        Some(cached.state)
-    }
-
-    /// Keeps the states that a batch took out, as it left them.
-    pub(super) fn keep(&mut self, batch: Batch) {
-        for (account, Touched { state, .. }) in batch.accounts {
-            let bytes = state.memory_bytes();
-            self.bytes += bytes;
-            self.states.put(account, Cached { state, bytes });
-        }
-        while self.bytes > Self::BYTES_MAX {
-            let Some((_, oldest)) = self.states.pop_lru() else {
-                break;
-            };
-            self.bytes -= oldest.bytes;
-        }
+    /// The accounts' states, as this batch leaves them.
+    pub(super) fn into_states(self) -> impl Iterator<Item = (Account, AccountState)> {
+        let accounts = self.accounts.into_iter();
+        accounts.map(|(account, in_batch)| (account, in_batch.state))
     }
 }

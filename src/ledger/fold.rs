@@ -1,4 +1,4 @@
-//! What one commit's events and edits become: decided here and in the account's state, in memory.
+//! Turns events and profile edits into a commit, in memory. The rules are here and in the account's state.
 
 use std::sync::Arc;
 
@@ -7,54 +7,36 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use super::{
-    HappenedEntry, LedgerError, LedgerWriter, NewEntry, RecordedEvent,
-    batch::{Batch, Change, StateCache},
+    Appended, HappenedEntry, LedgerError, LedgerWriter, NewEntry, Placed, RecordedEvent,
+    batch::{Change, CommitBatch},
     recount::count_all,
+    state_cache::StateCache,
 };
 use crate::domain::{
-    Account, AccountState, Alert, Amount, Applied, CheckedEvent, DayTotals, EventKey, Invalid,
-    Original, Pair, Profile, ProfileChange, Recount, Stamp, StoredEntry, Sums,
+    Account, AccountState, Alert, Applied, CheckedEvent, DayTotals, EventKey, Invalid, Original,
+    Pair, Profile, ProfileChange, Recount, Stamp, StoredEntry, Sums,
 };
 
-/// What became of one event.
-#[derive(Debug)]
-pub(crate) enum Appended {
-    Recorded(Placed),
-    Duplicate(Placed),
-    Conflict(Invalid),
-    Rejected(Invalid),
-}
-
-/// Where an entry is.
-#[derive(Debug, Clone)]
-pub(crate) struct Placed {
-    pub(crate) account: Account,
-    pub(crate) generation: u64,
-    pub(crate) offset: u64,
-    pub(crate) total: Amount,
-    pub(crate) stamp: Stamp,
-}
-
-/// Folds into a batch, at one instant.
+/// Adds events and edits to a batch, at one instant.
 pub(super) struct Fold<'a> {
     pub(super) storage: &'a mut dyn LedgerWriter,
     pub(super) states: &'a mut StateCache,
-    pub(super) batch: &'a mut Batch,
+    pub(super) batch: &'a mut CommitBatch,
     pub(super) now: Timestamp,
 }
 
 impl Fold<'_> {
-    /// Appends an event, or finds that it was recorded before, or is refused.
+    /// Appends an event, or finds that it was recorded earlier or is refused.
     ///
     /// # Errors
     /// When the storage cannot be read.
     pub(super) fn event(&mut self, event: CheckedEvent) -> Result<Appended, LedgerError> {
         let (account, key) = (event.account.clone(), event.key.clone());
         let fingerprint = event.fingerprint;
-        // The key comes first: a repeated event gets its first answer, whatever else has changed.
+        // The key is looked up first: a repeated event gets its first answer, whatever has changed since.
         if let Some(recorded) = self.recorded(&account, &key)? {
-            let index = self.touch(&account)?;
-            let generation = self.batch.touched(index).state.generation;
+            let index = self.account(&account)?;
+            let generation = self.batch.account_mut(index).state.generation;
             return Ok(repeated(recorded, fingerprint, account, generation));
         }
         let original = match &event.reverses {
@@ -62,7 +44,7 @@ impl Fold<'_> {
             None => None,
         };
         let index = self.take_ended(&account)?;
-        let state = &self.batch.touched(index).state;
+        let state = &self.batch.account_mut(index).state;
         let placement = match state.place(&event, original.as_ref(), self.now) {
             Ok(placement) => placement,
             Err(invalid) => return Ok(Appended::Rejected(invalid)),
@@ -71,30 +53,30 @@ impl Fold<'_> {
             Some((date, pair)) => Some(self.past_day(&account, date, pair)?),
             None => None,
         };
-        let touched = self.batch.touched(index);
+        let in_batch = self.batch.account_mut(index);
         let Applied {
             entry,
             alerts,
             past,
-        } = match touched.state.apply(event, placement, past, self.now) {
+        } = match in_batch.state.apply(event, placement, past, self.now) {
             Ok(applied) => applied,
             Err(invalid) => return Ok(Appended::Rejected(invalid)),
         };
         let adds_up = alerts.is_empty() && past.is_none();
-        touched.changes(if adds_up {
+        in_batch.add_change(if adds_up {
             Change::Entries
         } else {
-            Change::More
+            Change::State
         });
         let placed = Placed {
-            generation: touched.state.generation,
+            generation: in_batch.state.generation,
             offset: entry.offset,
             total: entry.total,
-            stamp: touched.state.stamp(self.now),
+            stamp: in_batch.state.stamp(self.now),
             account: account.clone(),
         };
         self.batch.put_days(&account, past);
-        self.batch.add(NewEntry {
+        self.batch.add_entry(NewEntry {
             account,
             key,
             fingerprint,
@@ -105,20 +87,22 @@ impl Fold<'_> {
             entry: stored(entry.offset, &entry),
         });
         for alert in &alerts {
-            self.batch.add(new_alert(alert, placed.stamp, self.now));
+            self.batch
+                .add_entry(new_alert(alert, placed.stamp, self.now));
         }
         Ok(Appended::Recorded(placed))
     }
 
-    /// Moves an account's days that are over out of its state; where the batch has it.
+    /// Moves an account's past days out of its state into the batch, and returns the account's index.
     fn take_ended(&mut self, account: &Account) -> Result<usize, LedgerError> {
-        let index = self.touch(account)?;
-        let touched = self.batch.touched(index);
-        let Some(ended) = touched.state.take_ended(self.now) else {
+        let index = self.account(account)?;
+        let in_batch = self.batch.account_mut(index);
+        let Some(ended) = in_batch.state.take_ended(self.now) else {
             return Ok(index);
         };
-        // Also where only a month ended: a clock that is set back would find it again.
-        touched.changes(Change::More);
+        // Even if only a month ended and `ended` is empty: the stored state would still hold that month, and a
+        // clock that is set back would find it again.
+        in_batch.add_change(Change::State);
         self.batch.put_days(account, ended);
         Ok(index)
     }
@@ -129,8 +113,8 @@ impl Fold<'_> {
         date: Date,
         pair: &Pair,
     ) -> Result<DayTotals, LedgerError> {
-        let (day, is_all) = self.batch.day(account, date, pair);
-        let day = match is_all {
+        let (day, is_final) = self.batch.day(account, date, pair);
+        let day = match is_final {
             true => day.cloned(),
             false => self
                 .storage
@@ -139,7 +123,8 @@ impl Fold<'_> {
         Ok(day.unwrap_or_else(|| DayTotals::new(date, pair.clone(), Sums::default())))
     }
 
-    /// Edits a profile; `counted` are its days in the new zone, as far as they were counted before.
+    /// Edits a profile. `counted` holds the days in the new time zone, counted up to an entry of a moment
+    /// ago; the rest is counted here.
     ///
     /// # Errors
     /// When the storage cannot be read.
@@ -150,7 +135,7 @@ impl Fold<'_> {
         counted: Option<Recount>,
     ) -> Result<Result<Profile, Invalid>, LedgerError> {
         let index = self.take_ended(account)?;
-        let state = &self.batch.touched(index).state;
+        let state = &self.batch.account_mut(index).state;
         let generation = state.generation;
         let profile = match change.apply(&state.profile) {
             Ok(profile) => profile,
@@ -162,25 +147,25 @@ impl Fold<'_> {
             let zone = &profile.time_zone;
             let counted = counted.filter(|counted| counted.is_of(generation, zone));
             let counted = counted.unwrap_or_else(|| Recount::new(zone.clone(), generation));
-            Some(self.count_on(account, counted)?)
+            Some(self.finish_count(account, counted)?)
         };
-        let touched = self.batch.touched(index);
-        let over = match touched
+        let in_batch = self.batch.account_mut(index);
+        let over = match in_batch
             .state
             .set_profile(profile.clone(), recount, self.now)
         {
             Ok(over) => over,
             Err(invalid) => return Ok(Err(invalid)),
         };
-        touched.changes(Change::More);
+        in_batch.add_change(Change::State);
         if let Some(over) = over {
-            self.batch.recount(account, over);
+            self.batch.replace_days(account, over);
         }
         Ok(Ok(profile))
     }
 
-    /// Adds what a count of an account's days lacks.
-    fn count_on(
+    /// Counts the entries that were recorded since, including those of this batch.
+    fn finish_count(
         &mut self,
         account: &Account,
         mut recount: Recount,
@@ -188,12 +173,12 @@ impl Fold<'_> {
         count_all(&mut recount, |offset, count| {
             self.storage.happened_after(account, offset, count)
         })?;
-        let staged = self
+        let in_batch = self
             .batch
             .entries
             .iter()
             .filter(|new| new.account == *account);
-        for new in staged {
+        for new in in_batch {
             recount.add(&HappenedEntry::from(new).read());
         }
         Ok(recount)
@@ -224,8 +209,8 @@ impl Fold<'_> {
         Ok(Some(Original::new(&recorded.entry.header(), is_reversed)))
     }
 
-    /// Takes an account into the batch, if it is not there; where the batch has it.
-    fn touch(&mut self, account: &Account) -> Result<usize, LedgerError> {
+    /// An account's index in the batch. The account is added if it is not there.
+    fn account(&mut self, account: &Account) -> Result<usize, LedgerError> {
         if let Some(index) = self.batch.index_of(account) {
             return Ok(index);
         }
@@ -236,7 +221,7 @@ impl Fold<'_> {
                 None => AccountState::new(new_generation()?),
             },
         };
-        Ok(self.batch.touch(account.clone(), state))
+        Ok(self.batch.add_account(account.clone(), state))
     }
 }
 
@@ -263,7 +248,7 @@ fn new_alert(alert: &Alert, stamp: Stamp, now: Timestamp) -> NewEntry {
     NewEntry {
         account: alert.account.clone(),
         key: alert.key(),
-        // Nobody else may use its source, so that nothing is ever compared with it.
+        // No event may use this source, so the fingerprint is never compared.
         fingerprint: [0; 16],
         stamp,
         happened: now,
@@ -281,7 +266,7 @@ fn stored(offset: u64, entry: &impl Serialize) -> StoredEntry {
     }
 }
 
-/// Never 0: that is the generation of an account that is not there.
+/// Never 0, which is the generation of an account that does not exist.
 fn new_generation() -> Result<u64, LedgerError> {
     let random = getrandom::u64().map_err(|error| LedgerError::new(error.to_string()))?;
     Ok(random.max(1))
@@ -298,7 +283,7 @@ mod tests {
     #[test]
     fn a_zone_edit_counts_what_its_own_commit_records() {
         let mut storage = Memory::new().writer().unwrap();
-        let (mut states, mut batch) = (StateCache::new(), Batch::default());
+        let (mut states, mut batch) = (StateCache::new(), CommitBatch::default());
         let mut fold = Fold {
             storage: &mut *storage,
             states: &mut states,
@@ -317,7 +302,7 @@ mod tests {
         let alice = Account::parse("alice").unwrap();
         fold.profile(&alice, &change, None).unwrap().unwrap();
 
-        // There, midnight was between the two.
+        // In that zone, midnight was between the two.
         let over: Vec<String> = batch
             .days()
             .iter()
@@ -325,7 +310,7 @@ mod tests {
             .collect();
         assert_eq!(over, ["2026-11-22"]);
         let alice = batch.index_of(&alice).unwrap();
-        let state = &batch.touched(alice).state;
+        let state = &batch.account_mut(alice).state;
         let open: Vec<String> = state.open_days().map(|day| day.date.to_string()).collect();
         assert_eq!(open, ["2026-11-23"]);
     }

@@ -11,20 +11,20 @@ use super::{
 };
 use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey, Pair, StoredEntry};
 
-/// About what the sums of a day take as JSON besides their categories.
+/// Roughly the JSON bytes of a day's sums without their categories.
 const SUMS_FRAME_BYTES: usize = 64;
 
-/// A ledger in memory: the reference that others are tested against, and a way to try things out.
-/// It forgets everything when it is dropped.
+/// A ledger in memory: the reference that other ledgers are tested against, and a way to try things out.
+/// Everything is lost when its last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Memory {
     epoch: Epoch,
-    accounts: Arc<RwLock<HashMap<Account, Kept>>>,
+    accounts: Arc<RwLock<HashMap<Account, MemoryAccount>>>,
     recorded_until: Arc<Mutex<Timestamp>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct MemoryAccount {
     state: AccountState,
     entries: Vec<NewEntry>,
     offsets: HashMap<EventKey, u64>,
@@ -46,7 +46,7 @@ impl Memory {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Kept>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, MemoryAccount>> {
         self.accounts
             .read()
             .expect("no writer panics while it holds the lock")
@@ -86,13 +86,13 @@ impl Ledger for Memory {
 impl LedgerReader for Memory {
     fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError> {
         let accounts = self.read();
-        let Some(kept) = accounts.get(account) else {
+        let Some(stored) = accounts.get(account) else {
             return Ok(AccountView {
                 state: AccountState::default(),
                 entries: Vec::new(),
             });
         };
-        let all = kept.entries.iter().map(|new| &new.entry);
+        let all = stored.entries.iter().map(|new| &new.entry);
         let entries = match entries {
             EntryRange::None => Vec::new(),
             EntryRange::After {
@@ -119,14 +119,14 @@ impl LedgerReader for Memory {
             }
         };
         Ok(AccountView {
-            state: kept.state.clone(),
+            state: stored.state.clone(),
             entries,
         })
     }
 
     fn days(&mut self, account: &Account, asked: DayRange) -> Result<DaysView, LedgerError> {
         let accounts = self.read();
-        let Some(kept) = accounts.get(account) else {
+        let Some(stored) = accounts.get(account) else {
             return Ok(DaysView {
                 state: AccountState::default(),
                 days: Vec::new(),
@@ -136,7 +136,7 @@ impl LedgerReader for Memory {
         let mut days: Vec<DayTotals> = Vec::new();
         let (mut bytes, mut next) = (0, None);
         let within = |day: &&DayTotals| (asked.from..asked.until).contains(&day.date);
-        for day in kept.days.values().filter(within) {
+        for day in stored.days.values().filter(within) {
             let period = asked.by.start(day.date);
             let is_new = days
                 .last()
@@ -149,7 +149,7 @@ impl LedgerReader for Memory {
             days.push(day.clone());
         }
         Ok(DaysView {
-            state: kept.state.clone(),
+            state: stored.state.clone(),
             days,
             next,
         })
@@ -162,7 +162,9 @@ impl LedgerReader for Memory {
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
         let accounts = self.read();
-        let entries = accounts.get(account).map_or(&[][..], |kept| &kept.entries);
+        let entries = accounts
+            .get(account)
+            .map_or(&[][..], |stored| &stored.entries);
         let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
         let after = entries.iter().skip(skipped).take(count);
         Ok(after.map(HappenedEntry::from).collect())
@@ -186,7 +188,7 @@ fn within<'a>(
 impl LedgerWriter for Memory {
     fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError> {
         let accounts = self.read();
-        Ok(accounts.get(account).map(|kept| kept.state.clone()))
+        Ok(accounts.get(account).map(|stored| stored.state.clone()))
     }
 
     fn recorded(
@@ -195,16 +197,18 @@ impl LedgerWriter for Memory {
         key: &EventKey,
     ) -> Result<Option<RecordedEvent>, LedgerError> {
         let accounts = self.read();
-        let found = accounts.get(account).and_then(|kept| {
-            let offset = *kept.offsets.get(key)?;
-            kept.entries.get(usize::try_from(offset - 1).ok()?)
+        let found = accounts.get(account).and_then(|stored| {
+            let offset = *stored.offsets.get(key)?;
+            stored.entries.get(usize::try_from(offset - 1).ok()?)
         });
         Ok(found.map(RecordedEvent::from))
     }
 
     fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError> {
         let accounts = self.read();
-        let entries = accounts.get(account).map_or(&[][..], |kept| &kept.entries);
+        let entries = accounts
+            .get(account)
+            .map_or(&[][..], |stored| &stored.entries);
         Ok(entries.iter().any(|new| new.reverses == Some(offset)))
     }
 
@@ -227,8 +231,8 @@ impl LedgerWriter for Memory {
         let accounts = self.read();
         let (meter, unit) = (meter.to_owned(), unit.to_owned());
         let key = (date, Pair { meter, unit });
-        let kept = accounts.get(account);
-        Ok(kept.and_then(|kept| kept.days.get(&key).cloned()))
+        let stored = accounts.get(account);
+        Ok(stored.and_then(|stored| stored.days.get(&key).cloned()))
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError> {
@@ -237,21 +241,22 @@ impl LedgerWriter for Memory {
             .write()
             .expect("no reader panics with the lock");
         for changed in commit.states {
-            let kept = accounts.entry(changed.account.clone()).or_default();
-            kept.state = changed.state.clone();
+            let stored = accounts.entry(changed.account.clone()).or_default();
+            stored.state = changed.state.clone();
         }
         for new in commit.entries {
-            let kept = accounts.entry(new.account.clone()).or_default();
-            kept.offsets.insert(new.key.clone(), new.entry.offset);
-            kept.entries.push(new.clone());
+            let stored = accounts.entry(new.account.clone()).or_default();
+            stored.offsets.insert(new.key.clone(), new.entry.offset);
+            stored.entries.push(new.clone());
         }
         for account in commit.recounted {
             accounts.entry((*account).clone()).or_default().days.clear();
         }
         for (account, day) in commit.days {
             let (meter, unit) = (day.meter.clone(), day.unit.clone());
-            let kept = accounts.entry((*account).clone()).or_default();
-            kept.days
+            let stored = accounts.entry((*account).clone()).or_default();
+            stored
+                .days
                 .insert((day.date, Pair { meter, unit }), (*day).clone());
         }
         *self.until() = commit.recorded_at;

@@ -9,26 +9,29 @@ use super::{
 };
 use crate::domain::{Account, Recount, Zone};
 
-/// Reads do not wait for the disk but for the processor: more threads than this do not help.
+/// Reads are bound by the processor, not by the disk: more threads than this do not help.
 const THREADS: usize = 4;
-/// How many reads may wait; the next ones wait outside, at their callers.
-const QUEUE: usize = 1_024;
+/// How many reads may be queued. Further callers wait to enqueue theirs.
+const QUEUED_READS_MAX: usize = 1_024;
 
-/// The threads that read the ledger for everybody.
+/// The threads that read the ledger. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
-    /// Each read wakes one thread, and none more.
-    queue: async_channel::Sender<Read>,
+    /// Each read wakes only one thread.
+    queue: async_channel::Sender<QueuedRead>,
     threads: TaskTracker,
 }
 
-/// Reads, and answers whoever asked.
-type Read = Box<dyn FnOnce(&mut dyn LedgerReader) + Send>;
+/// Reads, and sends the result to the caller.
+type QueuedRead = Box<dyn FnOnce(&mut dyn LedgerReader) + Send>;
 
 impl Readers {
-    /// Starts the threads; they end when the last clone is dropped.
+    /// Starts the threads. They end when the last clone is dropped.
+    ///
+    /// # Errors
+    /// When the storage cannot be opened, or a thread cannot be started.
     pub(crate) fn start(ledger: &dyn Ledger) -> Result<Self, LedgerError> {
-        let (queue, reads) = async_channel::bounded::<Read>(QUEUE);
+        let (queue, reads) = async_channel::bounded::<QueuedRead>(QUEUED_READS_MAX);
         let threads = TaskTracker::new();
         for number in 0..THREADS {
             let (mut reader, reads) = (ledger.reader()?, reads.clone());
@@ -46,7 +49,7 @@ impl Readers {
         Ok(Self { queue, threads })
     }
 
-    /// Ends the threads once they have answered what was asked before. Cancel-safe.
+    /// Refuses new reads, and waits until the threads have answered the queued ones. Cancel-safe.
     pub(crate) async fn close(&self) {
         self.queue.close();
         self.threads.close();
@@ -64,7 +67,7 @@ impl Readers {
             .await
     }
 
-    /// An account's state and some of its days that are over. Cancel-safe.
+    /// An account's state and some of its past days. Cancel-safe.
     pub(crate) async fn days(
         &self,
         account: &Account,
@@ -74,8 +77,8 @@ impl Readers {
         self.read(move |reader| reader.days(&account, days)).await
     }
 
-    /// Counts an account's days anew in `zone`, as far as its entries are recorded by now. It holds one
-    /// of the threads for about two seconds per million entries. Cancel-safe.
+    /// Counts an account's days again in `zone`, up to its last entry. It occupies one of the threads for
+    /// about two seconds per million entries. Cancel-safe.
     pub(crate) async fn recount(
         &self,
         account: &Account,
@@ -98,8 +101,8 @@ impl Readers {
         read: impl FnOnce(&mut dyn LedgerReader) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (answer, result) = oneshot::channel();
-        let read: Read = Box::new(move |reader| {
-            // Whoever asked may have hung up while this waited.
+        let read: QueuedRead = Box::new(move |reader| {
+            // The caller may have hung up while this was queued.
             if !answer.is_closed() {
                 drop(answer.send(read(reader)));
             }

@@ -1,86 +1,27 @@
-//! The one thread that appends: it collects what has arrived, has it folded in memory, commits once,
-//! tells the feed, then answers everyone.
+//! The one thread that appends. It collects the jobs that have arrived, folds them in memory, commits once,
+//! notifies the feed, then answers the callers.
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    ChangedState, Commit, CommitError, LedgerError, LedgerWriter, NewEntry, Unavailable,
-    batch::{Batch, StateCache},
-    fold::{Appended, Fold},
+    Appended, ChangedState, Commit, CommitError, CommitListener, Job, LedgerError, LedgerWriter,
+    Unavailable, batch::CommitBatch, fold::Fold, state_cache::StateCache,
 };
-use crate::domain::{
-    Account, AccountState, CheckedEvent, Invalid, Profile, ProfileChange, Recount,
-};
+use crate::domain::Account;
 
-/// How much one commit collects: bounds the time that the first who came waits. An edit of a profile
-/// counts as some events.
+/// The most events of one commit. It bounds how long the first caller waits.
 const COMMIT_EVENTS_MAX: usize = 4_096;
-const PROFILE_EVENTS: usize = 64;
 
-/// One thing for the writer to do.
-pub(crate) enum Job {
-    /// Record these events, in order.
-    Append {
-        events: Vec<CheckedEvent>,
-        answer: oneshot::Sender<Result<Vec<Appended>, Unavailable>>,
-        /// Held until the job is done: the queue's bound in bytes.
-        room: OwnedSemaphorePermit,
-    },
-    /// Edit a profile.
-    SetProfile {
-        account: Account,
-        change: ProfileChange,
-        /// Its days in the new zone, as far as they were counted beforehand.
-        recount: Option<Recount>,
-        answer: oneshot::Sender<Result<Result<Profile, Invalid>, Unavailable>>,
-    },
-    /// Remove everything of an account, in a commit of its own.
-    Erase {
-        account: Account,
-        answer: oneshot::Sender<Result<(), Unavailable>>,
-    },
-    /// Record nothing that was sent later, and let go of the storage.
-    Close,
-}
+/// Answers one caller with the outcome of the commit.
+type JobReply = Box<dyn FnOnce(Result<(), Unavailable>)>;
 
-impl Job {
-    fn events(&self) -> usize {
-        match self {
-            Self::Append { events, .. } => events.len(),
-            Self::SetProfile { .. } => PROFILE_EVENTS,
-            Self::Erase { .. } | Self::Close => 0,
-        }
-    }
-}
-
-/// What the writer tells of its work, on its own thread.
-pub(crate) trait CommitListener: Send + 'static {
-    /// The clock.
-    fn now(&self) -> Timestamp;
-    /// Accounts moved, in one commit: durable by now.
-    fn committed<'a>(&self, moved: impl Iterator<Item = AccountCommit<'a>>, at: Timestamp);
-    /// An account was removed: durable by now.
-    fn erased(&self, account: &Account, at: Timestamp);
-    /// A commit's outcome is unknown: nothing will be recorded any more.
-    fn poisoned(&self, reason: &str);
-}
-
-/// An account with what a commit added to it.
-pub(crate) struct AccountCommit<'a> {
-    pub(crate) account: &'a Account,
-    pub(crate) state: &'a AccountState,
-    pub(crate) entries: &'a [NewEntry],
-}
-
-/// Tells one caller how its job ended, once the commit did.
-type Answer = Box<dyn FnOnce(Result<(), Unavailable>)>;
-
+/// The ledger's writer thread: the storage, and the queue of jobs.
 pub(crate) struct Writer<L> {
     storage: Box<dyn LedgerWriter>,
     listener: L,
     jobs: mpsc::Receiver<Job>,
-    /// A job that was received and has to be done alone.
+    /// A received job that needs a commit of its own.
     postponed: Option<Job>,
     states: StateCache,
     is_poisoned: bool,
@@ -102,8 +43,8 @@ impl<L: CommitListener> Writer<L> {
         }
     }
 
-    /// Works until every sender is gone, or one says `Close`. The storage is let go of before the
-    /// queue is.
+    /// Runs until it receives [`Job::Close`], or every sender is dropped. It blocks. The storage is closed
+    /// before the queue of jobs, whose end therefore tells that the file is free.
     pub(crate) fn run(mut self) {
         while let Some(job) = self.next() {
             let is_closing = match job {
@@ -111,7 +52,7 @@ impl<L: CommitListener> Writer<L> {
                     self.erase(&account, answer);
                     false
                 }
-                job => self.work(job),
+                job => self.commit_jobs(job),
             };
             self.maintain();
             if is_closing {
@@ -125,7 +66,7 @@ impl<L: CommitListener> Writer<L> {
         postponed.or_else(|| self.jobs.blocking_recv())
     }
 
-    /// The next job that may share a commit with others, if one waits.
+    /// The next job that may share a commit with others, if one is queued.
     fn next_to_join(&mut self) -> Option<Job> {
         let job = self.jobs.try_recv().ok()?;
         if matches!(job, Job::Erase { .. }) {
@@ -135,10 +76,10 @@ impl<L: CommitListener> Writer<L> {
         Some(job)
     }
 
-    /// One commit: this job and those that wait behind it. Tells whether it was the last.
-    fn work(&mut self, first: Job) -> bool {
+    /// Makes one commit of this job and those queued behind it. Returns whether the writer is to close.
+    fn commit_jobs(&mut self, first: Job) -> bool {
         let now = self.listener.now();
-        let mut batch = Batch::default();
+        let mut batch = CommitBatch::default();
         let mut answers = Vec::new();
         let mut events = 0;
         let mut next = Some(first);
@@ -152,8 +93,8 @@ impl<L: CommitListener> Writer<L> {
         }
         let committed = self.commit(&mut batch, now);
         if committed.is_ok() {
-            self.listener.committed(batch.moved(), now);
-            self.states.keep(batch);
+            self.listener.committed(batch.account_commits(), now);
+            self.states.put(batch.into_states());
         }
         for answer in answers {
             answer(committed.clone());
@@ -175,14 +116,14 @@ impl<L: CommitListener> Writer<L> {
         self.listener.poisoned(reason);
     }
 
-    fn fold(&mut self, job: Job, batch: &mut Batch, now: Timestamp) -> Option<Answer> {
+    fn fold(&mut self, job: Job, batch: &mut CommitBatch, now: Timestamp) -> Option<JobReply> {
         let mut fold = Fold {
             storage: &mut *self.storage,
             states: &mut self.states,
             batch,
             now,
         };
-        // A caller that hung up does not want its answer: what it recorded stands all the same.
+        // Sending fails if the caller has hung up. What it appended is recorded nevertheless.
         match job {
             Job::Append {
                 events,
@@ -219,7 +160,7 @@ impl<L: CommitListener> Writer<L> {
             true => Err(Unavailable::Poisoned),
             false => {
                 let erased = self.storage.erase(account, now);
-                self.settle(erased)
+                self.outcome(erased)
             }
         };
         if erased.is_ok() {
@@ -228,7 +169,7 @@ impl<L: CommitListener> Writer<L> {
         drop(answer.send(erased));
     }
 
-    fn commit(&mut self, batch: &mut Batch, now: Timestamp) -> Result<(), Unavailable> {
+    fn commit(&mut self, batch: &mut CommitBatch, now: Timestamp) -> Result<(), Unavailable> {
         if self.is_poisoned {
             return Err(Unavailable::Poisoned);
         }
@@ -245,10 +186,11 @@ impl<L: CommitListener> Writer<L> {
             recorded_at: now,
         };
         let committed = self.storage.commit(&commit);
-        self.settle(committed)
+        self.outcome(committed)
     }
 
-    fn settle(&mut self, committed: Result<(), CommitError>) -> Result<(), Unavailable> {
+    /// Logs a failed commit, and poisons the ledger if its outcome is unknown.
+    fn outcome(&mut self, committed: Result<(), CommitError>) -> Result<(), Unavailable> {
         match committed {
             Ok(()) => Ok(()),
             Err(CommitError::RolledBack(reason)) => {

@@ -1,15 +1,17 @@
-//! Entries that are in no index yet, oldest first.
+//! Entries that are not in the indexes yet, oldest first.
 //!
-//! Events go to accounts in no order, so what an entry changes in an index is a page for it alone: where it is,
-//! and its key. Sixteen of an account change as many together. So they wait, and the table of entries, which is
-//! in the order of arrival, is all that a commit writes to.
+//! Events arrive for accounts in random order, so each entry changes one page in the index of places and one in
+//! the index of keys that no other entry of its commit changes. Sixteen entries of one account, written together,
+//! change about as many pages as one. So entries wait, and a commit writes only to the table of entries, which is
+//! in the order of arrival.
 
 use std::collections::{HashMap, VecDeque};
 
 use rusqlite::Connection;
 
 use super::{
-    read::{find_account, read_new_entry},
+    account::find_account,
+    entries::read_new_entry,
     recent::{Recent, Unindexed},
 };
 use crate::{
@@ -17,48 +19,51 @@ use crate::{
     ledger::{LedgerError, NewEntry},
 };
 
-/// About so many rows may hold entries that are in no index, and so many bytes of JSON. It bounds what a start
-/// reads, and the memory that [`Recent`] takes: about 50 MB.
+/// Roughly the most rows, and the most bytes of JSON, of entries that are not in the indexes. They bound what a
+/// start reads, and the memory of [`Recent`]: about 50 MB.
 const ENTRIES_MAX: usize = 65_536;
 const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// So many of the oldest leave at a time: the next commit may wait for them.
-const LEAVING: usize = 512;
+/// About how many of the oldest entries are indexed in one transaction, which the next commit may wait for.
+const INDEXED_AT_ONCE: usize = 512;
 
 /// The last rows of the table of entries.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Oldest first.
-    parts: VecDeque<Part>,
-    size: Size,
+    commits: VecDeque<BacklogCommit>,
+    size: BacklogSize,
     last: i64,
 }
 
-/// Some rows in a row. Their entries may be in the indexes by now.
+/// The rows of one commit. Their entries may have been indexed since.
 #[derive(Debug)]
-struct Part {
+struct BacklogCommit {
     /// The number of its last row.
     last: i64,
     accounts: Vec<Account>,
-    size: Size,
+    size: BacklogSize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+struct BacklogSize {
     entries: usize,
     bytes: usize,
 }
 
-/// The oldest rows, whose entries have to be in the indexes.
+/// The oldest rows, whose entries are to be indexed.
 #[derive(Debug)]
-pub(super) struct Leaving {
+pub(super) struct OldestRows {
     pub(super) accounts: Vec<Account>,
     /// The number of the last row.
     pub(super) last: i64,
-    parts: usize,
+    commits: usize,
 }
 
 impl Backlog {
-    /// Reads what the last server left.
+    /// Reads the entries that the previous server did not index.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
     pub(super) fn load(connection: &Connection) -> Result<(Self, Recent), LedgerError> {
         let (mut backlog, recent) = (Self::default(), Recent::default());
         let mut generations = HashMap::new();
@@ -93,61 +98,61 @@ impl Backlog {
         Ok((backlog, recent))
     }
 
-    /// The number of the last row. It never falls: a number that an erasure has freed may stand for what is in
-    /// the indexes.
+    /// The number of the last row ever written. It never falls, so a number that an erasure has freed is not used
+    /// again: `history.indexed` may already include it.
     pub(super) fn last(&self) -> i64 {
         self.last
     }
 
-    /// These are in the table, the last in the row of this number; none are no part.
+    /// Adds a commit's entries, the last of which is in the row `last`. Does nothing if there are none.
     pub(super) fn add<'a>(&mut self, last: i64, new: impl IntoIterator<Item = &'a NewEntry>) {
-        let mut part = Part {
+        let mut commit = BacklogCommit {
             last,
             accounts: Vec::new(),
-            size: Size::default(),
+            size: BacklogSize::default(),
         };
         for new in new {
-            part.accounts.push(new.account.clone());
-            part.size.entries += 1;
-            part.size.bytes += new.entry.json.get().len();
+            commit.accounts.push(new.account.clone());
+            commit.size.entries += 1;
+            commit.size.bytes += new.entry.json.get().len();
         }
-        if part.accounts.is_empty() {
+        if commit.accounts.is_empty() {
             return;
         }
         self.last = self.last.max(last);
-        self.size.entries += part.size.entries;
-        self.size.bytes += part.size.bytes;
-        self.parts.push_back(part);
+        self.size.entries += commit.size.entries;
+        self.size.bytes += commit.size.bytes;
+        self.commits.push_back(commit);
     }
 
     /// The oldest rows, if there are too many.
-    pub(super) fn leaving(&self) -> Option<Leaving> {
+    pub(super) fn excess(&self) -> Option<OldestRows> {
         if self.size.entries <= ENTRIES_MAX && self.size.bytes <= BYTES_MAX {
             return None;
         }
-        let mut leaving = Leaving {
+        let mut oldest = OldestRows {
             accounts: Vec::new(),
             last: 0,
-            parts: 0,
+            commits: 0,
         };
-        for part in &self.parts {
-            leaving.accounts.extend_from_slice(&part.accounts);
-            leaving.last = part.last;
-            leaving.parts += 1;
-            if leaving.accounts.len() >= LEAVING {
+        for commit in &self.commits {
+            oldest.accounts.extend_from_slice(&commit.accounts);
+            oldest.last = commit.last;
+            oldest.commits += 1;
+            if oldest.accounts.len() >= INDEXED_AT_ONCE {
                 break;
             }
         }
-        leaving.accounts.sort_unstable();
-        leaving.accounts.dedup();
-        Some(leaving)
+        oldest.accounts.sort_unstable();
+        oldest.accounts.dedup();
+        Some(oldest)
     }
 
-    /// They are in the indexes.
-    pub(super) fn left(&mut self, leaving: &Leaving) {
-        for part in self.parts.drain(..leaving.parts) {
-            self.size.entries -= part.size.entries;
-            self.size.bytes -= part.size.bytes;
+    /// Removes rows whose entries are in the indexes.
+    pub(super) fn remove(&mut self, oldest: &OldestRows) {
+        for commit in self.commits.drain(..oldest.commits) {
+            self.size.entries -= commit.size.entries;
+            self.size.bytes -= commit.size.bytes;
         }
     }
 }

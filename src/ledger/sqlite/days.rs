@@ -1,4 +1,4 @@
-//! The table of days that are over: one row for each meter and unit.
+//! The table of past days: one row for each day, meter and unit.
 
 use jiff::{ToSpan, civil::Date};
 use rusqlite::{Connection, OptionalExtension};
@@ -8,29 +8,29 @@ use crate::{
     ledger::{DayRange, LedgerError},
 };
 
-/// Dates are kept as days since this one.
+/// Dates are stored as days since this one.
 const FIRST: Date = Date::constant(1970, 1, 1);
 
-/// The days asked for, by date, and where the first period begins that was left.
+/// Reads days by date, and the start of the first period that was not read.
 pub(super) fn read_days(
     connection: &Connection,
     number: i64,
-    asked: DayRange,
+    range: DayRange,
 ) -> Result<(Vec<DayTotals>, Option<Date>), LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT date, meter, unit, sums FROM day
          WHERE account = ?1 AND date >= ?2 AND date < ?3 ORDER BY date, meter, unit",
     )?;
-    let mut rows = statement.query((number, to_sql(asked.from), to_sql(asked.until)))?;
+    let mut rows = statement.query((number, to_sql(range.from), to_sql(range.until)))?;
     let mut days: Vec<DayTotals> = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let date = from_sql(row.get(0)?)?;
-        let period = asked.by.start(date);
+        let period = range.by.start(date);
         let begins = days
             .last()
-            .is_none_or(|last| asked.by.start(last.date) != period);
-        if begins && bytes >= asked.bytes {
+            .is_none_or(|last| range.by.start(last.date) != period);
+        if begins && bytes >= range.bytes {
             return Ok((days, Some(period)));
         }
         let sums: String = row.get(3)?;
@@ -84,7 +84,7 @@ pub(super) fn write_day(
         .map(drop)
 }
 
-pub(super) fn forget_days(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+pub(super) fn delete_days(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM day WHERE account = ?1")?
         .execute([number])

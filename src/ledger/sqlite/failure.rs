@@ -25,7 +25,8 @@ impl LedgerFailure {
         }
     }
 
-    /// The file is not what this server left: it must be looked at before anything is recorded.
+    /// Whether the file is not as this server left it: an operator must look at it before anything more is
+    /// recorded.
     pub(super) fn is_fatal(&self) -> bool {
         let code = self.code();
         matches!(self, Self::Foreign)
@@ -35,8 +36,8 @@ impl LedgerFailure {
             )
     }
 
-    /// At COMMIT only these say that the transaction never reached the log.
-    pub(super) fn is_surely_undone(&self) -> bool {
+    /// Whether a failed COMMIT never reached the log for certain. All other errors leave that open.
+    pub(super) fn is_certainly_undone(&self) -> bool {
         matches!(
             self.code(),
             Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
@@ -48,5 +49,11 @@ impl LedgerFailure {
             Some(ErrorCode::DiskFull) => Unavailable::DiskFull,
             _ => Unavailable::Busy(self.to_string()),
         }
+    }
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(error.to_string())
     }
 }

@@ -7,28 +7,29 @@ use std::{
 
 use crate::{domain::Epoch, ledger::LedgerError};
 
-/// Two small files beside the database that tell a restored or copied one from the one that was in
-/// use here.
+/// Two small files beside the database. They distinguish the database that was in use here from a restored or
+/// copied one.
 ///
-/// `-marker` remembers which history it is and how far it got. It is written after each commit, and
-/// may lag behind after a crash, never run ahead: a database behind its marker was restored.
+/// `-marker` holds the epoch and the number of commits. It is written after each commit. After a crash it may be
+/// behind the database, but never ahead: a database behind its marker was restored.
 ///
-/// `-seal` is written when an epoch begins and not touched again. The database holds the instant at
-/// which its inode last changed, which no copy can take along: where they differ, all files were
-/// restored together. Its lock keeps a second server away.
+/// `-seal` is written when an epoch begins, and never again. The database stores the instant at which the seal's
+/// inode last changed, which no copy can preserve: if they differ, all files were restored together. A lock on the
+/// seal prevents a second server.
 #[derive(Debug)]
 pub(super) struct Marker {
     marker: File,
     seal: File,
-    found: Option<Found>,
+    /// What the marker held when it was opened.
+    found: Option<MarkerContent>,
 }
 
-/// When the seal was written, in nanoseconds since 1970.
+/// When the seal's inode last changed, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sealed(pub(super) i64);
+pub(super) struct SealTime(pub(super) i64);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Found {
+struct MarkerContent {
     epoch: Epoch,
     commits: i64,
 }
@@ -36,7 +37,10 @@ struct Found {
 const BYTES: usize = 16;
 
 impl Marker {
-    /// Opens the files beside the database at `path`, and locks them for as long as it lives.
+    /// Opens the files beside the database at `path`, and locks the seal until this is dropped.
+    ///
+    /// # Errors
+    /// When another server holds the lock, or a file cannot be opened or read.
     pub(super) fn lock(path: &Path) -> Result<Self, LedgerError> {
         let seal = open_beside(path, "-seal")?;
         match seal.try_lock() {
@@ -55,28 +59,28 @@ impl Marker {
         Ok(Self {
             marker,
             seal,
-            found: Found::from_bytes(&bytes),
+            found: MarkerContent::from_bytes(&bytes),
         })
     }
 
-    /// Whether this is the database that lay here before, and not behind what it was.
-    pub(super) fn knows(&self, epoch: Epoch, commits: i64, sealed: Sealed) -> bool {
-        let is_sealed = self.sealed().is_ok_and(|found| found == sealed);
-        let is_ahead = |found: Found| found.epoch == epoch && found.commits <= commits;
+    /// Whether this is the database that was in use here, and not an older state of it.
+    pub(super) fn knows(&self, epoch: Epoch, commits: i64, sealed: SealTime) -> bool {
+        let is_sealed = self.seal_time().is_ok_and(|found| found == sealed);
+        let is_ahead = |found: MarkerContent| found.epoch == epoch && found.commits <= commits;
         is_sealed && self.found.is_some_and(is_ahead)
     }
 
-    /// Seals a new history.
-    pub(super) fn seal(&mut self, epoch: Epoch) -> Result<Sealed, LedgerError> {
+    /// Writes the seal of a new epoch.
+    pub(super) fn seal(&mut self, epoch: Epoch) -> Result<SealTime, LedgerError> {
         let bytes = epoch.0.to_be_bytes();
         let written = overwrite(&mut self.seal, &bytes).and_then(|()| self.seal.sync_all());
         written.map_err(|error| unusable(&error))?;
-        self.sealed()
+        self.seal_time()
     }
 
-    /// Remembers that the database got this far.
+    /// Records the epoch and the number of commits.
     pub(super) fn write(&mut self, epoch: Epoch, commits: i64) -> Result<(), LedgerError> {
-        let found = Found { epoch, commits };
+        let found = MarkerContent { epoch, commits };
         overwrite(&mut self.marker, &found.to_bytes()).map_err(|error| unusable(&error))
     }
 
@@ -85,17 +89,17 @@ impl Marker {
     }
 
     #[cfg(unix)]
-    fn sealed(&self) -> Result<Sealed, LedgerError> {
+    fn seal_time(&self) -> Result<SealTime, LedgerError> {
         use std::os::unix::fs::MetadataExt;
         let metadata = self.seal.metadata().map_err(|error| unusable(&error))?;
         let seconds = metadata.ctime().saturating_mul(1_000_000_000);
-        Ok(Sealed(seconds.saturating_add(metadata.ctime_nsec())))
+        Ok(SealTime(seconds.saturating_add(metadata.ctime_nsec())))
     }
 
-    /// Where inodes do not tell when they changed, a copy that keeps its times is taken for the
-    /// original.
+    /// The time of the last modification. Unlike an inode's change time it can be copied: a copy that preserves
+    /// times is taken for the original.
     #[cfg(not(unix))]
-    fn sealed(&self) -> Result<Sealed, LedgerError> {
+    fn seal_time(&self) -> Result<SealTime, LedgerError> {
         let modified = self
             .seal
             .metadata()
@@ -103,11 +107,11 @@ impl Marker {
         let modified = modified.map_err(|error| unusable(&error))?;
         let since = modified.duration_since(std::time::UNIX_EPOCH);
         let nanos = since.unwrap_or_default().as_nanos();
-        Ok(Sealed(i64::try_from(nanos).unwrap_or(i64::MAX)))
+        Ok(SealTime(i64::try_from(nanos).unwrap_or(i64::MAX)))
     }
 }
 
-impl Found {
+impl MarkerContent {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
         let long = |at: usize| u64::from_be_bytes(*bytes[at..].first_chunk().expect("in bounds"));

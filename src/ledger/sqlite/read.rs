@@ -1,19 +1,19 @@
-use std::{ops::RangeInclusive, sync::Arc};
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
-use serde_json::value::RawValue;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
+    account::{StoredAccount, find_account},
     days::read_days,
+    entries::{stored_entry, unreadable},
     place,
     recent::{Recent, Unindexed},
 };
 use crate::{
-    domain::{Account, AccountState, EventKey, Happened, Stamp, StoredEntry},
+    domain::{Account, AccountState, StoredEntry},
     ledger::{
         AccountView, DayRange, DaysView, EntryRange, HappenedEntry, LedgerError, LedgerReader,
-        NewEntry,
     },
 };
 
@@ -30,8 +30,9 @@ impl SqliteReader {
 
 impl LedgerReader for SqliteReader {
     fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError> {
-        // One read transaction: the state and the entries are of the same commit.
+        // Before the transaction begins, as `Recent` requires.
         let unindexed = self.recent.of(account);
+        // One transaction, so that the state and the entries are of the same commit.
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
@@ -77,75 +78,9 @@ impl LedgerReader for SqliteReader {
     }
 }
 
-/// An account in this file.
-pub(super) struct Found {
-    pub(super) number: i64,
-    /// The offset of the last entry that the stored state counts.
-    pub(super) written: u64,
-    pub(super) state: AccountState,
-    /// The entries that are in no index, oldest first.
-    unindexed: Vec<Arc<NewEntry>>,
-}
-
-/// An account's state: the stored one, and what was recorded since added to it.
-pub(super) fn find_account(
-    connection: &Connection,
-    account: &Account,
-    unindexed: Unindexed,
-) -> Result<Option<Found>, LedgerError> {
-    let found = connection
-        .prepare_cached("SELECT number, state FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?))
-        })
-        .optional()?;
-    let Some((number, state)) = found else {
-        return Ok(None);
-    };
-    let mut state: AccountState = serde_json::from_str(&state)
-        .map_err(|error| LedgerError::new(format!("an account's state is unreadable: {error}")))?;
-    let written = state.offset;
-    replay(connection, number, &mut state)?;
-    // Whatever the stored state counts is in the indexes: so now it is as far as those are.
-    let unindexed = unindexed.after(state.generation, state.offset);
-    for new in &unindexed {
-        state.replay(&HappenedEntry::from(&**new).read());
-    }
-    Ok(Some(Found {
-        number,
-        written,
-        state,
-        unindexed,
-    }))
-}
-
-/// Adds the entries that a stored state lacks and that are in the indexes: fewer than
-/// [`super::ENTRIES_BEHIND_MAX`].
-fn replay(
-    connection: &Connection,
-    number: i64,
-    state: &mut AccountState,
-) -> Result<(), LedgerError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT json, count, happened FROM entry_place AS at CROSS JOIN entry ON number = at.entry
-         WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place",
-    )?;
-    let (first, last) = place::after(number, state.offset).into_inner();
-    let mut rows = statement.query((first, last))?;
-    while let Some(row) = rows.next()? {
-        let json = row.get_ref(0)?.as_str().map_err(unreadable)?;
-        state.replay(&Happened {
-            entry: serde_json::from_str(json).map_err(unreadable)?,
-            count: row.get(1)?,
-            happened: Timestamp::from_millisecond(row.get(2)?).map_err(unreadable)?,
-        });
-    }
-    Ok(())
-}
-
 fn read_entries(
     connection: &Connection,
-    account: &Found,
+    account: &StoredAccount,
     entries: EntryRange,
 ) -> Result<Vec<StoredEntry>, LedgerError> {
     let unindexed = account.unindexed.iter().map(|new| new.entry.clone());
@@ -156,10 +91,14 @@ fn read_entries(
             count,
             bytes,
         } => {
-            let mut page = Page::new(count, bytes);
+            let mut page = EntryPage::new(count, bytes);
             let behind = unindexed.filter(|entry| entry.offset > offset);
-            page.read(connection, OLDEST, place::after(account.number, offset))?;
-            page.take(behind);
+            page.read(
+                connection,
+                OLDEST_FIRST,
+                place::after(account.number, offset),
+            )?;
+            page.add(behind);
             return Ok(page.entries);
         }
         EntryRange::Before {
@@ -169,31 +108,35 @@ fn read_entries(
         } => (offset, count, bytes),
         EntryRange::Last { count, bytes } => (u64::MAX, count, bytes),
     };
-    let mut page = Page::new(count, bytes);
-    page.take(unindexed.rev().filter(|entry| entry.offset < offset));
-    page.read(connection, NEWEST, place::before(account.number, offset))?;
+    let mut page = EntryPage::new(count, bytes);
+    page.add(unindexed.rev().filter(|entry| entry.offset < offset));
+    page.read(
+        connection,
+        NEWEST_FIRST,
+        place::before(account.number, offset),
+    )?;
     if matches!(entries, EntryRange::Last { .. }) {
         page.entries.reverse();
     }
     Ok(page.entries)
 }
 
-// Without a limit: the statement would be compiled anew for each.
-const OLDEST: &str =
+// There is no LIMIT: the statement would have to be compiled again for each value.
+const OLDEST_FIRST: &str =
     "SELECT offset, json FROM entry_place AS at CROSS JOIN entry ON number = at.entry
     WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place";
-const NEWEST: &str =
+const NEWEST_FIRST: &str =
     "SELECT offset, json FROM entry_place AS at CROSS JOIN entry ON number = at.entry
     WHERE at.place BETWEEN ?1 AND ?2 ORDER BY at.place DESC";
 
-/// Entries up to a number of them and of their bytes; the first is always taken.
-struct Page {
+/// Entries, up to a number and to their JSON's bytes. The first is always added.
+struct EntryPage {
     entries: Vec<StoredEntry>,
     count_left: usize,
     bytes_left: usize,
 }
 
-impl Page {
+impl EntryPage {
     fn new(count: usize, bytes: usize) -> Self {
         Self {
             entries: Vec::new(),
@@ -202,16 +145,16 @@ impl Page {
         }
     }
 
-    fn take(&mut self, entries: impl IntoIterator<Item = StoredEntry>) {
+    fn add(&mut self, entries: impl IntoIterator<Item = StoredEntry>) {
         for entry in entries {
-            if !self.has_room(entry.json.get().len()) {
+            if !self.reserve(entry.json.get().len()) {
                 return;
             }
             self.entries.push(entry);
         }
     }
 
-    /// Takes entries at these places, in this order.
+    /// Adds the entries at these places, in the order of the statement.
     fn read(
         &mut self,
         connection: &Connection,
@@ -225,7 +168,7 @@ impl Page {
             && let Some(row) = rows.next()?
         {
             let json: String = row.get(1)?;
-            if !self.has_room(json.len()) {
+            if !self.reserve(json.len()) {
                 break;
             }
             self.entries.push(stored_entry(row.get(0)?, json)?);
@@ -233,8 +176,8 @@ impl Page {
         Ok(())
     }
 
-    /// Takes room for an entry, if there is some. Where there is none, nothing else is taken either.
-    fn has_room(&mut self, bytes: usize) -> bool {
+    /// Reserves space for an entry. Once it fails the page is complete, since it must not skip an entry.
+    fn reserve(&mut self, bytes: usize) -> bool {
         let fits = bytes <= self.bytes_left || self.entries.is_empty();
         if self.count_left == 0 || !fits {
             self.count_left = 0;
@@ -246,7 +189,7 @@ impl Page {
     }
 }
 
-/// At most `count` entries after `offset`, with what windows are counted from.
+/// At most `count` of an account's entries after `offset`, oldest first.
 pub(super) fn read_happened(
     connection: &Connection,
     account: &Account,
@@ -281,44 +224,4 @@ pub(super) fn read_happened(
     let left = count - entries.len();
     entries.extend(unindexed.take(left).map(|new| HappenedEntry::from(&**new)));
     Ok(entries)
-}
-
-/// An entry with all that is stored of it: `name, offset, source, id, fingerprint, day, revision, happened,
-/// count, reverses, json`.
-pub(super) fn read_new_entry(row: &Row<'_>) -> Result<NewEntry, LedgerError> {
-    let account: String = row.get(0)?;
-    let reverses: Option<i64> = row.get(9)?;
-    Ok(NewEntry {
-        account: Account::parse(&account).map_err(unreadable)?,
-        entry: stored_entry(row.get(1)?, row.get(10)?)?,
-        key: EventKey {
-            source: row.get(2)?,
-            id: row.get(3)?,
-        },
-        fingerprint: row.get(4)?,
-        stamp: Stamp {
-            day: row.get(5)?,
-            revision: row.get(6)?,
-        },
-        happened: Timestamp::from_millisecond(row.get(7)?).map_err(unreadable)?,
-        count: row.get(8)?,
-        reverses: reverses.map(i64::cast_unsigned),
-    })
-}
-
-pub(super) fn stored_entry(offset: i64, json: String) -> Result<StoredEntry, LedgerError> {
-    let json = RawValue::from_string(json).map_err(unreadable)?;
-    Ok(StoredEntry {
-        offset: offset.cast_unsigned(),
-        json: Arc::from(json),
-    })
-}
-
-fn unreadable(error: impl std::error::Error) -> LedgerError {
-    LedgerError::new(format!("an entry is unreadable: {error}"))
-}
-
-/// Offsets stay below 2^53; anything greater means "the end".
-pub(super) fn sql_integer(offset: u64) -> i64 {
-    i64::try_from(offset).unwrap_or(i64::MAX)
 }

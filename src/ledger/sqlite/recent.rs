@@ -1,4 +1,4 @@
-//! Entries that are in no index yet, for whoever reads an account.
+//! Entries that are not in the indexes yet, shared by the writer and the readers.
 
 use std::{
     collections::HashMap,
@@ -11,26 +11,30 @@ use crate::{
     ledger::NewEntry,
 };
 
-/// Of each account fewer than [`ENTRIES_BEHIND_MAX`](super::ENTRIES_BEHIND_MAX) entries, which continue those
-/// in the indexes.
+/// How many entries an account's stored state, and the indexes, may lack. Readers add fewer entries than this to
+/// a stored state, and the writer writes state and indexes once per this many entries.
+pub(super) const ENTRIES_BEHIND_MAX: u64 = 16;
+
+/// The entries of each account, fewer than [`ENTRIES_BEHIND_MAX`], that follow those in the indexes.
 ///
-/// The writer puts entries in once they are durable, and takes them out once they are in the indexes. So
-/// whoever reads looks here *before* its transaction begins: what is moved in between is in both.
+/// The writer adds entries once they are durable, and removes them once the indexes have them. So a reader must
+/// look here *before* its transaction begins: an entry that is indexed in between is then in both places, and
+/// never in neither.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent(Arc<RwLock<HashMap<Account, Unindexed>>>);
 
-/// An account's entries that are in no index, oldest first.
+/// An account's entries that are not in the indexes, oldest first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unindexed {
     generation: u64,
-    /// Hashes of their keys, side by side: most keys that are looked for are not here.
+    /// The hashes of their keys. Most keys are not here, and a scan of hashes finds that out fastest.
     hashes: Vec<u64>,
-    entries: Vec<Numbered>,
+    entries: Vec<NumberedEntry>,
 }
 
-/// An entry, and the number of its row.
+/// An entry and the number of its row.
 #[derive(Debug, Clone)]
-pub(super) struct Numbered {
+pub(super) struct NumberedEntry {
     pub(super) number: i64,
     pub(super) new: Arc<NewEntry>,
 }
@@ -40,7 +44,7 @@ impl Recent {
         self.read().get(account).cloned().unwrap_or_default()
     }
 
-    /// What this key recorded, if it is here.
+    /// The entry with this key, if it is here.
     pub(super) fn find(&self, account: &Account, key: &EventKey) -> Option<Arc<NewEntry>> {
         let accounts = self.read();
         let Unindexed {
@@ -52,9 +56,9 @@ impl Recent {
         Some(found.new.clone())
     }
 
-    /// Takes and gives, as one change.
-    pub(super) fn change(&self) -> Changing<'_> {
-        Changing(self.write())
+    /// Starts a change, which readers see as a whole when it is dropped.
+    pub(super) fn change(&self) -> RecentChange<'_> {
+        RecentChange(self.write())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Account, Unindexed>> {
@@ -71,10 +75,10 @@ impl Recent {
 }
 
 /// A change that readers see as a whole.
-pub(super) struct Changing<'a>(RwLockWriteGuard<'a, HashMap<Account, Unindexed>>);
+pub(super) struct RecentChange<'a>(RwLockWriteGuard<'a, HashMap<Account, Unindexed>>);
 
-impl Changing<'_> {
-    /// An account's next entries are durable.
+impl RecentChange<'_> {
+    /// Adds an account's next entries, which must be durable, with the numbers of their rows.
     pub(super) fn add(
         &mut self,
         account: &Account,
@@ -87,11 +91,11 @@ impl Changing<'_> {
         for (number, new) in new {
             unindexed.hashes.push(hasher.hash_one(&new.key));
             let new = Arc::new(new);
-            unindexed.entries.push(Numbered { number, new });
+            unindexed.entries.push(NumberedEntry { number, new });
         }
     }
 
-    /// All of an account's entries are in the indexes, if one was in a row up to this number.
+    /// Removes an account's entries if the oldest of them is in a row up to `last`: the indexes then have all.
     pub(super) fn remove_up_to(&mut self, last: i64, account: &Account) {
         let oldest = self.0.get(account).and_then(|of| of.entries.first());
         if oldest.is_some_and(|oldest| oldest.number <= last) {
@@ -99,19 +103,19 @@ impl Changing<'_> {
         }
     }
 
-    /// All of an account's entries are in the indexes, or gone.
+    /// Removes an account's entries, which are in the indexes or erased.
     pub(super) fn remove(&mut self, account: &Account) {
         self.0.remove(account);
     }
 }
 
 impl Unindexed {
-    pub(super) fn entries(&self) -> &[Numbered] {
+    pub(super) fn entries(&self) -> &[NumberedEntry] {
         &self.entries
     }
 
-    /// Those that an index lacks which has the account's entries up to this offset. What was recorded before an
-    /// erasure has another generation, and is none of the account's.
+    /// The entries after `offset`; none if the generation differs, since they were then recorded before an
+    /// erasure.
     pub(super) fn after(self, generation: u64, offset: u64) -> Vec<Arc<NewEntry>> {
         if self.generation != generation {
             return Vec::new();

@@ -1,0 +1,128 @@
+use jiff::{Timestamp, civil::Date};
+
+use super::{
+    AccountView, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry, LedgerError,
+    RecordedEvent,
+};
+use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey};
+
+/// A durable, append-only history of every account.
+///
+/// All methods block; Tallycast calls readers and the writer on threads of their own.
+pub trait Ledger: Send + Sync + 'static {
+    /// The id of this history. It changes when a backup is restored.
+    fn epoch(&self) -> Epoch;
+
+    /// The instant of the latest commit. The server's time never falls below it, even if its clock is set
+    /// back.
+    fn recorded_until(&self) -> Timestamp;
+
+    /// The ledger's only writer.
+    ///
+    /// # Errors
+    /// When the storage cannot be opened, or the writer is already in use.
+    fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError>;
+
+    /// A new reader.
+    ///
+    /// # Errors
+    /// When the storage cannot be opened.
+    fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError>;
+}
+
+/// Reads committed data.
+pub trait LedgerReader: Send {
+    /// An account's state and some of its entries, both of the same commit.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError>;
+
+    /// An account's state and some of its past days, both of the same commit.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn days(&mut self, account: &Account, days: DayRange) -> Result<DaysView, LedgerError>;
+
+    /// At most `count` of the account's entries after `offset`, oldest first.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError>;
+}
+
+/// Reads and commits. There is only one per ledger.
+pub trait LedgerWriter: Send {
+    /// An account's state; `None` if none was committed.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn state(&mut self, account: &Account) -> Result<Option<AccountState>, LedgerError>;
+
+    /// The event that was recorded under this key, if any.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn recorded(
+        &mut self,
+        account: &Account,
+        key: &EventKey,
+    ) -> Result<Option<RecordedEvent>, LedgerError>;
+
+    /// Whether the entry at `offset` is reversed.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn is_reversed(&mut self, account: &Account, offset: u64) -> Result<bool, LedgerError>;
+
+    /// At most `count` of the account's entries after `offset`, oldest first.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError>;
+
+    /// What was consumed of one meter and unit on a past day; `None` if nothing was.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn past_day(
+        &mut self,
+        account: &Account,
+        date: Date,
+        meter: &str,
+        unit: &str,
+    ) -> Result<Option<DayTotals>, LedgerError>;
+
+    /// Makes all of a commit durable, or nothing of it.
+    ///
+    /// # Errors
+    /// [`CommitError::RolledBack`] if nothing was recorded for certain, [`CommitError::Unknown`] if it may
+    /// have been.
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), CommitError>;
+
+    /// Removes an account, so that nothing of it can be read from the storage. This is the one exception to
+    /// append-only. `at` is the instant of this commit.
+    ///
+    /// # Errors
+    /// [`CommitError::RolledBack`] if nothing was removed for certain, [`CommitError::Unknown`] if it may
+    /// have been.
+    fn erase(&mut self, account: &Account, at: Timestamp) -> Result<(), CommitError>;
+
+    /// Does maintenance work. It is called after the callers of each commit have been answered.
+    ///
+    /// # Errors
+    /// [`CommitError::Unknown`] if commits that were reported as durable may be lost.
+    fn maintain(&mut self) -> Result<(), CommitError> {
+        Ok(())
+    }
+}
