@@ -1,0 +1,3 @@
+//! The documents agree with the sources.
+
+mod error_codes;
