@@ -1,19 +1,19 @@
-use super::Place;
+use crate::support::binary::Workdir;
 
-async fn bench(place: &Place, url: &str, more: &[&str]) -> String {
+async fn bench(workdir: &Workdir, url: &str, more: &[&str]) -> String {
     let args = ["bench", "--to", url, "--jwt-secret-file", "secret.txt"];
     let small = ["--watchers", "5", "--messages", "20"];
-    place
+    workdir
         .prints(&[&args, small.as_slice(), more].concat())
         .await
 }
 
 #[tokio::test]
 async fn bench_counts_what_every_transport_delivers() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
     for transport in ["socketio", "ws", "sse"] {
-        let printed = bench(&place, &served.public, &["--transport", transport]).await;
+        let printed = bench(&workdir, &served.public, &["--transport", transport]).await;
         let lines: Vec<&str> = printed.lines().collect();
         assert_eq!(lines[0], "workload   broadcast, 5 watchers");
         assert!(
@@ -27,25 +27,25 @@ async fn bench_counts_what_every_transport_delivers() {
 
 #[tokio::test]
 async fn bench_has_a_figure_for_every_workload() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
     for (workload, figure) in [
         ("unicast", "delivered  100 entries"),
         ("latency", "delivered  20 entries"),
         ("ingest", "recorded   100 events"),
         ("connect", "connected  "),
     ] {
-        let printed = bench(&place, &served.public, &["--workload", workload]).await;
+        let printed = bench(&workdir, &served.public, &["--workload", workload]).await;
         assert!(printed.contains(&format!("\n{figure}")), "{printed}");
     }
 }
 
 #[tokio::test]
 async fn bench_says_in_a_line_what_it_lacks() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
     let url = served.public.as_str();
-    let watch_only = place.token(&["--accounts", "*"]).await;
+    let watch_only = workdir.token(&["--accounts", "*"]).await;
     let https = url.replace("http", "https");
     for (args, words, code) in [
         (&["--to", url][..], "--token", 2),
@@ -67,7 +67,7 @@ async fn bench_says_in_a_line_what_it_lacks() {
             2,
         ),
     ] {
-        let (line, refused_with) = place.refusal(&[&["bench"], args].concat()).await;
+        let (line, refused_with) = workdir.refusal(&[&["bench"], args].concat()).await;
         assert!(line.contains(words), "{line}");
         assert_eq!(refused_with, code, "{line}");
     }

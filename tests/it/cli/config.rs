@@ -1,15 +1,15 @@
-use super::{Place, refusal_of};
+use crate::support::binary::{Workdir, refusal_of};
 
 #[tokio::test]
 async fn flag_wins_over_variable_over_file_over_default() {
-    let place = Place::new();
-    place.write(
+    let workdir = Workdir::new();
+    workdir.write(
         "tallycast.toml",
         "listen = \"127.0.0.1:1001\"\nadmin_listen = \"127.0.0.1:1001\"\n\
          ledger = \"sqlite:of-the-file.db\"\nconnections_max = 5\n\
          allowed_origins = [\"https://of-the.file\"]\n",
     );
-    let output = place
+    let output = workdir
         .command([
             "check-config",
             "--config",
@@ -51,12 +51,12 @@ async fn flag_wins_over_variable_over_file_over_default() {
 
 #[tokio::test]
 async fn shown_configuration_can_be_used() {
-    let place = Place::new();
-    let shown = place
+    let workdir = Workdir::new();
+    let shown = workdir
         .prints(&["check-config", "--jwt-secret-file", "secret.txt"])
         .await;
-    place.write("shown.toml", &shown);
-    let again = place
+    workdir.write("shown.toml", &shown);
+    let again = workdir
         .prints(&["check-config", "--config", "shown.toml"])
         .await;
     let values = |text: &str| -> Vec<String> {
@@ -69,9 +69,9 @@ async fn shown_configuration_can_be_used() {
 
 #[tokio::test]
 async fn secret_is_not_shown() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let secret = "a secret that is long enough for us";
-    let output = place
+    let output = workdir
         .command(["check-config"])
         .env("TALLYCAST_JWT_SECRET", secret)
         .output()
@@ -85,16 +85,16 @@ async fn secret_is_not_shown() {
 
 #[tokio::test]
 async fn unknown_keys_are_named() {
-    let place = Place::new();
-    place.write("wrong.toml", "lisen = \"127.0.0.1:1\"\n");
-    let (line, code) = place.refusal(&["serve", "--config", "wrong.toml"]).await;
+    let workdir = Workdir::new();
+    workdir.write("wrong.toml", "lisen = \"127.0.0.1:1\"\n");
+    let (line, code) = workdir.refusal(&["serve", "--config", "wrong.toml"]).await;
     assert!(
         line.contains("wrong.toml") && line.contains("\"lisen\""),
         "{line}"
     );
     assert_eq!(code, 2);
 
-    let output = place
+    let output = workdir
         .command(["serve"])
         .env("TALLYCAST_LISEN", "x")
         .output()
@@ -107,15 +107,15 @@ async fn unknown_keys_are_named() {
     );
     assert_eq!(code, 2);
 
-    let (line, code) = place.refusal(&["serve", "--lisen", "x"]).await;
+    let (line, code) = workdir.refusal(&["serve", "--lisen", "x"]).await;
     assert!(line.contains("--lisen"), "{line}");
     assert_eq!(code, 2);
 }
 
 #[tokio::test]
 async fn variables_of_kubernetes_are_not_ours() {
-    let place = Place::new();
-    let output = place
+    let workdir = Workdir::new();
+    let output = workdir
         .command(["check-config", "--jwt-secret-file", "secret.txt"])
         .env("TALLYCAST_PORT", "tcp://10.0.0.1:3000")
         .env("TALLYCAST_PORT_3000_TCP_ADDR", "10.0.0.1")
@@ -129,10 +129,10 @@ async fn variables_of_kubernetes_are_not_ours() {
 
 #[tokio::test]
 async fn wrong_values_are_told_in_one_line() {
-    let place = Place::new();
-    place.write("short.txt", "short");
-    place.write("wrong.toml", "connections_max = \"many\"\n");
-    place.write("broken.toml", "listen = \n");
+    let workdir = Workdir::new();
+    workdir.write("short.txt", "short");
+    workdir.write("wrong.toml", "connections_max = \"many\"\n");
+    workdir.write("broken.toml", "listen = \n");
     let key = ["--jwt-secret-file", "secret.txt"];
     for (args, culprit) in [
         (&["--config", "missing.toml"] as &[&str], "missing.toml"),
@@ -183,7 +183,9 @@ async fn wrong_values_are_told_in_one_line() {
         ),
         (&[&key, ["--log", "xml"].as_slice()].concat(), "--log"),
     ] {
-        let (line, code) = place.refusal(&[["serve"].as_slice(), args].concat()).await;
+        let (line, code) = workdir
+            .refusal(&[["serve"].as_slice(), args].concat())
+            .await;
         assert!(
             line.starts_with("tallycast: ") && line.contains(culprit),
             "{args:?}: {line}"

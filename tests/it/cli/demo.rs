@@ -2,7 +2,6 @@
 
 use std::{fs, net::UdpSocket, process::Stdio, time::Duration};
 
-use http::HeaderMap;
 use jiff::{ToSpan, civil::Date};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rustix::process::Signal;
@@ -13,8 +12,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Place, page, signal};
-use crate::server::SOON;
+use super::page;
+use crate::support::{
+    SOON,
+    binary::{Workdir, header, signal},
+};
 
 /// Where the machine is.
 const ZONE: &str = "Asia/Shanghai";
@@ -28,7 +30,7 @@ struct Demo {
     said: Vec<String>,
     link: String,
     /// Where it puts temporary files.
-    place: Place,
+    workdir: Workdir,
 }
 
 impl Demo {
@@ -37,13 +39,13 @@ impl Demo {
     }
 
     async fn at(listen: &str) -> Self {
-        let place = Place::new();
-        page::build(&place);
-        fs::create_dir(place.path().join("tmp")).unwrap();
-        let mut process = place
+        let workdir = Workdir::new();
+        page::build(&workdir);
+        fs::create_dir(workdir.path().join("tmp")).unwrap();
+        let mut process = workdir
             .command(["demo", "--listen", listen, "--page", "site", "--no-open"])
             .env("TZ", ZONE)
-            .env("TMPDIR", place.path().join("tmp"))
+            .env("TMPDIR", workdir.path().join("tmp"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -62,12 +64,14 @@ impl Demo {
             process,
             said,
             link,
-            place,
+            workdir,
         }
     }
 
     fn left_behind(&self) -> usize {
-        fs::read_dir(self.place.path().join("tmp")).unwrap().count()
+        fs::read_dir(self.workdir.path().join("tmp"))
+            .unwrap()
+            .count()
     }
 
     /// Where the page is.
@@ -108,11 +112,6 @@ impl Demo {
         let request = self.request(Method::POST, &url).json(&coffee);
         request.send().await.unwrap().status()
     }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    let value = headers.get(name).unwrap_or_else(|| panic!("no {name}"));
-    value.to_str().unwrap()
 }
 
 #[tokio::test]
@@ -230,7 +229,7 @@ async fn lanes_follow_the_same_feed_and_let_the_page_call() {
             (&update["type"], &update["from"]),
             (&json!("update"), &json!(next))
         );
-        // The page itself is at one place.
+        // The page itself is at one workdir.
         assert_eq!(
             reqwest::get(lane).await.unwrap().status(),
             StatusCode::NOT_FOUND
@@ -303,7 +302,7 @@ fn has_network() -> bool {
 #[cfg(not(feature = "page"))]
 #[tokio::test]
 async fn a_build_without_a_page_says_where_to_get_one() {
-    let (line, code) = Place::new().refusal(&["demo", "--no-open"]).await;
+    let (line, code) = Workdir::new().refusal(&["demo", "--no-open"]).await;
     assert!(line.contains("--page client-demo/dist"), "{line}");
     assert!(line.contains("--features page"), "{line}");
     assert_eq!(code, 2);

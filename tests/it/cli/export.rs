@@ -18,7 +18,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Place, Served, refusal_of, signal};
+use crate::support::binary::{ServedBinary, Workdir, refusal_of, signal};
 
 const HEADER: &str = "offset,id,source,kind,amount,unit,meter,category,description,time,recorded_at,total,\
     reverses_source,reverses_id,budget,window,window_start,threshold,spent,limit,attributes\r\n";
@@ -28,18 +28,18 @@ const MANY: usize = 2_000;
 
 /// A folder, a server on a ledger in it, and a token of alice's.
 struct Shop {
-    place: Place,
-    served: Served,
+    workdir: Workdir,
+    served: ServedBinary,
     token: String,
 }
 
 impl Shop {
     async fn open() -> Self {
-        let place = Place::new();
+        let workdir = Workdir::new();
         Self {
-            served: place.serve(&[]).await,
-            token: place.token(&["--scope", "watch record"]).await,
-            place,
+            served: workdir.serve(&[]).await,
+            token: workdir.token(&["--scope", "watch record"]).await,
+            workdir,
         }
     }
 
@@ -76,7 +76,7 @@ impl Shop {
             "--token",
             &self.token,
         ];
-        let mut command = self.place.command([&args, more].concat());
+        let mut command = self.workdir.command([&args, more].concat());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -162,8 +162,8 @@ async fn a_table_quotes_what_it_must_and_changes_no_value() {
 async fn an_alert_fills_its_columns_as_it_is_written() {
     let alert = json!({ "offset": 1, "id": "b1/80", "source": "tallycast", "kind": "alert", "budget": "b1",
         "window": "month", "window_start": "2026-11-01", "threshold": 80, "spent": "80.00", "limit": "100.0" });
-    let script = Script::of([page("one", [alert], None)]).await;
-    let output = script.export(&Place::new(), &["--format", "csv"]).await;
+    let script = ScriptedServer::of([page("one", [alert], None)]).await;
+    let output = script.export(&Workdir::new(), &["--format", "csv"]).await;
     let row = "1,b1/80,tallycast,alert,,,,,,,,,,,b1,month,2026-11-01,80,80.00,100.0,\r\n";
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
@@ -223,7 +223,7 @@ async fn an_export_goes_on_after_a_restart_of_the_server() {
     });
     let trouble = errors.next_line().await.unwrap().unwrap();
     assert!(trouble.ends_with("; trying on"), "{trouble}");
-    shop.served = Served::start(&shop.place, &[&address], &[]).await;
+    shop.served = ServedBinary::start(&shop.workdir, &[&address], &[]).await;
     let expected: Vec<_> = (1..=MANY).map(|id| id.to_string()).collect();
     assert_eq!(ids(&rest.await.unwrap()), expected);
     assert!(export.wait().await.unwrap().success());
@@ -257,9 +257,9 @@ async fn an_output_that_is_full_is_a_failure() {
 
 #[tokio::test]
 async fn a_refusal_ends_the_export_at_once() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
-    let token = place.token(&[]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
+    let token = workdir.token(&[]).await;
     for (account, token, reason) in [("bob", token.as_str(), "not_found"), ("alice", "x", "401")] {
         for more in [
             ["--format", "ndjson"],
@@ -267,30 +267,30 @@ async fn a_refusal_ends_the_export_at_once() {
             ["--output", "x"],
         ] {
             let args = ["export", account, "--url", &served.public, "--token", token];
-            let (line, code) = place.refusal(&[&args, more.as_slice()].concat()).await;
+            let (line, code) = workdir.refusal(&[&args, more.as_slice()].concat()).await;
             assert_eq!(code, 1);
             assert!(line.contains(reason), "{line}");
         }
     }
-    assert_eq!(names(&place), ["secret.txt"], "no output, no draft");
+    assert_eq!(names(&workdir), ["secret.txt"], "no output, no draft");
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_given_up() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     // Bound and never listening: nobody else gets the port, and nobody answers.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
     let args = ["export", "alice", "--url", &url, "--token", "x"];
     let once = [&args, ["--attempts", "1"].as_slice()].concat();
-    let (line, code) = place.refusal(&once).await;
+    let (line, code) = workdir.refusal(&once).await;
     assert_eq!(code, 1);
     assert!(line.contains("gave up at attempt 1"), "{line}");
     assert!(line.contains("Connection refused"), "{line}");
 
     let twice = [&args, ["--attempts", "2"].as_slice()].concat();
-    let output = place.run(&twice).await;
+    let output = workdir.run(&twice).await;
     let errors = String::from_utf8(output.stderr).unwrap();
     let [trouble, end] = errors.lines().collect::<Vec<_>>()[..] else {
         panic!("two lines: {errors}");
@@ -304,7 +304,7 @@ async fn a_server_that_is_not_there_is_given_up() {
 async fn passing_trouble_is_passed_and_counts_anew_after_each_page() {
     let busy = || refused(StatusCode::SERVICE_UNAVAILABLE, "busy");
     let limited = || refused(StatusCode::TOO_MANY_REQUESTS, "limited");
-    let mut script = Script::of([
+    let mut script = ScriptedServer::of([
         busy(),
         limited(),
         page("one", [entry(1)], Some(1)),
@@ -313,7 +313,7 @@ async fn passing_trouble_is_passed_and_counts_anew_after_each_page() {
         page("one", [entry(2)], None),
     ])
     .await;
-    let output = script.export(&Place::new(), &["--attempts", "3"]).await;
+    let output = script.export(&Workdir::new(), &["--attempts", "3"]).await;
     assert!(output.status.success(), "{output:?}");
     let lines = format!("{}\n{}\n", entry(1), entry(2));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), lines);
@@ -336,15 +336,15 @@ async fn a_history_that_changes_under_an_export_breaks_it() {
             "entry 4 is not there",
         ),
     ] {
-        let place = Place::new();
-        place.write("export.csv", "as it was");
-        let script = Script::of([first(), second]).await;
-        let output = script.export(&place, &["--output", "export.csv"]).await;
+        let workdir = Workdir::new();
+        workdir.write("export.csv", "as it was");
+        let script = ScriptedServer::of([first(), second]).await;
+        let output = script.export(&workdir, &["--output", "export.csv"]).await;
         let (line, code) = refusal_of(&output);
         assert_eq!(code, 1);
         assert!(line.contains(reason), "{line}");
-        assert_eq!(read(&place, "export.csv"), "as it was");
-        assert_eq!(names(&place), ["export.csv", "secret.txt"]);
+        assert_eq!(read(&workdir, "export.csv"), "as it was");
+        assert_eq!(names(&workdir), ["export.csv", "secret.txt"]);
     }
 }
 
@@ -354,13 +354,13 @@ async fn a_whole_export_takes_the_place_of_the_file() {
     shop.record(&awkward_events()).await;
     let expected = shop.exported(&[]).await;
     for more in [["--output", "new.ndjson"], ["--output", "old.ndjson"]] {
-        shop.place
+        shop.workdir
             .write("old.ndjson", &"longer than the export".repeat(100));
         assert_eq!(shop.exported(&more).await, "");
-        assert_eq!(read(&shop.place, more[1]), expected);
+        assert_eq!(read(&shop.workdir, more[1]), expected);
     }
     let is_draft = |name: &String| name.starts_with(".tallycast-export-");
-    assert!(!names(&shop.place).iter().any(is_draft));
+    assert!(!names(&shop.workdir).iter().any(is_draft));
 }
 
 #[cfg(unix)]
@@ -368,43 +368,43 @@ async fn a_whole_export_takes_the_place_of_the_file() {
 async fn a_replaced_file_stays_where_links_lead_and_as_private_as_it_was() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let shop = Shop::open().await;
-    let file = shop.place.write("private.ndjson", "");
+    let file = shop.workdir.write("private.ndjson", "");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    symlink("private.ndjson", shop.place.path().join("link")).unwrap();
+    symlink("private.ndjson", shop.workdir.path().join("link")).unwrap();
     shop.record(&purchases(1)).await;
     shop.exported(&["--output", "link"]).await;
-    assert_eq!(ids(&read(&shop.place, "private.ndjson")), ["1"]);
+    assert_eq!(ids(&read(&shop.workdir, "private.ndjson")), ["1"]);
     let mode = fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[tokio::test]
 async fn an_interrupted_export_leaves_nothing_behind() {
-    let place = Place::new();
-    place.write("export.ndjson", "as it was");
+    let workdir = Workdir::new();
+    workdir.write("export.ndjson", "as it was");
     for kind in [Signal::INT, Signal::TERM] {
-        let mut script = Script::of([page("one", [entry(1)], Some(1))]).await;
-        let mut command = script.command(&place, &["--output", "export.ndjson"]);
+        let mut script = ScriptedServer::of([page("one", [entry(1)], Some(1))]).await;
+        let mut command = script.command(&workdir, &["--output", "export.ndjson"]);
         let export = command.spawn().unwrap();
         script.asked().await;
         // The first page is written, and nobody answers for the second.
         script.asked().await;
-        assert_eq!(names(&place).len(), 3, "a draft is there");
+        assert_eq!(names(&workdir).len(), 3, "a draft is there");
         signal(&export, kind);
         let (line, code) = refusal_of(&export.wait_with_output().await.unwrap());
         assert_eq!(code, 1);
         assert!(line.contains("interrupted"), "{line}");
-        assert_eq!(read(&place, "export.ndjson"), "as it was");
-        assert_eq!(names(&place), ["export.ndjson", "secret.txt"]);
+        assert_eq!(read(&workdir, "export.ndjson"), "as it was");
+        assert_eq!(names(&workdir), ["export.ndjson", "secret.txt"]);
     }
 }
 
 #[tokio::test]
 async fn an_output_that_cannot_be_replaced_is_refused_before_anything_is_asked() {
-    let place = Place::new();
-    let script = Script::of([]).await;
+    let workdir = Workdir::new();
+    let script = ScriptedServer::of([]).await;
     for output in [".", "/dev/null", "no-such-folder/export.csv"] {
-        let refused = script.export(&place, &["--output", output]).await;
+        let refused = script.export(&workdir, &["--output", output]).await;
         let (line, code) = refusal_of(&refused);
         assert_eq!(code, 2, "{line}");
         assert!(line.contains(&format!("output {output}")) || output == ".");
@@ -412,15 +412,15 @@ async fn an_output_that_cannot_be_replaced_is_refused_before_anything_is_asked()
 }
 
 /// A server that gives these answers, one a request, and none any more after them.
-struct Script {
+struct ScriptedServer {
     url: String,
     asked: mpsc::UnboundedReceiver<String>,
 }
 
-type Scripted = (StatusCode, Value);
+type ScriptedAnswer = (StatusCode, Value);
 
-impl Script {
-    async fn of(answers: impl IntoIterator<Item = Scripted>) -> Self {
+impl ScriptedServer {
+    async fn of(answers: impl IntoIterator<Item = ScriptedAnswer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, asked) = mpsc::unbounded_channel();
@@ -444,25 +444,25 @@ impl Script {
         self.asked.recv().await.unwrap()
     }
 
-    fn command(&self, place: &Place, more: &[&str]) -> Command {
+    fn command(&self, workdir: &Workdir, more: &[&str]) -> Command {
         let args = ["export", "alice", "--url", &self.url, "--token", "x"];
-        let mut command = place.command([&args, more].concat());
+        let mut command = workdir.command([&args, more].concat());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    async fn export(&self, place: &Place, more: &[&str]) -> std::process::Output {
-        self.command(place, more).output().await.unwrap()
+    async fn export(&self, workdir: &Workdir, more: &[&str]) -> std::process::Output {
+        self.command(workdir, more).output().await.unwrap()
     }
 }
 
-fn page(epoch: &str, entries: impl Into<Vec<Value>>, next: Option<u64>) -> Scripted {
+fn page(epoch: &str, entries: impl Into<Vec<Value>>, next: Option<u64>) -> ScriptedAnswer {
     let entries: Vec<Value> = entries.into();
     let page = json!({ "epoch": epoch, "entries": entries, "next": next });
     (StatusCode::OK, page)
 }
 
-fn refused(status: StatusCode, code: &str) -> Scripted {
+fn refused(status: StatusCode, code: &str) -> ScriptedAnswer {
     (status, json!({ "code": code, "detail": "try again later" }))
 }
 
@@ -471,14 +471,14 @@ fn entry(offset: u64) -> Value {
 }
 
 /// The names in the folder, in order.
-fn names(place: &Place) -> Vec<String> {
-    let files = fs::read_dir(place.path()).unwrap();
+fn names(workdir: &Workdir) -> Vec<String> {
+    let files = fs::read_dir(workdir.path()).unwrap();
     let name = |file: fs::DirEntry| file.file_name().into_string().unwrap();
     let mut names: Vec<_> = files.map(|file| name(file.unwrap())).collect();
     names.sort();
     names
 }
 
-fn read(place: &Place, name: &str) -> String {
-    fs::read_to_string(place.path().join(name)).unwrap()
+fn read(workdir: &Workdir, name: &str) -> String {
+    fs::read_to_string(workdir.path().join(name)).unwrap()
 }

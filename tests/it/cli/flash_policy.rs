@@ -4,18 +4,18 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Place, Served, listening};
+use crate::support::binary::{ServedBinary, Workdir, listening, refusal_of};
 
 const REQUEST: &[u8] = b"<policy-file-request/>\0";
 /// As many as are served at once.
 const CONNECTIONS_MAX: usize = 16;
 
 /// A server with a Flash policy file, and where that is.
-async fn serve(place: &Place, more: &[&str]) -> (Served, String) {
+async fn serve(workdir: &Workdir, more: &[&str]) -> (ServedBinary, String) {
     let on = ["--ledger", "memory", "--flash-policy-listen", "127.0.0.1:0"];
-    let mut served = place.serve(&[&on, more].concat()).await;
-    let place = listening(&mut served.stdout).await;
-    (served, place.strip_prefix("tcp://").unwrap().to_owned())
+    let mut served = workdir.serve(&[&on, more].concat()).await;
+    let workdir = listening(&mut served.stdout).await;
+    (served, workdir.strip_prefix("tcp://").unwrap().to_owned())
 }
 
 async fn connect(address: &str) -> TcpStream {
@@ -33,8 +33,8 @@ async fn rest(mut tcp: TcpStream) -> String {
 
 #[tokio::test]
 async fn policy_file_names_the_public_port() {
-    let place = Place::new();
-    let (served, address) = serve(&place, &[]).await;
+    let workdir = Workdir::new();
+    let (served, address) = serve(&workdir, &[]).await;
     let mut tcp = connect(&address).await;
     tcp.write_all(REQUEST).await.unwrap();
     let port = served.address().rsplit_once(':').unwrap().1;
@@ -47,9 +47,9 @@ async fn policy_file_names_the_public_port() {
 
 #[tokio::test]
 async fn policy_file_names_the_hosts_of_the_allowed_origins() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let origins = "https://app.example.com,https://shop.example:8443";
-    let (_served, address) = serve(&place, &["--allowed-origins", origins]).await;
+    let (_served, address) = serve(&workdir, &["--allowed-origins", origins]).await;
     let mut tcp = connect(&address).await;
     tcp.write_all(REQUEST).await.unwrap();
     let file = rest(tcp).await;
@@ -60,8 +60,8 @@ async fn policy_file_names_the_hosts_of_the_allowed_origins() {
 
 #[tokio::test]
 async fn policy_file_is_sent_to_who_asks_byte_by_byte() {
-    let place = Place::new();
-    let (_served, address) = serve(&place, &[]).await;
+    let workdir = Workdir::new();
+    let (_served, address) = serve(&workdir, &[]).await;
     let mut tcp = connect(&address).await;
     for byte in REQUEST {
         tcp.write_all(&[*byte]).await.unwrap();
@@ -72,8 +72,8 @@ async fn policy_file_is_sent_to_who_asks_byte_by_byte() {
 
 #[tokio::test]
 async fn other_requests_get_no_policy_file() {
-    let place = Place::new();
-    let (_served, address) = serve(&place, &[]).await;
+    let workdir = Workdir::new();
+    let (_served, address) = serve(&workdir, &[]).await;
     for wrong in [
         b"<policy-file-request/>\n\0".as_slice(),
         b"GET / HTTP/1.1\r\n\r\n\0",
@@ -92,15 +92,15 @@ async fn other_requests_get_no_policy_file() {
 
 #[tokio::test]
 async fn silent_client_of_the_policy_file_is_cut() {
-    let place = Place::new();
-    let (_served, address) = serve(&place, &[]).await;
+    let workdir = Workdir::new();
+    let (_served, address) = serve(&workdir, &[]).await;
     assert_eq!(rest(connect(&address).await).await, "");
 }
 
 #[tokio::test]
 async fn only_so_many_fetch_the_policy_file_at_once() {
-    let place = Place::new();
-    let (_served, address) = serve(&place, &[]).await;
+    let workdir = Workdir::new();
+    let (_served, address) = serve(&workdir, &[]).await;
     let mut silent = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         silent.push(connect(&address).await);
@@ -119,8 +119,8 @@ async fn only_so_many_fetch_the_policy_file_at_once() {
 
 #[tokio::test]
 async fn shutdown_does_not_wait_for_who_fetches_the_policy_file() {
-    let place = Place::new();
-    let (served, address) = serve(&place, &["--drain-seconds", "0"]).await;
+    let workdir = Workdir::new();
+    let (served, address) = serve(&workdir, &["--drain-seconds", "0"]).await;
     let silent = connect(&address).await;
     served.signal(Signal::TERM);
     assert_eq!(rest(silent).await, "");
@@ -129,15 +129,15 @@ async fn shutdown_does_not_wait_for_who_fetches_the_policy_file() {
 
 #[tokio::test]
 async fn no_policy_file_unless_asked_for() {
-    let place = Place::new();
-    let mut served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let mut served = workdir.serve(&["--ledger", "memory"]).await;
     served.signal(Signal::TERM);
     assert_eq!(served.stdout.next_line().await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn wrong_address_of_the_policy_file_is_told_in_one_line() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let args = [
         "serve",
         "--jwt-secret-file",
@@ -146,14 +146,14 @@ async fn wrong_address_of_the_policy_file_is_told_in_one_line() {
         "127.0.0.1:0",
     ];
     let args = [&args, ["--admin-listen", "127.0.0.1:0"].as_slice()].concat();
-    let output = place
+    let output = workdir
         .command(args)
         .env("TALLYCAST_FLASH_POLICY_LISTEN", "nowhere")
         .output()
         .await
         .unwrap();
-    let (line, code) = super::refusal_of(&output);
+    let (line, code) = refusal_of(&output);
     assert!(line.contains("flash_policy_listen \"nowhere\""), "{line}");
     assert_eq!(code, 1);
-    assert!(!place.path().join("consumption.db").exists());
+    assert!(!workdir.path().join("consumption.db").exists());
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use reqwest::Client;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,8 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Place, Served};
-use crate::server::SOON;
+use crate::support::{
+    SOON,
+    binary::{ServedBinary, Workdir, header},
+};
 
 pub(super) const INDEX: &str = "<!doctype html><title>A page</title>";
 const SCRIPT: &str = "export {};";
@@ -19,18 +21,20 @@ const SCRIPT: &str = "export {};";
 const CANARY: &str = "canary-77a1";
 
 /// Puts a page into the folder `site`.
-pub(super) fn build(place: &Place) {
-    fs::create_dir_all(place.path().join("site/assets")).unwrap();
-    place.write("site/index.html", INDEX);
-    place.write("site/assets/page-1a2b.js", SCRIPT);
+pub(super) fn build(workdir: &Workdir) {
+    fs::create_dir_all(workdir.path().join("site/assets")).unwrap();
+    workdir.write("site/index.html", INDEX);
+    workdir.write("site/assets/page-1a2b.js", SCRIPT);
 }
 
-async fn serve(place: &Place) -> Served {
-    place.serve(&["--ledger", "memory", "--page", "site"]).await
+async fn serve(workdir: &Workdir) -> ServedBinary {
+    workdir
+        .serve(&["--ledger", "memory", "--page", "site"])
+        .await
 }
 
 /// Sends a path as it is, where a client would tidy it: the status, and the whole answer.
-async fn ask(served: &Served, method: &str, path: &str) -> (u16, String) {
+async fn ask(served: &ServedBinary, method: &str, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(served.address()).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     tcp.write_all(request.as_bytes()).await.unwrap();
@@ -41,16 +45,11 @@ async fn ask(served: &Served, method: &str, path: &str) -> (u16, String) {
     (status, answer)
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    let value = headers.get(name).unwrap_or_else(|| panic!("no {name}"));
-    value.to_str().unwrap()
-}
-
 #[tokio::test]
 async fn the_page_of_a_folder_is_served_with_a_strict_policy() {
-    let place = Place::new();
-    build(&place);
-    let served = serve(&place).await;
+    let workdir = Workdir::new();
+    build(&workdir);
+    let served = serve(&workdir).await;
     let response = reqwest::get(&served.public).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let headers = response.headers().clone();
@@ -82,10 +81,10 @@ async fn the_page_of_a_folder_is_served_with_a_strict_policy() {
 
 #[tokio::test]
 async fn files_with_hashed_names_are_kept_for_ever_and_others_are_not() {
-    let place = Place::new();
-    build(&place);
-    place.write("site/icon.svg", "<svg/>");
-    let served = serve(&place).await;
+    let workdir = Workdir::new();
+    build(&workdir);
+    workdir.write("site/icon.svg", "<svg/>");
+    let served = serve(&workdir).await;
     for (path, status, media_type, caching) in [
         (
             "assets/page-1a2b.js",
@@ -111,9 +110,9 @@ async fn files_with_hashed_names_are_kept_for_ever_and_others_are_not() {
 
 #[tokio::test]
 async fn a_page_is_read_and_not_written() {
-    let place = Place::new();
-    build(&place);
-    let served = serve(&place).await;
+    let workdir = Workdir::new();
+    build(&workdir);
+    let served = serve(&workdir).await;
     let (status, answer) = ask(&served, "HEAD", "/assets/page-1a2b.js").await;
     assert_eq!(status, 200);
     let length = format!("content-length: {}\r\n", SCRIPT.len());
@@ -126,13 +125,13 @@ async fn a_page_is_read_and_not_written() {
 
 #[tokio::test]
 async fn nothing_beside_the_page_and_no_dotfile_is_served() {
-    let place = Place::new();
-    build(&place);
-    fs::create_dir(place.path().join("site/.git")).unwrap();
+    let workdir = Workdir::new();
+    build(&workdir);
+    fs::create_dir(workdir.path().join("site/.git")).unwrap();
     for name in ["outside.txt", "site/.env", "site/.git/config"] {
-        place.write(name, CANARY);
+        workdir.write(name, CANARY);
     }
-    let served = serve(&place).await;
+    let served = serve(&workdir).await;
     for path in [
         "/../outside.txt",
         "/assets/../../outside.txt",
@@ -162,16 +161,16 @@ async fn nothing_beside_the_page_and_no_dotfile_is_served() {
 
 #[tokio::test]
 async fn the_hub_wins_over_files_of_the_same_name() {
-    let place = Place::new();
-    build(&place);
+    let workdir = Workdir::new();
+    build(&workdir);
     for folder in ["site/v1", "site/socket.io"] {
-        fs::create_dir(place.path().join(folder)).unwrap();
+        fs::create_dir(workdir.path().join(folder)).unwrap();
     }
     for name in ["events", "more.js", "index.html"] {
-        place.write(&format!("site/v1/{name}"), CANARY);
-        place.write(&format!("site/socket.io/{name}"), CANARY);
+        workdir.write(&format!("site/v1/{name}"), CANARY);
+        workdir.write(&format!("site/socket.io/{name}"), CANARY);
     }
-    let served = serve(&place).await;
+    let served = serve(&workdir).await;
     for (path, expected) in [
         ("/v1/events", 405),
         ("/v1", 404),
@@ -185,15 +184,15 @@ async fn the_hub_wins_over_files_of_the_same_name() {
         assert!(!answer.contains(CANARY), "{path}: {answer}");
         assert_eq!(status, expected, "{path}: {answer}");
     }
-    served.record(&place, "one", "12.50").await;
+    served.record(&workdir, "one", "12.50").await;
     let (_, problem) = ask(&served, "GET", "/v1/events").await;
     assert!(problem.contains("application/problem+json"), "{problem}");
 }
 
 #[tokio::test]
 async fn without_a_page_there_is_nothing_beside_the_hub() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
     let (status, answer) = ask(&served, "GET", "/").await;
     assert_eq!(status, 404);
     assert!(!answer.contains("content-security-policy"), "{answer}");
@@ -201,13 +200,13 @@ async fn without_a_page_there_is_nothing_beside_the_hub() {
 
 #[tokio::test]
 async fn a_page_is_configured_like_everything_else() {
-    let place = Place::new();
-    build(&place);
-    place.write("page.toml", "page = \"site\"\nledger = \"memory\"\n");
-    let served = place.serve(&["--config", "page.toml"]).await;
+    let workdir = Workdir::new();
+    build(&workdir);
+    workdir.write("page.toml", "page = \"site\"\nledger = \"memory\"\n");
+    let served = workdir.serve(&["--config", "page.toml"]).await;
     assert_eq!(ask(&served, "GET", "/").await.0, 200);
 
-    let mut shown = place.command(["check-config", "--jwt-secret-file", "secret.txt"]);
+    let mut shown = workdir.command(["check-config", "--jwt-secret-file", "secret.txt"]);
     let shown = shown.env("TALLYCAST_PAGE", "site").output().await.unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     let line = shown.lines().find(|line| line.starts_with("page = "));
@@ -220,8 +219,8 @@ async fn a_page_is_configured_like_everything_else() {
 
 #[tokio::test]
 async fn a_folder_that_is_no_page_is_told_in_one_line() {
-    let place = Place::new();
-    fs::create_dir_all(place.path().join("odd/index.html")).unwrap();
+    let workdir = Workdir::new();
+    fs::create_dir_all(workdir.path().join("odd/index.html")).unwrap();
     let key = ["--jwt-secret-file", "secret.txt"];
     for folder in ["missing", ".", "odd", "secret.txt"] {
         let page = ["--page", folder];
@@ -229,7 +228,7 @@ async fn a_folder_that_is_no_page_is_told_in_one_line() {
         let check = [&["check-config"], &key[..], &page].concat();
         let demo = [&["demo"], &page[..]].concat();
         for args in [serve, demo] {
-            let (line, code) = place.refusal(&args).await;
+            let (line, code) = workdir.refusal(&args).await;
             assert!(line.contains(&format!("page {folder:?}")), "{line}");
             assert!(
                 line.contains("index.html") && line.contains("make page"),
@@ -237,7 +236,7 @@ async fn a_folder_that_is_no_page_is_told_in_one_line() {
             );
             assert_eq!(code, 2);
         }
-        assert_eq!(place.run(&check).await.status.code(), Some(2), "{folder}");
+        assert_eq!(workdir.run(&check).await.status.code(), Some(2), "{folder}");
     }
-    assert!(!place.path().join("consumption.db").exists());
+    assert!(!workdir.path().join("consumption.db").exists());
 }

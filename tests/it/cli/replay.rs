@@ -6,8 +6,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use super::{Place, Served, signal};
-use crate::server::SOON;
+use crate::support::{
+    SOON,
+    binary::{ServedBinary, Workdir, signal},
+};
 
 /// The purchases that the package brings.
 fn purchases() -> PathBuf {
@@ -36,8 +38,8 @@ fn sums_of_the_file() -> BTreeMap<String, Sum> {
 
 /// A folder, a server on a ledger in it that can be killed and started again, and tokens for it.
 struct Shop {
-    place: Place,
-    served: Served,
+    workdir: Workdir,
+    served: ServedBinary,
     client: reqwest::Client,
     watcher: String,
     producer: String,
@@ -45,14 +47,14 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
-        let place = Place::new();
-        let token = async |scope| place.token(&["--scope", scope, "--accounts", "*"]).await;
+        let workdir = Workdir::new();
+        let token = async |scope| workdir.token(&["--scope", scope, "--accounts", "*"]).await;
         Self {
-            served: place.serve(&[]).await,
+            served: workdir.serve(&[]).await,
             client: reqwest::Client::new(),
             watcher: token("watch").await,
             producer: token("record").await,
-            place,
+            workdir,
         }
     }
 
@@ -61,7 +63,7 @@ impl Shop {
         let address = self.served.address().to_owned();
         self.served.signal(Signal::KILL);
         self.served.process.wait().await.unwrap();
-        self.served = Served::start(&self.place, &[&address], &[]).await;
+        self.served = ServedBinary::start(&self.workdir, &[&address], &[]).await;
     }
 
     async fn feed(&self, account: &str, query: &str) -> Value {
@@ -103,11 +105,11 @@ impl Shop {
     }
 
     fn write(&self, name: &str, rows: &str) -> PathBuf {
-        self.place.write(name, rows)
+        self.workdir.write(name, rows)
     }
 
     fn replay(&self, file: impl Into<PathBuf>, more: &[&str]) -> Command {
-        let mut command = self.place.command(["replay"]);
+        let mut command = self.workdir.command(["replay"]);
         command
             .arg(file.into())
             .args(["--to", &self.served.public, "--token", &self.producer])
@@ -278,7 +280,9 @@ async fn a_replay_without_a_right_says_so() {
     let shop = Shop::open().await;
     let (code, _, errors) = shop.failure(purchases(), &["--token", "nonsense"]).await;
     assert_eq!(code, Some(2), "given twice: {errors}");
-    let mut command = shop.place.command(["replay", "--to", &shop.served.public]);
+    let mut command = shop
+        .workdir
+        .command(["replay", "--to", &shop.served.public]);
     let nothing = command.arg(purchases()).output().await.unwrap();
     let errors = String::from_utf8(nothing.stderr).unwrap();
     assert_eq!(nothing.status.code(), Some(2));
@@ -292,7 +296,9 @@ async fn a_replay_without_a_right_says_so() {
     assert_eq!(bad.status.code(), Some(1));
     assert!(errors.contains("unauthorized"), "{errors}");
     let file = shop.write("watcher.txt", &shop.watcher);
-    let mut command = shop.place.command(["replay", "--to", &shop.served.public]);
+    let mut command = shop
+        .workdir
+        .command(["replay", "--to", &shop.served.public]);
     command.arg(purchases()).arg("--token-file").arg(file);
     command.env("TALLYCAST_TOKEN", "a flag wins over it");
     let watching = command.output().await.unwrap();

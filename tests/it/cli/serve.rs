@@ -4,12 +4,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Place, Served};
+use crate::support::binary::{ServedBinary, Workdir};
 
 #[tokio::test]
 async fn listeners_are_announced_and_serve() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
     for health in ["live", "ready"] {
         let url = format!("{}/health/{health}", served.admin);
         assert_eq!(reqwest::get(url).await.unwrap().status(), 200);
@@ -20,27 +20,27 @@ async fn listeners_are_announced_and_serve() {
         .await
         .unwrap();
     assert_eq!(metrics.status(), 200);
-    served.record(&place, "one", "12.50").await;
+    served.record(&workdir, "one", "12.50").await;
 }
 
 #[tokio::test]
 async fn signals_end_it_well() {
     for signal in [Signal::TERM, Signal::INT] {
-        let place = Place::new();
-        let served = place.serve(&[]).await;
-        served.record(&place, "one", "12.50").await;
+        let workdir = Workdir::new();
+        let served = workdir.serve(&[]).await;
+        served.record(&workdir, "one", "12.50").await;
         served.signal(signal);
         assert_eq!(served.exit_code().await, Some(0), "{signal:?}");
-        assert!(place.path().join("consumption.db").exists());
+        assert!(workdir.path().join("consumption.db").exists());
     }
 }
 
 /// A request that the server waits for, because its body is not complete.
-async fn unfinished_request(served: &Served) -> TcpStream {
+async fn unfinished_request(served: &ServedBinary) -> TcpStream {
     let mut tcp = TcpStream::connect(served.address()).await.unwrap();
     let head =
         "POST /v1/events HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n";
-    let token = Place::new().token(&["--scope", "record"]).await;
+    let token = Workdir::new().token(&["--scope", "record"]).await;
     let head = format!("{head}Authorization: Bearer {token}\r\n\r\n");
     tcp.write_all(head.as_bytes()).await.unwrap();
     // It asks for the body, so the request is under way.
@@ -52,8 +52,8 @@ async fn unfinished_request(served: &Served) -> TcpStream {
 
 #[tokio::test]
 async fn request_under_way_is_finished_before_the_end() {
-    let place = Place::new();
-    let mut served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let mut served = workdir.serve(&["--ledger", "memory"]).await;
     let mut request = unfinished_request(&served).await;
     served.signal(Signal::TERM);
     served.says("shutting down").await;
@@ -66,8 +66,8 @@ async fn request_under_way_is_finished_before_the_end() {
 
 #[tokio::test]
 async fn second_signal_ends_it_at_once() {
-    let place = Place::new();
-    let mut served = place
+    let workdir = Workdir::new();
+    let mut served = workdir
         .serve(&["--ledger", "memory", "--drain-seconds", "3600"])
         .await;
     let _request = unfinished_request(&served).await;
@@ -79,7 +79,7 @@ async fn second_signal_ends_it_at_once() {
 
 #[tokio::test]
 async fn port_in_use_is_told_before_the_ledger_is_touched() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (flag, other) in [
@@ -95,17 +95,17 @@ async fn port_in_use_is_told_before_the_ledger_is_touched() {
             other,
             "127.0.0.1:0",
         ];
-        let (line, code) = place.refusal(&args).await;
+        let (line, code) = workdir.refusal(&args).await;
         assert!(line.contains(&address) && line.contains("in use"), "{line}");
         assert_eq!(code, 1);
     }
-    assert!(!place.path().join("consumption.db").exists());
+    assert!(!workdir.path().join("consumption.db").exists());
 }
 
 #[tokio::test]
 async fn ledger_in_use_is_told() {
-    let place = Place::new();
-    let _served = place.serve(&[]).await;
+    let workdir = Workdir::new();
+    let _served = workdir.serve(&[]).await;
     let args = [
         "serve",
         "--jwt-secret-file",
@@ -113,7 +113,7 @@ async fn ledger_in_use_is_told() {
         "--listen",
         "127.0.0.1:0",
     ];
-    let (line, code) = place
+    let (line, code) = workdir
         .refusal(&[&args, ["--admin-listen", "127.0.0.1:0"].as_slice()].concat())
         .await;
     assert!(line.contains("consumption.db"), "{line}");
@@ -122,8 +122,10 @@ async fn ledger_in_use_is_told() {
 
 #[tokio::test]
 async fn log_lines_are_json_if_asked() {
-    let place = Place::new();
-    let mut served = place.serve(&["--ledger", "memory", "--log", "json"]).await;
+    let workdir = Workdir::new();
+    let mut served = workdir
+        .serve(&["--ledger", "memory", "--log", "json"])
+        .await;
     served.signal(Signal::TERM);
     let line = loop {
         let line = served

@@ -1,9 +1,9 @@
-use super::Place;
+use crate::support::binary::Workdir;
 
 #[tokio::test]
 async fn token_opens_its_account_and_no_other() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
     for (more, account, status) in [
         (&[] as &[&str], "alice", 200),
         (&["--ttl", "7d"], "alice", 200),
@@ -22,7 +22,7 @@ async fn token_opens_its_account_and_no_other() {
             200,
         ),
     ] {
-        let token = place.token(more).await;
+        let token = workdir.token(more).await;
         let url = format!("{}/v1/feeds/{account}", served.public);
         let answer = reqwest::Client::new()
             .get(url)
@@ -36,7 +36,7 @@ async fn token_opens_its_account_and_no_other() {
 
 #[tokio::test]
 async fn slips_are_told() {
-    let place = Place::new();
+    let workdir = Workdir::new();
     for (more, culprit) in [
         (&["--scope", "wach"] as &[&str], "wach"),
         (&["--ttl", "soon"], "--ttl"),
@@ -46,11 +46,11 @@ async fn slips_are_told() {
         (&["--accounts", "a/b"], "account"),
     ] {
         let args = ["token", "--jwt-secret-file", "secret.txt", "--sub", "alice"];
-        let (line, code) = place.refusal(&[&args, more].concat()).await;
+        let (line, code) = workdir.refusal(&[&args, more].concat()).await;
         assert!(line.contains(culprit), "{more:?}: {line}");
         assert_eq!(code, 2);
     }
-    let (line, code) = place.refusal(&["token", "--sub", "alice"]).await;
+    let (line, code) = workdir.refusal(&["token", "--sub", "alice"]).await;
     assert!(line.contains("--jwt-secret-file"), "{line}");
     assert_eq!(code, 2);
 }

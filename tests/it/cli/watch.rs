@@ -5,7 +5,7 @@ use tokio::{
     process::{Child, ChildStdout},
 };
 
-use super::{Place, Served};
+use crate::support::binary::{ServedBinary, Workdir};
 
 struct Watcher {
     _process: Child,
@@ -13,8 +13,8 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn start(place: &Place, served: &Served) -> Self {
-        place.write("token.txt", &place.token(&[]).await);
+    async fn start(workdir: &Workdir, served: &ServedBinary) -> Self {
+        workdir.write("token.txt", &workdir.token(&[]).await);
         let args = [
             "watch",
             "alice",
@@ -23,7 +23,11 @@ impl Watcher {
             "--token-file",
             "token.txt",
         ];
-        let mut process = place.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = workdir
+            .command(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self {
             _process: process,
@@ -38,10 +42,10 @@ impl Watcher {
 
 #[tokio::test]
 async fn watch_shows_entries_and_totals_through_a_restart() {
-    let place = Place::new();
-    let served = place.serve(&[]).await;
-    served.record(&place, "one", "12.50").await;
-    let mut watcher = Watcher::start(&place, &served).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&[]).await;
+    served.record(&workdir, "one", "12.50").await;
+    let mut watcher = Watcher::start(&workdir, &served).await;
     assert!(watcher.line().await.starts_with("snapshot at 1"));
     let entry = watcher.line().await;
     assert!(
@@ -59,7 +63,7 @@ async fn watch_shows_entries_and_totals_through_a_restart() {
             .starts_with("total  spend  12.50 CNY (1)")
     );
 
-    served.record(&place, "two", "1.25").await;
+    served.record(&workdir, "two", "1.25").await;
     assert!(watcher.line().await.starts_with("#2 "));
     assert!(
         watcher
@@ -70,8 +74,8 @@ async fn watch_shows_entries_and_totals_through_a_restart() {
 
     let address = served.address().to_owned();
     drop(served);
-    let served = loop_until_free(&place, &address).await;
-    served.record(&place, "three", "1").await;
+    let served = loop_until_free(&workdir, &address).await;
+    served.record(&workdir, "three", "1").await;
     assert!(watcher.line().await.starts_with("#3 "));
     assert!(
         watcher
@@ -82,22 +86,22 @@ async fn watch_shows_entries_and_totals_through_a_restart() {
 }
 
 /// Starts a server at the address of one that was killed.
-async fn loop_until_free(place: &Place, address: &str) -> Served {
-    Served::start(place, &[address], &[]).await
+async fn loop_until_free(workdir: &Workdir, address: &str) -> ServedBinary {
+    ServedBinary::start(workdir, &[address], &[]).await
 }
 
 #[tokio::test]
 async fn refused_watch_ends_with_the_reason() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
-    let token = place.token(&[]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
+    let token = workdir.token(&[]).await;
     for (account, token, reason) in [("bob", token.as_str(), "not_found"), ("alice", "x", "401")] {
         let args = ["watch", account, "--url", &served.public, "--token", token];
-        let (line, code) = place.refusal(&args).await;
+        let (line, code) = workdir.refusal(&args).await;
         assert!(line.contains(reason), "{line}");
         assert_eq!(code, 1);
     }
-    let (line, code) = place
+    let (line, code) = workdir
         .refusal(&["watch", "alice", "--url", &served.public])
         .await;
     assert!(line.contains("--token"), "{line}");
@@ -106,9 +110,9 @@ async fn refused_watch_ends_with_the_reason() {
 
 #[tokio::test]
 async fn watch_shows_an_alert_with_its_budget() {
-    let place = Place::new();
-    let served = place.serve(&["--ledger", "memory"]).await;
-    let token = place.token(&["--scope", "admin"]).await;
+    let workdir = Workdir::new();
+    let served = workdir.serve(&["--ledger", "memory"]).await;
+    let token = workdir.token(&["--scope", "admin"]).await;
     let profile = serde_json::json!({ "budgets": [{
         "id": "month", "unit": "CNY", "window": "month", "limit": "10", "thresholds": [80] }] });
     let edited = reqwest::Client::new()
@@ -116,10 +120,10 @@ async fn watch_shows_an_alert_with_its_budget() {
         .bearer_auth(token)
         .json(&profile);
     assert_eq!(edited.send().await.unwrap().status(), 200);
-    let mut watcher = Watcher::start(&place, &served).await;
+    let mut watcher = Watcher::start(&workdir, &served).await;
     assert!(watcher.line().await.starts_with("snapshot at 0"));
 
-    served.record(&place, "one", "8.50").await;
+    served.record(&workdir, "one", "8.50").await;
     assert!(watcher.line().await.starts_with("#1 "));
     let alert = watcher.line().await;
     assert!(alert.starts_with("#2 "), "{alert}");

@@ -5,24 +5,22 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tallycast::{Budget, Clock, ClockHand, Event, Feed, Hub, Memory, Period, ProfileChange};
 
-use super::{
-    client::{Asked, Client, Way, follow},
+use crate::support::{
+    feed_hub::{ALICE, TestAuthorizer, account},
+    follow_client::{FollowClient, FollowOptions, Transport, follow},
+    host::Host,
     screen::Screen,
-};
-use crate::{
-    engine::Host,
-    watching::{ALICE, Door, account},
 };
 
 /// A server on a ledger that outlives it, with a clock that a hand moves.
-struct Place {
+struct ContractServer {
     host: Host,
     ledger: Memory,
     clock: Clock,
     hand: ClockHand,
 }
 
-impl Place {
+impl ContractServer {
     async fn open() -> Self {
         let (clock, hand) = Clock::by_hand(Timestamp::now());
         let ledger = Memory::new();
@@ -51,8 +49,8 @@ impl Place {
         }
     }
 
-    fn asked(&self) -> Asked {
-        Asked {
+    fn options(&self) -> FollowOptions {
+        FollowOptions {
             address: self.host.address,
             account: "alice".to_owned(),
             token: ALICE.to_owned(),
@@ -61,10 +59,10 @@ impl Place {
         }
     }
 
-    fn after(&self, position: &str) -> Asked {
-        Asked {
+    fn after(&self, position: &str) -> FollowOptions {
+        FollowOptions {
             after: Some(position.to_owned()),
-            ..self.asked()
+            ..self.options()
         }
     }
 
@@ -83,119 +81,119 @@ impl Place {
 
 async fn serve(ledger: &Memory, clock: &Clock) -> Host {
     let hub = Hub::builder(ledger.clone())
-        .access(Door)
+        .access(TestAuthorizer)
         .clock(clock.clone());
     Host::start(hub.build().await.unwrap()).await
 }
 
-async fn open(way: Way, asked: &Asked) -> Box<dyn Client> {
-    follow(way, asked).await.unwrap()
+async fn open(transport: Transport, options: &FollowOptions) -> Box<dyn FollowClient> {
+    follow(transport, options).await.unwrap()
 }
 
-pub(super) async fn replays_then_follows(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=3).await;
-    let mut client = open(way, &place.asked()).await;
+pub(super) async fn replays_then_follows(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=3).await;
+    let mut client = open(transport, &server.options()).await;
     let mut screen = Screen::default();
     assert_eq!(screen.take(&mut *client).await, "snapshot initial");
     assert_eq!(screen.entries, [1, 2, 3]);
-    if way.stays_open() {
+    if transport.stays_open() {
         assert_eq!(screen.take(&mut *client).await, "live");
     }
-    place.record(4..=6).await;
+    server.record(4..=6).await;
     screen.reach(&mut *client, 6).await;
     assert_eq!(screen.entries, [1, 2, 3, 4, 5, 6]);
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
 }
 
-pub(super) async fn resumes_where_it_left(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=2).await;
+pub(super) async fn resumes_where_it_left(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=2).await;
     let mut screen = Screen::default();
-    let mut client = open(way, &place.asked()).await;
+    let mut client = open(transport, &server.options()).await;
     screen.reach(&mut *client, 2).await;
     for round in 1..=3 {
         drop(client);
         let next = 2 + round * 5;
-        place.record(next - 4..=next).await;
+        server.record(next - 4..=next).await;
         let position = screen.position.clone().unwrap();
-        client = open(way, &place.after(&position)).await;
+        client = open(transport, &server.after(&position)).await;
         screen.reach(&mut *client, next).await;
     }
     assert_eq!(screen.entries, (1..=17).collect::<Vec<_>>());
     let snapshots = screen.types.iter().filter(|t| t.starts_with("snapshot"));
     assert_eq!(snapshots.count(), 1, "a resume needs no snapshot");
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
 }
 
-pub(super) async fn moves_to_another_way_in_the_middle(way: Way) {
-    let place = Place::open().await;
+pub(super) async fn moves_to_another_transport_in_the_middle(transport: Transport) {
+    let server = ContractServer::open().await;
     let mut screen = Screen::default();
     let mut offset = 0;
-    for other in Way::ALL {
-        for next in [way, other] {
-            // The place to go on from is taken from the middle of what is going on.
+    for other in Transport::ALL {
+        for next in [transport, other] {
+            // The position to go on from is taken from the middle of what is going on.
             offset += 2;
-            place.record(offset - 1..=offset).await;
-            let asked = match &screen.position {
-                Some(position) => place.after(position),
-                None => place.asked(),
+            server.record(offset - 1..=offset).await;
+            let options = match &screen.position {
+                Some(position) => server.after(position),
+                None => server.options(),
             };
-            let mut client = open(next, &asked).await;
+            let mut client = open(next, &options).await;
             screen.take(&mut *client).await;
         }
     }
-    let mut client = open(way, &place.after(screen.position.as_ref().unwrap())).await;
+    let mut client = open(transport, &server.after(screen.position.as_ref().unwrap())).await;
     screen.reach(&mut *client, offset).await;
     assert_eq!(screen.entries, (1..=offset).collect::<Vec<_>>());
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
 }
 
-pub(super) async fn a_slow_reader_loses_nothing(way: Way) {
+pub(super) async fn a_slow_reader_loses_nothing(transport: Transport) {
     const ENTRIES: u64 = 4_000;
-    let place = Place::open().await;
-    let mut client = open(way, &place.asked()).await;
+    let server = ContractServer::open().await;
+    let mut client = open(transport, &server.options()).await;
     let mut screen = Screen::default();
     screen.take(&mut *client).await;
     // More than every buffer between here and there holds, while nobody reads.
-    fill(&place, ENTRIES).await;
+    fill(&server, ENTRIES).await;
     screen.reach(&mut *client, ENTRIES).await;
     assert_eq!(screen.entries, (1..=ENTRIES).collect::<Vec<_>>());
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
 }
 
-async fn fill(place: &Place, entries: u64) {
+async fn fill(server: &ContractServer, entries: u64) {
     let long = "x".repeat(400);
     for first in (1..=entries).step_by(200) {
         let events = (first..first + 200).map(|id| {
             Ok(Event::consumption(id.to_string(), "alice", "1", "CNY").with_description(&*long))
         });
-        place.feed().append_all(events.collect()).await.unwrap();
+        server.feed().append_all(events.collect()).await.unwrap();
     }
 }
 
-pub(super) async fn a_conflated_reader_ends_in_the_same_state(way: Way) {
+pub(super) async fn a_conflated_reader_ends_in_the_same_state(transport: Transport) {
     const ENTRIES: u64 = 4_000;
-    let place = Place::open().await;
+    let server = ContractServer::open().await;
     let budget = Budget::new("b", Period::Day, "2000".parse().unwrap(), "CNY");
     let change = ProfileChange {
         budgets: vec![budget],
         ..ProfileChange::default()
     };
     let alice = account("alice");
-    place
+    server
         .feed()
         .set_profile(&alice, change)
         .await
         .unwrap()
         .unwrap();
-    let mut asked = place.asked();
-    asked.mode = Some("totals");
-    let mut client = open(way, &asked).await;
+    let mut options = server.options();
+    options.mode = Some("totals");
+    let mut client = open(transport, &options).await;
     let mut screen = Screen::default();
     screen.take(&mut *client).await;
-    fill(&place, ENTRIES).await;
-    place
+    fill(&server, ENTRIES).await;
+    server
         .feed()
         .append(Event::reversal("r", "alice", "7"))
         .await
@@ -210,35 +208,35 @@ pub(super) async fn a_conflated_reader_ends_in_the_same_state(way: Way) {
     for kept in [2_001, ENTRIES + 2] {
         assert!(screen.entries.contains(&kept), "{kept} was merged away");
     }
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
 }
 
-pub(super) async fn another_account_is_invisible(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=1).await;
+pub(super) async fn another_account_is_invisible(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=1).await;
     let canary = "canary-7f3a";
     let event = Event::consumption("b", "bob", "1", "CNY").with_description(canary);
-    place.feed().append(event).await.unwrap();
-    let bobs = place.feed().snapshot(&account("bob"), 0).await.unwrap();
+    server.feed().append(event).await.unwrap();
+    let bobs = server.feed().snapshot(&account("bob"), 0).await.unwrap();
 
-    let mut asked = place.asked();
-    asked.account = "bob".to_owned();
-    let refused = follow(way, &asked).await.err();
-    let nobody = Asked {
+    let mut options = server.options();
+    options.account = "bob".to_owned();
+    let refused = follow(transport, &options).await.err();
+    let nobody = FollowOptions {
         account: "nobody".to_owned(),
-        ..place.asked()
+        ..server.options()
     };
-    let absent = follow(way, &nobody).await.err();
+    let absent = follow(transport, &nobody).await.err();
     assert!(refused.is_some());
     assert_eq!(refused, absent, "another's account is as good as none");
 
     // Another's position is none.
-    let mut client = open(way, &place.after(&bobs.position().to_string())).await;
+    let mut client = open(transport, &server.after(&bobs.position().to_string())).await;
     let mut screen = Screen::default();
     assert_eq!(screen.take(&mut *client).await, "snapshot bad_position");
     let more = Event::consumption("b-2", "bob", "1", "CNY").with_description(canary);
-    place.feed().append(more).await.unwrap();
-    place.record(2..=2).await;
+    server.feed().append(more).await.unwrap();
+    server.record(2..=2).await;
     screen.reach(&mut *client, 2).await;
     assert!(
         screen
@@ -248,87 +246,90 @@ pub(super) async fn another_account_is_invisible(way: Way) {
     );
 }
 
-pub(super) async fn an_expired_grant_closes(way: Way) {
-    let place = Place::open().await;
-    let asked = Asked {
+pub(super) async fn an_expired_grant_closes(transport: Transport) {
+    let server = ContractServer::open().await;
+    let options = FollowOptions {
         token: "alice/alice/700".to_owned(),
-        ..place.asked()
+        ..server.options()
     };
-    let mut client = open(way, &asked).await;
+    let mut client = open(transport, &options).await;
     let mut screen = Screen::default();
     let closing = screen.closing(&mut *client).await.expect("it says why");
     assert_eq!(closing["code"], "expired");
     assert_eq!(closing["position"], json!(screen.position));
 }
 
-pub(super) async fn a_restart_keeps_order(way: Way) {
-    let mut place = Place::open().await;
-    place.record(1..=3).await;
-    let mut client = open(way, &place.asked()).await;
+pub(super) async fn a_restart_keeps_order(transport: Transport) {
+    let mut server = ContractServer::open().await;
+    server.record(1..=3).await;
+    let mut client = open(transport, &server.options()).await;
     let mut screen = Screen::default();
     screen.reach(&mut *client, 3).await;
     drop(client);
-    place.restart().await;
-    place.record(4..=5).await;
+    server.restart().await;
+    server.record(4..=5).await;
     let position = screen.position.clone().unwrap();
-    let mut client = open(way, &place.after(&position)).await;
+    let mut client = open(transport, &server.after(&position)).await;
     screen.reach(&mut *client, 5).await;
     assert_eq!(screen.entries, [1, 2, 3, 4, 5]);
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
 }
 
-pub(super) async fn every_position_gets_what_it_should(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=2).await;
-    let first = |asked: Asked| async move {
-        let mut client = open(way, &asked).await;
+pub(super) async fn every_position_gets_what_it_should(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=2).await;
+    let first = |options: FollowOptions| async move {
+        let mut client = open(transport, &options).await;
         let mut screen = Screen {
             offset: Some(2),
             ..Screen::default()
         };
         screen.take(&mut *client).await.to_owned()
     };
-    let head = place.head().await["position"].as_str().unwrap().to_owned();
-    if way.stays_open() {
-        assert_eq!(first(place.after(&head)).await, "live");
+    let head = server.head().await["position"].as_str().unwrap().to_owned();
+    if transport.stays_open() {
+        assert_eq!(first(server.after(&head)).await, "live");
     }
 
     // Another epoch, no position at all, cut short.
-    let other = Place::open().await;
+    let other = ContractServer::open().await;
     let foreign = other.head().await["position"].as_str().unwrap().to_owned();
-    assert_eq!(first(place.after(&foreign)).await, "snapshot epoch_changed");
+    assert_eq!(
+        first(server.after(&foreign)).await,
+        "snapshot epoch_changed"
+    );
     for forged in ["x".to_owned(), head[1..].to_owned()] {
-        assert_eq!(first(place.after(&forged)).await, "snapshot bad_position");
+        assert_eq!(first(server.after(&forged)).await, "snapshot bad_position");
     }
     // Ahead: of another server on the same history, which this one has not.
     let ahead = forge_offset(&head, 99);
-    assert_eq!(first(place.after(&ahead)).await, "snapshot ahead");
+    assert_eq!(first(server.after(&ahead)).await, "snapshot ahead");
 
     // Another day, then an edited profile.
-    place.hand.advance(SignedDuration::from_hours(24));
-    assert_eq!(first(place.after(&head)).await, "rollover");
+    server.hand.advance(SignedDuration::from_hours(24));
+    assert_eq!(first(server.after(&head)).await, "rollover");
     let change = ProfileChange {
         name: Some("Alice".to_owned()),
         ..ProfileChange::default()
     };
     let alice = account("alice");
-    place
+    server
         .feed()
         .set_profile(&alice, change)
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(first(place.after(&head)).await, "snapshot profile_changed");
+    assert_eq!(first(server.after(&head)).await, "snapshot profile_changed");
 
     // Too far behind.
-    let head = place.head().await["position"].as_str().unwrap().to_owned();
+    let head = server.head().await["position"].as_str().unwrap().to_owned();
     let events = (0..1_000).map(|n| n * 6);
     for first in events.step_by(1_000) {
         let events = (first..first + 5_001)
             .map(|id| Ok(Event::consumption(format!("far-{id}"), "alice", "1", "CNY")));
-        place.feed().append_all(events.collect()).await.unwrap();
+        server.feed().append_all(events.collect()).await.unwrap();
     }
-    assert_eq!(first(place.after(&head)).await, "snapshot too_far");
+    assert_eq!(first(server.after(&head)).await, "snapshot too_far");
 }
 
 /// The position with another offset: bytes 18 to 26 of it.
@@ -339,80 +340,80 @@ fn forge_offset(position: &str, offset: u64) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) async fn says_the_same_bytes_as_the_others(way: Way) {
-    let place = Place::open().await;
-    place
+pub(super) async fn says_the_same_bytes_as_the_others(transport: Transport) {
+    let server = ContractServer::open().await;
+    server
         .host
         .record_described("alice", 1, "</script><!-- é 电 🍜 \u{2028} \" \\ &amp;")
         .await;
-    let begin = place.head().await["position"].as_str().unwrap().to_owned();
-    place.record(2..=4).await;
-    let told = async |way: Way, asked: Asked, offset: u64| {
-        let mut client = open(way, &asked).await;
+    let begin = server.head().await["position"].as_str().unwrap().to_owned();
+    server.record(2..=4).await;
+    let told = async |transport: Transport, options: FollowOptions, offset: u64| {
+        let mut client = open(transport, &options).await;
         let mut screen = Screen {
-            offset: asked.after.as_ref().map(|_| 1),
+            offset: options.after.as_ref().map(|_| 1),
             ..Screen::default()
         };
         screen.reach(&mut *client, offset).await;
         screen.messages
     };
-    let others = [Way::SocketIo, Way::Stream];
+    let others = [Transport::SocketIo, Transport::Stream];
     for other in others {
         let (ours, theirs) = (
-            told(way, place.asked(), 4).await,
-            told(other, place.asked(), 4).await,
+            told(transport, server.options(), 4).await,
+            told(other, server.options(), 4).await,
         );
         assert_eq!(ours, theirs, "the snapshot, as by {other:?}");
         let (ours, theirs) = (
-            told(way, place.after(&begin), 4).await,
-            told(other, place.after(&begin), 4).await,
+            told(transport, server.after(&begin), 4).await,
+            told(other, server.after(&begin), 4).await,
         );
         assert_eq!(ours, theirs, "the replay, as by {other:?}");
     }
 }
 
-pub(super) async fn an_erased_account_is_let_go(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=3).await;
-    let mut client = open(way, &place.asked()).await;
+pub(super) async fn an_erased_account_is_closed(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=3).await;
+    let mut client = open(transport, &server.options()).await;
     let mut screen = Screen::default();
     while screen.take(&mut *client).await != "live" {}
-    place.feed().erase(&account("alice")).await.unwrap();
+    server.feed().erase(&account("alice")).await.unwrap();
     let closing = screen.closing(&mut *client).await.expect("it says why");
     assert_eq!(closing["code"], "revoked");
     let position = screen.position.clone().unwrap();
-    let mut client = open(way, &place.after(&position)).await;
+    let mut client = open(transport, &server.after(&position)).await;
     assert_eq!(screen.take(&mut *client).await, "snapshot bad_position");
     assert_eq!(screen.offset, Some(0));
     assert!(screen.totals.is_empty());
 }
 
-pub(super) async fn midnight_comes_by_itself(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=2).await;
-    let mut client = open(way, &place.asked()).await;
+pub(super) async fn midnight_comes_by_itself(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=2).await;
+    let mut client = open(transport, &server.options()).await;
     let mut screen = Screen::default();
     screen.reach(&mut *client, 2).await;
-    if way.stays_open() {
+    if transport.stays_open() {
         assert_eq!(screen.take(&mut *client).await, "live");
     }
-    place.hand.advance(SignedDuration::from_hours(24));
+    server.hand.advance(SignedDuration::from_hours(24));
     assert_eq!(screen.take(&mut *client).await, "rollover");
-    place.assert_shown(&screen).await;
+    server.assert_shown(&screen).await;
     let today = &screen.totals.values().next().unwrap()["day"];
     assert_eq!(today["amount"], "0");
 }
 
-pub(super) async fn a_drain_says_goodbye(way: Way) {
-    let place = Place::open().await;
-    place.record(1..=1).await;
-    let asked = place.asked();
-    let mut clients = join_all((0..3).map(|_| open(way, &asked))).await;
+pub(super) async fn a_drain_sends_closing(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=1).await;
+    let options = server.options();
+    let mut clients = join_all((0..3).map(|_| open(transport, &options))).await;
     let mut screens = [(); 3].map(|()| Screen::default());
     for (client, screen) in clients.iter_mut().zip(&mut screens) {
         while screen.take(&mut **client).await != "live" {}
     }
-    let hub = place.host.hub.clone();
+    let hub = server.host.hub.clone();
     let draining = tokio::spawn(async move { hub.drain(Duration::from_secs(4)).await });
     let goodbyes = clients
         .iter_mut()
@@ -424,5 +425,8 @@ pub(super) async fn a_drain_says_goodbye(way: Way) {
         });
     join_all(goodbyes).await;
     draining.await.unwrap();
-    assert!(follow(way, &asked).await.is_err(), "nobody new is let in");
+    assert!(
+        follow(transport, &options).await.is_err(),
+        "nobody new is let in"
+    );
 }

@@ -1,46 +1,45 @@
-//! One contract, whatever the transport: each fact holds of every way to follow a feed.
+//! One contract, whatever the transport: each fact holds of every transport to follow a feed.
 
-mod client;
 mod facts;
-mod screen;
+mod schema;
 
-use client::Way;
+use crate::support::follow_client::Transport;
 
 /// A test of each fact for each of these ways.
 macro_rules! facts {
-    ($($way:ident: $kind:ident { $($fact:ident)+ })+) => {
-        $(mod $way {
-            use super::{facts, Way};
+    ($($transport:ident: $kind:ident { $($fact:ident)+ })+) => {
+        $(mod $transport {
+            use super::{facts, Transport};
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $fact() {
-                facts::$fact(Way::$kind).await;
+                facts::$fact(Transport::$kind).await;
             })+
         })+
     };
 }
 
 /// Facts of all ways, and those of connections that stay open.
-macro_rules! open_ways {
-    ($($way:ident: $kind:ident)+) => {
-        facts! { $($way: $kind {
+macro_rules! open_transports {
+    ($($transport:ident: $kind:ident)+) => {
+        facts! { $($transport: $kind {
             replays_then_follows
             resumes_where_it_left
-            moves_to_another_way_in_the_middle
+            moves_to_another_transport_in_the_middle
             a_slow_reader_loses_nothing
             another_account_is_invisible
             a_restart_keeps_order
             every_position_gets_what_it_should
             says_the_same_bytes_as_the_others
-            an_erased_account_is_let_go
+            an_erased_account_is_closed
             midnight_comes_by_itself
             a_conflated_reader_ends_in_the_same_state
             an_expired_grant_closes
-            a_drain_says_goodbye
+            a_drain_sends_closing
         })+ }
     };
 }
 
-open_ways! {
+open_transports! {
     socketio_websocket: SocketIo
     socketio_polling: SocketIoPolling
     websocket: WebSocket
@@ -53,7 +52,7 @@ facts! {
     long_poll: LongPoll {
         replays_then_follows
         resumes_where_it_left
-        moves_to_another_way_in_the_middle
+        moves_to_another_transport_in_the_middle
         a_slow_reader_loses_nothing
         another_account_is_invisible
         a_restart_keeps_order
@@ -64,7 +63,7 @@ facts! {
     short_poll: ShortPoll {
         replays_then_follows
         resumes_where_it_left
-        moves_to_another_way_in_the_middle
+        moves_to_another_transport_in_the_middle
         a_slow_reader_loses_nothing
         another_account_is_invisible
         a_restart_keeps_order

@@ -1,30 +1,40 @@
-use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use axum::Router;
-use axum::routing::get;
-use axum::serve::Listener;
+use axum::{Router, routing::get, serve::Listener};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tallycast::{Feed, Limits, Tls};
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, timeout};
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{Instant, timeout},
+};
+use tokio_rustls::{
+    TlsAcceptor, TlsConnector, client,
+    rustls::{
+        ClientConfig, RootCertStore, ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer,
+    },
+    server,
+};
+use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-use super::{Client, GET_AND_CLOSE, SLOW_CLIENT_MAX, status};
-use crate::engine::{Host, SOON};
-use crate::scripted::Script;
-use crate::streams::{Sse, narrow};
-use crate::watching::{ALICE, described, read_event, settings};
+use super::SLOW_CLIENT_MAX;
+use crate::support::{
+    SOON,
+    feed_client::read_event,
+    feed_hub::{ALICE, described, settings},
+    host::Host,
+    raw_http::{connect_narrow, status},
+    raw_sse::RawSse,
+    router_server::{GET_AND_CLOSE, RawClient},
+    scripted_listener::Script,
+};
 
 /// A certificate for `localhost` and its key, as files, and a client that trusts it.
 struct Identity {
@@ -265,7 +275,7 @@ async fn a_frame_that_tls_holds_is_finished() {
 async fn who_reads_late_over_tls_gets_everything_in_order() {
     let hub = settings().build().await.unwrap();
     let identity = Identity::new();
-    let tcp = narrow(identity.listen(hub.router()).await).await;
+    let tcp = connect_narrow(identity.listen(hub.router()).await).await;
     let mut late = Follower::live(&identity, tcp).await;
     let mut offset = 0;
     while offset < 2_000 {
@@ -279,9 +289,9 @@ async fn who_reads_late_over_tls_gets_everything_in_order() {
 async fn a_stream_over_tls_is_whole_however_late_it_is_read() {
     let hub = settings().build().await.unwrap();
     let identity = Identity::new();
-    let tcp = narrow(identity.listen(hub.router()).await).await;
+    let tcp = connect_narrow(identity.listen(hub.router()).await).await;
     let name = "localhost".try_into().unwrap();
-    let mut late = Sse::over(identity.connector.connect(name, tcp).await.unwrap()).await;
+    let mut late = RawSse::over(identity.connector.connect(name, tcp).await.unwrap()).await;
     assert!(late.head.contains("connection: close"), "{}", late.head);
     late.until_live().await;
     let mut offset = 0;
@@ -302,7 +312,7 @@ async fn a_stream_over_tls_is_whole_however_late_it_is_read() {
 #[tokio::test(start_paused = true)]
 async fn silent_tls_client_is_closed() {
     let identity = Identity::new();
-    let mut client = Client(identity.serve().await);
+    let mut client = RawClient(identity.serve().await);
     let start = Instant::now();
     assert_eq!(client.rest().await, "");
     assert!(start.elapsed() <= SLOW_CLIENT_MAX);

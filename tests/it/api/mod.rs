@@ -1,0 +1,15 @@
+//! The HTTP API.
+
+mod authorization;
+mod cloudevents;
+mod cors;
+mod erasure;
+mod events;
+mod feeds;
+mod fuzzed_bodies;
+mod health;
+mod history;
+mod outages;
+mod past;
+mod profiles;
+mod tickets;

@@ -1,0 +1,14 @@
+//! The binary, as an operator or a service manager uses it.
+
+mod bench;
+mod config;
+mod demo;
+mod export;
+mod flash_policy;
+mod hostile_clients;
+mod page;
+mod replay;
+mod serve;
+mod stalled_readers;
+mod token;
+mod watch;

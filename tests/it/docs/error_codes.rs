@@ -1,0 +1,66 @@
+//! What the sources say, `docs/protocol.md` says too.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// What stands before a stable code in the sources.
+const MAKERS: &[&str] = &[
+    "Invalid::new(",
+    "refused(",
+    "Refused(",
+    "bad_request(",
+    "too_large(",
+    "unsupported(",
+    "Self::new(",
+    "check_name(",
+    "check_symbol(",
+];
+
+/// The rooms whose refusals a client can meet.
+const ROOMS: &[&str] = &["domain", "ledger", "feed", "access", "api", "transport"];
+
+fn sources() -> Vec<String> {
+    let mut texts = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders: Vec<_> = ROOMS.iter().map(|room| root.join(room)).collect();
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = fs::read_to_string(path).unwrap();
+                let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+                texts.push(text[..tests].to_owned());
+            }
+        }
+    }
+    texts
+}
+
+/// The first string literal of a call, if it looks like a code.
+fn code(arguments: &str) -> Option<&str> {
+    let statement = arguments.split(';').next()?;
+    let literal = statement.split('"').nth(1)?;
+    let is_code =
+        !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_code.then_some(literal)
+}
+
+#[test]
+fn every_code_is_in_the_protocol_document() {
+    let document = include_str!("../../../docs/protocol.md");
+    let sources = sources();
+    let mut codes = BTreeSet::new();
+    for text in &sources {
+        for maker in MAKERS {
+            let calls = text.match_indices(maker);
+            codes.extend(calls.filter_map(|(at, _)| code(&text[at + maker.len()..])));
+        }
+    }
+    assert!(codes.len() > 60, "the sources are read: {codes:?}");
+    let missing: Vec<_> = codes
+        .iter()
+        .filter(|code| !document.contains(&format!("`{code}`")))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/protocol.md: {missing:?}");
+}

@@ -1,0 +1,4 @@
+//! The documents agree with the sources.
+
+mod error_codes;
+mod readme;

@@ -1,0 +1,85 @@
+//! The feed: what is appended is what subscribers get.
+
+use tallycast::{
+    Event, Feed, Ledger, Memory, MessageKind, ProfileChange, Sqlite, Status, SubscribeOptions,
+};
+
+use crate::support::test_feed::{alice, json, take};
+
+fn purchase(id: u32, amount: &str) -> Event {
+    Event::consumption(format!("order-{id}"), "alice", amount, "CNY").with_category("food")
+}
+
+async fn follows_and_resumes(ledger: &dyn Ledger) {
+    let feed = Feed::start(ledger).unwrap();
+    let receipt = feed.append(purchase(1, "12.50")).await.unwrap();
+    assert_eq!((receipt.status, receipt.offset), (Status::Recorded, 1));
+
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    let snapshot = take(&mut subscription).await;
+    assert_eq!(snapshot["type"], "snapshot");
+    assert_eq!(snapshot["reason"], "initial");
+    assert_eq!(snapshot["totals"][0]["all"]["amount"], "12.50");
+    assert_eq!(snapshot["totals"][0]["day"]["categories"]["food"], "12.50");
+    assert_eq!(take(&mut subscription).await["type"], "live");
+
+    feed.append(purchase(2, "0.125")).await.unwrap();
+    let update = take(&mut subscription).await;
+    assert_eq!((&update["from"], &update["to"]), (&2.into(), &2.into()));
+    assert_eq!(update["totals"][0]["all"]["amount"], "12.625");
+    assert_eq!(update["entries"][0]["total"], "12.625");
+    let position = update["position"].as_str().unwrap().to_owned();
+    drop(subscription);
+
+    feed.append(purchase(3, "1")).await.unwrap();
+    let after = SubscribeOptions {
+        after: Some(position),
+        ..Default::default()
+    };
+    let mut subscription = feed.subscribe(alice(), after);
+    let update = take(&mut subscription).await;
+    assert_eq!(
+        (&update["type"], &update["from"]),
+        (&"update".into(), &3.into())
+    );
+    assert_eq!(take(&mut subscription).await["type"], "live");
+}
+
+#[tokio::test]
+async fn a_subscriber_follows_and_resumes_in_memory() {
+    follows_and_resumes(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn a_subscriber_follows_and_resumes_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Sqlite::open(folder.path().join("ledger.db")).unwrap();
+    follows_and_resumes(&ledger).await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_not_applied_comes_again() {
+    let feed = Feed::start(&Memory::new()).unwrap();
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    let first = subscription.next().await.unwrap();
+    let again = subscription.next().await.unwrap();
+    assert_eq!(json(&first), json(&again));
+    subscription.applied(&again);
+    assert_eq!(subscription.next().await.unwrap().kind(), MessageKind::Live);
+}
+
+#[tokio::test]
+async fn an_edited_profile_reaches_an_open_subscriber_as_a_snapshot() {
+    let feed = Feed::start(&Memory::new()).unwrap();
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    take(&mut subscription).await;
+    take(&mut subscription).await;
+    let change = ProfileChange {
+        time_zone: Some("Asia/Shanghai".to_owned()),
+        ..Default::default()
+    };
+    feed.set_profile(&alice(), change).await.unwrap().unwrap();
+    let snapshot = take(&mut subscription).await;
+    assert_eq!(snapshot["reason"], "profile_changed");
+    assert_eq!(snapshot["time_zone"], "Asia/Shanghai");
+}

@@ -1,0 +1,4 @@
+//! The hub in the program that embeds it.
+
+mod embedding;
+mod logs;

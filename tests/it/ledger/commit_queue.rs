@@ -1,0 +1,183 @@
+//! Appends and edits that wait for the writer: they share commits, and closing answers them.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Condvar, Mutex},
+};
+
+use futures_util::{future::join_all, poll};
+use tallycast::{EntryRange, Feed, Ledger, Outcome, ProfileChange, Unavailable};
+use tokio::task::unconstrained;
+
+use crate::support::{hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice};
+
+/// A ledger whose commits wait for a sign.
+struct Gated {
+    ledger: HookLedger,
+    gate: Arc<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    is_open: bool,
+    waiting: usize,
+    commits: usize,
+}
+
+impl Gated {
+    fn new() -> Self {
+        let gate = Arc::<Gate>::default();
+        let passed = gate.clone();
+        let ledger = HookLedger::new(Arc::new(move || {
+            passed.pass();
+            Ok(())
+        }));
+        Self { ledger, gate }
+    }
+
+    fn open(&self) {
+        self.gate.state.lock().unwrap().is_open = true;
+        self.gate.moved.notify_all();
+    }
+
+    /// Returns when a commit waits.
+    async fn held(&self) {
+        let gate = self.gate.clone();
+        let waiting = tokio::task::spawn_blocking(move || {
+            let state = gate.state.lock().unwrap();
+            drop(
+                gate.moved
+                    .wait_while(state, |state| state.waiting == 0)
+                    .unwrap(),
+            );
+        });
+        waiting.await.unwrap();
+    }
+
+    fn commits(&self) -> usize {
+        self.gate.state.lock().unwrap().commits
+    }
+}
+
+impl Gate {
+    /// Waits for the sign.
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.waiting += 1;
+        state.commits += 1;
+        self.moved.notify_all();
+        let mut state = self
+            .moved
+            .wait_while(state, |state| !state.is_open)
+            .unwrap();
+        state.waiting -= 1;
+    }
+}
+
+#[tokio::test]
+async fn appends_that_wait_share_a_commit() {
+    let ledger = Gated::new();
+    let feed = Feed::start(&ledger.ledger).unwrap();
+    let append = |id: usize| {
+        let feed = feed.clone();
+        async move { feed.append(purchase(id)).await.unwrap().offset }
+    };
+    let first = tokio::spawn(append(0));
+    ledger.held().await;
+    let mut rest = Box::pin(unconstrained(join_all((1..500).map(append))));
+    assert!(poll!(&mut rest).is_pending(), "all of them wait");
+    ledger.open();
+    assert_eq!(first.await.unwrap(), 1);
+    let offsets: HashSet<u64> = rest.await.into_iter().collect();
+    assert_eq!(offsets, (2..=500).collect());
+    assert_eq!(ledger.commits(), 2, "500 appends, of which 499 waited");
+}
+
+#[tokio::test]
+async fn a_zone_edit_among_appends_counts_them_all() {
+    let ledger = Gated::new();
+    let feed = Feed::start(&ledger.ledger).unwrap();
+    let first = tokio::spawn({
+        let feed = feed.clone();
+        async move { feed.append(purchase(0)).await }
+    });
+    ledger.held().await;
+    let zone = ProfileChange {
+        time_zone: Some("Asia/Shanghai".to_owned()),
+        ..ProfileChange::default()
+    };
+    let together = async {
+        let account = alice();
+        let edited = feed.set_profile(&account, zone);
+        tokio::join!(feed.append(purchase(1)), edited, feed.append(purchase(2)))
+    };
+    let opened = async {
+        tokio::task::yield_now().await;
+        ledger.open();
+    };
+    let ((before, edited, after), ()) = tokio::join!(together, opened);
+    assert!(before.is_ok() && edited.unwrap().is_ok() && after.is_ok());
+    first.await.unwrap().unwrap();
+    let snapshot = feed.snapshot(&alice(), 3).await.unwrap();
+    let snapshot: serde_json::Value = serde_json::from_str(snapshot.json().get()).unwrap();
+    let totals = &snapshot["totals"][0];
+    assert_eq!(totals["day"]["amount"], "4.50");
+    assert_eq!(totals["month"]["count"], 3);
+}
+
+#[tokio::test]
+async fn closing_answers_what_was_appended_before() {
+    let ledger = Gated::new();
+    let feed = Feed::start(&ledger.ledger).unwrap();
+    let append = |id: usize| {
+        let feed = feed.clone();
+        tokio::spawn(async move { feed.append_all(vec![Ok(purchase(id))]).await })
+    };
+    let first = append(0);
+    ledger.held().await;
+    let second = append(1);
+    tokio::task::yield_now().await;
+    let closing = tokio::spawn({
+        let feed = feed.clone();
+        async move { feed.close().await }
+    });
+    tokio::task::yield_now().await;
+    let late = append(2);
+    tokio::task::yield_now().await;
+    ledger.open();
+    for appended in [first, second] {
+        let outcomes = appended.await.unwrap().unwrap();
+        assert!(matches!(outcomes[..], [Outcome::Recorded(_)]));
+    }
+    closing.await.unwrap();
+    assert_eq!(late.await.unwrap().unwrap_err(), Unavailable::Closed);
+    assert!(!feed.is_available());
+    feed.close().await;
+    let held = ledger
+        .ledger
+        .reader()
+        .unwrap()
+        .view(&alice(), EntryRange::None)
+        .unwrap();
+    assert_eq!(held.state.offset, 2);
+    let read = feed.snapshot(&alice(), 0).await.unwrap_err();
+    assert_eq!(read, Unavailable::Closed);
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_poisons() {
+    let ledger = HookLedger::new(Arc::new(|| panic!("as asked")));
+    let feed = Feed::start(&ledger).unwrap();
+    let refused = feed.append_all(vec![Ok(purchase(0))]).await.unwrap_err();
+    assert_eq!(refused, Unavailable::Poisoned);
+    feed.failed().await;
+    assert!(!feed.is_available());
+    let refused = feed.append_all(vec![Ok(purchase(0))]).await.unwrap_err();
+    assert_eq!(refused, Unavailable::Poisoned);
+}

@@ -1,0 +1,8 @@
+//! The ledger, in memory and on SQLite.
+
+mod backlog;
+mod commit_queue;
+mod disk_failures;
+mod epoch;
+mod model_properties;
+mod sqlite_file;

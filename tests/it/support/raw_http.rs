@@ -1,0 +1,170 @@
+//! Requests as they are written, right or wrong, to a server with a secret to keep.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tallycast::{Hub, Jwt, Memory, Origins};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+
+use crate::support::{
+    SOON,
+    host::Host,
+    tokens::{SECRET, bearer},
+};
+
+/// Stands in an account that nobody here may see.
+const CANARY: &str = "canary-51d0";
+
+/// The ways that keep a response or a connection open.
+pub(crate) const OPEN_ROUTES: [&str; 4] = ["ws", "sse", "stream", "iframe"];
+
+/// A server with a secret to keep, and its second listener.
+pub(crate) struct RawServer {
+    pub(crate) host: Host,
+    admin: Host,
+}
+
+impl RawServer {
+    pub(crate) async fn open() -> Self {
+        Self::with(Origins::same_origin()).await
+    }
+
+    pub(crate) async fn with(origins: Origins) -> Self {
+        let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+        let hub = hub.allowed_origins(origins).build().await.unwrap();
+        let admin = hub.admin_router(String::new);
+        let admin = Host::embed(hub.clone(), admin, "").await;
+        let host = Host::start(hub).await;
+        host.record("alice", 1..=2).await;
+        host.record_described("bob", 1, CANARY).await;
+        Self { host, admin }
+    }
+
+    /// Sends a request: its answer, whole or as far as the head of one that goes on. The canary is silent.
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> RawAnswer {
+        let mut tcp = TcpStream::connect(self.host.address).await.unwrap();
+        // A refused client may find the connection closed before it has sent everything.
+        let _cut = tcp.write_all(request.as_ref()).await;
+        let mut text = Vec::new();
+        let reading = async {
+            loop {
+                let answer = RawAnswer(String::from_utf8_lossy(&text).into_owned());
+                if matches!(answer.status(), Some(101 | 200)) && answer.0.contains("\r\n\r\n") {
+                    break;
+                }
+                if tcp.read_buf(&mut text).await.unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+        };
+        timeout(SOON, reading).await.expect("an answer");
+        let answer = RawAnswer(String::from_utf8_lossy(&text).into_owned());
+        assert!(!answer.0.contains(CANARY), "{}", answer.0);
+        answer
+    }
+
+    /// An answer that ends by itself.
+    pub(crate) async fn whole(&self, request: &str) -> String {
+        let mut tcp = TcpStream::connect(self.host.address).await.unwrap();
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        let reading = tcp.read_to_string(&mut text);
+        timeout(SOON, reading).await.expect("its end").unwrap();
+        assert!(!text.contains(CANARY), "{text}");
+        text
+    }
+
+    /// It serves as before.
+    pub(crate) async fn is_well(&self) {
+        for path in ["live", "ready"] {
+            let url = format!("http://{}/health/{path}", self.admin.address);
+            let health = reqwest::Client::new().get(url).timeout(SOON).send().await;
+            assert_eq!(health.unwrap().status(), 200);
+        }
+        let answer = self.ask(get("alice", "sse", "", &bearer(json!({})))).await;
+        assert_eq!(answer.status(), Some(200));
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RawAnswer(pub(crate) String);
+
+impl RawAnswer {
+    pub(crate) fn status(&self) -> Option<u16> {
+        status(&self.0)
+    }
+
+    pub(crate) fn refusal(&self) -> (Option<u16>, Value) {
+        let (_, body) = self.0.split_once("\r\n\r\n").unwrap_or_default();
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        (self.status(), body["code"].clone())
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let (head, _) = self.0.split_once("\r\n\r\n")?;
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// All of it but for the time of day.
+    pub(crate) fn undated(&self) -> String {
+        let lines = self.0.lines();
+        lines.filter(|line| !line.starts_with("date: ")).collect()
+    }
+}
+
+/// The status of an answer, or none where the connection closed without one.
+pub(crate) fn status(answer: &str) -> Option<u16> {
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+/// A connection with a small receive buffer: the server soon finds it full when nothing is read.
+pub(crate) async fn connect_narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// A request that follows; `route` is one of the open ways, or empty for polling.
+pub(crate) fn get(account: &str, route: &str, query: &str, token: &str) -> String {
+    request(
+        "GET",
+        account,
+        route,
+        query,
+        &format!("Authorization: Bearer {token}\r\n"),
+    )
+}
+
+pub(crate) fn request(
+    method: &str,
+    account: &str,
+    route: &str,
+    query: &str,
+    headers: &str,
+) -> String {
+    let slash = if route.is_empty() { "" } else { "/" };
+    let callback = match (route, query.contains("callback")) {
+        ("iframe", false) => "callback=f&",
+        _ => "",
+    };
+    let upgrade = match route {
+        "ws" => {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        }
+        _ => "",
+    };
+    // What upgrades does not close; a refusal does, since this asks for it as well.
+    format!(
+        "{method} /v1/feeds/{account}{slash}{route}?{callback}{query} HTTP/1.1\r\nHost: x\r\n\
+         {upgrade}{headers}Connection: close\r\n\r\n"
+    )
+}

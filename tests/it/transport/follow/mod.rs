@@ -1,0 +1,4 @@
+//! Requests to follow a feed, whatever the transport.
+
+mod bad_queries;
+mod denied_callers;
