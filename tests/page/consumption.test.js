@@ -201,7 +201,7 @@ test("a budget has a bar and its alert a banner", async () => {
   assert.equal(await bar.getAttribute("aria-valuetext"), "€5.00 of €10.00");
   assert.equal(await page.locator(".banner").count(), 0);
   await server.record({ amount: "3.20" });
-  await page.locator("#alerts .banner", { hasText: "food: 80% of €10.00 is spent" }).waitFor();
+  await page.locator("#alerts .banner", { hasText: "food: 80% of €10.00 spent" }).waitFor();
   assert.equal(await bar.getAttribute("aria-valuenow"), "82");
   await equalsLedger(page);
   await page.getByRole("button", { name: "Dismiss" }).click();
@@ -231,7 +231,7 @@ test("amounts are written exactly, however long they are", async () => {
 
 test("a token that the server refuses is told, with the cure", async () => {
   const page = await open(browser, server.link({ token: "nonsense" }));
-  await page.getByRole("alert").filter({ hasText: "Open the link that it prints now" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "Open the link that it printed most recently" }).waitFor();
   assert.equal(await page.textContent("#status"), "Refused");
   assert.equal(await page.locator("#board").isVisible(), false, "no figures of anybody");
   const bare = await openIn(page.context(), `${server.url}/`);

@@ -84,7 +84,7 @@ test("every lane shows the same entries, and catches up after a cut", async (t) 
     assert.equal(agree(await entries(page)).get(offset).startsWith(`while ${lane} was cut`), true);
     const amounts = await page.locator("[data-lane]").evaluateAll((lanes) => lanes.map((lane) => lane.dataset.amount));
     assert.deepEqual(new Set(amounts), new Set([totals[0].day.amount]));
-    await page.locator(`[data-lane=${lane}] .note`, { hasText: "Caught up 3 entries, nothing lost" }).waitFor();
+    await page.locator(`[data-lane=${lane}] .note`, { hasText: "Caught up on 3 entries, nothing lost" }).waitFor();
   }
   await page.leave();
 });
