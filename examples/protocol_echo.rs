@@ -1,6 +1,6 @@
 //! The server that the published Socket.IO and Engine.IO protocol test suites expect, built on a hub.
 //!
-//! It shows an application's own namespaces beside the feed: `/` is replaced, `/custom` is added, and both echo.
+//! It shows an application's own namespaces beside the feed: `/` is replaced and echoes, `/custom` is added.
 //!
 //! ```sh
 //! cargo run --example protocol_echo        # listens on 127.0.0.1:3000
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Arguments {
                 Ok(Arguments(arguments))
             }
         }
-        // The engine's parser reads several arguments as a tuple, and a single list as a sequence.
+        // The engine's parser gives all arguments to a tuple, but only the first one to any other type.
         deserializer.deserialize_tuple(1, Each)
     }
 }
