@@ -41,7 +41,7 @@ check-types: $(MODULES) ## check that both generated files are up to date
 test: setup-tests test-fast test-page test-clients test-browser test-faults ## run all tests; installs what they need
 
 # Two tests per processor, because many spend most of their time waiting for a timeout.
-test-fast: ## tests that need only cargo and strace
+test-fast: ## run the tests that need only cargo and strace
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --locked
 
 setup-tests: ## install what the tests with real clients need
