@@ -1,4 +1,4 @@
-# Everything people run here; CI runs the same.
+# The commands for developers; CI runs the same ones.
 
 CARGO ?= cargo
 NPM ?= npm
@@ -14,13 +14,13 @@ PEERS := benches/peers/node_modules/.package-lock.json
 
 .PHONY: help demo page types check-types test test-fast test-page test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
 
-help: ## what there is
+help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: $(PAGE) ## real purchases, live, on a page: builds, starts, prints a link
+demo: $(PAGE) ## build and start the demo: real purchases, live on a web page; prints the link
 	$(CARGO) run --locked -- demo --page client-demo/dist $(ARGS)
 
-page: $(PAGE) ## the page alone
+page: $(PAGE) ## build only the demo's page
 
 $(PAGE): $(MODULES) $(PAGE_SOURCES)
 	cd client-demo && $(NPM) run build
@@ -29,49 +29,49 @@ $(MODULES): client-demo/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
 	cd client-demo && $(NPM) ci --ignore-scripts --no-audit --no-fund
 
-types: $(MODULES) ## the contract as JSON Schema and TypeScript, from the server's own types
+types: $(MODULES) ## generate the contract as JSON Schema and TypeScript from the server's types
 	$(PRINT_SCHEMA) >target/contract.schema.json && mv target/contract.schema.json docs/
 	$(PRINT_TYPES) >target/contract.ts && mv target/contract.ts client-demo/src/
 
-check-types: $(MODULES) ## whether those two are what the sources say
-	@$(PRINT_SCHEMA) | cmp -s - docs/contract.schema.json || { echo "docs/contract.schema.json is not what the sources say: run \`make types\`"; exit 1; }
-	@$(PRINT_TYPES) | cmp -s - client-demo/src/contract.ts || { echo "client-demo/src/contract.ts is not what the schema says: run \`make types\`"; exit 1; }
+check-types: $(MODULES) ## check that both generated files are up to date
+	@$(PRINT_SCHEMA) | cmp -s - docs/contract.schema.json || { echo "docs/contract.schema.json does not match the sources: run \`make types\`"; exit 1; }
+	@$(PRINT_TYPES) | cmp -s - client-demo/src/contract.ts || { echo "client-demo/src/contract.ts does not match the schema: run \`make types\`"; exit 1; }
 	cd client-demo && $(NPM) run --silent check
 
-test: setup-tests test-fast test-page test-clients test-browser test-faults ## all tests; installs what they need
+test: setup-tests test-fast test-page test-clients test-browser test-faults ## run all tests; installs what they need
 
-# Two at a time on each processor: many wait for a timeout most of their time.
-test-fast: ## the tests that need nothing but cargo and strace
+# Two tests per processor, because many spend most of their time waiting for a timeout.
+test-fast: ## run the tests that need only cargo and strace
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --locked
 
-setup-tests: ## what the tests with real clients need
+setup-tests: ## install what the tests with real clients need
 	tests/setup.sh
 
-test-page: $(PAGE) ## the page inside the binary
+test-page: $(PAGE) ## test the page built into the binary
 	$(CARGO) test --locked --features page --bin tallycast page::
 
-test-clients: ## real clients in JavaScript, Python, Rust, and curl over the real binary
+test-clients: ## test real clients (JavaScript, Python, Rust, curl) against the real binary
 	$(CARGO) test --locked --test clients -- --skip browser::
 
-test-browser: $(PAGE) ## the demo's page in Debian's Chromium, and a page with nothing but browser APIs
+test-browser: $(PAGE) ## test the demo's page, and a page with only browser APIs, in Debian's Chromium
 	$(CARGO) test --locked --test clients browser::
 	$(CARGO) build --locked
 	node --test --test-reporter=spec tests/page/*.test.js
 
-screenshots: $(PAGE) setup-tests ## pictures of the page, to be looked at: target/screenshots
+screenshots: $(PAGE) setup-tests ## take screenshots of the page for a visual check: target/screenshots
 	$(CARGO) build --locked
 	node tests/page/screenshots.js $(ARGS)
 
-test-faults: ## the scorecard's experiments, short forms
+test-faults: ## run the scorecard's experiments, short versions
 	$(CARGO) test --locked --test faults
 
-fault: ## the scorecard's experiments, long forms, on the release binary
+fault: ## run the scorecard's experiments, long versions, on the release binary
 	FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
 
-mutants: ## breaks the code once for each experiment, and expects it red; not in CI, it takes a while
+mutants: ## break the code once per experiment and expect it to fail; not in CI, because it is slow
 	tests/faults/mutants.sh $(ARGS)
 
-lint: $(DENY) $(PAGE) check-types ## format, clippy, docs, the contract's types, and what may be in the dependency tree
+lint: $(DENY) $(PAGE) check-types ## check format, clippy, docs, the contract's types and the dependency rules
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --all-features --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-features --test clients --test faults -- -D warnings
@@ -82,18 +82,18 @@ lint: $(DENY) $(PAGE) check-types ## format, clippy, docs, the contract's types,
 $(DENY):
 	$(CARGO) install --locked --debug --root $(TOOLS) cargo-deny@$(DENY_VERSION)
 
-audit: $(DENY) ## known vulnerabilities; needs the internet, and says so where it has none
-	@$(DENY) --locked check advisories || { echo "audit: not done, or not clean: the lines above say which. It needs the RustSec database from the internet."; exit 1; }
+audit: $(DENY) ## check for known vulnerabilities; needs the internet, and fails with a message without it
+	@$(DENY) --locked check advisories || { echo "audit: could not run, or found problems: see the lines above. It needs the RustSec database from the internet."; exit 1; }
 
-bench: $(PEERS) ## Tallycast beside its peers (docs/performance.md); single parts: cargo bench --bench NAME
+bench: $(PEERS) ## benchmark Tallycast against its peers (docs/performance.md); single benchmarks: cargo bench --bench NAME
 	$(CARGO) bench --locked --bench peers
 
 $(PEERS): benches/peers/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
 	cd benches/peers && $(NPM) ci --ignore-scripts --no-audit --no-fund
 
-doc: ## the library's documentation
+doc: ## build and open the library's documentation
 	$(CARGO) doc --locked --no-deps --open
 
-clean: ## build output
+clean: ## delete build output
 	$(CARGO) clean

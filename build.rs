@@ -1,4 +1,4 @@
-//! Puts the demo's page, `client-demo/dist`, into a binary with the feature `page`. Otherwise it does nothing.
+//! With the feature `page`, embeds the demo's page, `client-demo/dist`, in the binary. Without it, does nothing.
 
 use std::{
     env,
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in files {
         let parts = file.strip_prefix(&page)?.iter();
         let parts: Option<Vec<_>> = parts.map(|part| part.to_str()).collect();
-        let name = parts.ok_or("a file of the page has no name in UTF-8")?;
+        let name = parts.ok_or("the name of a file of the page is not UTF-8")?;
         let name = name.join("/");
         writeln!(code, "    ({name:?}, include_bytes!({file:?})),")?;
     }

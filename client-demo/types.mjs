@@ -1,10 +1,10 @@
-// Prints the TypeScript of docs/contract.schema.json: `make types`.
+// Prints docs/contract.schema.json as TypeScript, for `make types`.
 import { readFile } from "node:fs/promises";
 import { compile } from "json-schema-to-typescript";
 
 const bannerComment = "// What goes over Tallycast's wires. Made of the server's own types by `make types`: do not edit.";
 
-// What JSON Schema cannot say: who emits what. The messages are named by their own `type`.
+// JSON Schema cannot express which side emits which event. Feed messages are emitted under their `type`.
 const events = `
 /** What the server emits on \`/feed\`. */
 export type ServerToClientEvents = {
@@ -20,13 +20,13 @@ export interface ClientToServerEvents {
 }
 `;
 
-/** The schema as the compiler understands it best. */
+/** Rewrites a schema node so that the compiler generates readable types. */
 function prepare(_, node) {
   if (typeof node?.description !== "string") return node;
   const { $ref, properties, ...rest } = node;
-  // Beside a reference, a description would make a second type of it.
+  // With a description beside a `$ref`, the compiler would generate a second type.
   if ($ref) return { ...rest, allOf: [{ $ref }] };
-  // What is always there comes first, in the order of the wire.
+  // Required fields come first, in the order in which they are sent.
   if (properties) return { ...rest, properties: { ...pick(properties, node.required ?? []), ...properties } };
   return Object.keys(rest).length === 1 ? { ...rest, tsType: "unknown" } : node;
 }

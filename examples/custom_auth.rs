@@ -1,4 +1,4 @@
-//! Who may watch what, told by a table of API keys instead of signed tokens.
+//! Authorises clients with a table of API keys instead of signed tokens.
 //!
 //! `cargo run --example custom_auth -- --listen 127.0.0.1:3000`
 
@@ -10,7 +10,7 @@ use tallycast::{
 };
 use tokio::net::TcpListener;
 
-/// Grants by the hash of a key: who reads the table, or times the look-up, learns no key.
+/// Grants by the hash of their key, so that neither the table nor the timing of a lookup reveals a key.
 struct ApiKeys(HashMap<[u8; 32], Grant>);
 
 impl ApiKeys {
@@ -25,7 +25,7 @@ impl ApiKeys {
 
 impl Authorize for ApiKeys {
     fn authorize<'a>(&'a self, token: &'a str) -> Authorizing<'a> {
-        // A question to a database or another service would be awaited in here.
+        // Await a query to a database or another service here.
         Box::pin(async move {
             let grant = self.0.get(&hash(token));
             grant.cloned().ok_or(Denied::new("no such API key"))

@@ -1,8 +1,8 @@
-//! A checkout service of one's own, whose customers watch what they spend.
+//! A checkout service whose customers watch what they spend.
 //!
 //! `cargo run --example embed -- --listen 127.0.0.1:3000 [--nest /live]`
 //!
-//! With `--nest /live` the hub's routes lie under `/live`; clients then give the option
+//! With `--nest /live` the hub's routes are under `/live`; clients then need the option
 //! `path: "/live/socket.io/"`.
 
 use std::{env, error::Error};
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // A server that faces the internet takes `tallycast::serve`, which has limits on everything.
+    // For a server on the public internet use `tallycast::serve`, which limits everything.
     axum::serve(listener, app).await?;
     Ok(())
 }
@@ -49,7 +49,7 @@ struct Order {
     total: String,
 }
 
-/// Paying twice by accident counts once: the order's id is the event's.
+/// An order submitted twice by accident counts once, because the order's id is the event's id.
 async fn checkout(
     State(feed): State<Feed>,
     Json(order): Json<Order>,
@@ -58,7 +58,7 @@ async fn checkout(
     Ok(Json(feed.append(event).await?))
 }
 
-/// What the service hands to its app when a customer logs in.
+/// The token that the service gives to its app when a customer logs in.
 fn token(customer: &str) -> Result<String, Box<dyn Error>> {
     let own = Accounts::only(Account::parse(customer)?);
     let grant = Grant::new(customer, Scope::Watch, own).expiring_at(Timestamp::now() + 1.hour());

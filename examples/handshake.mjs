@@ -1,14 +1,14 @@
-// A WebSocket by hand, on nothing but a TCP connection: what a client library does for you.
+// A WebSocket client on a bare TCP connection, to show what a client library does for you.
 //
 //   node examples/handshake.mjs ws://127.0.0.1:3000 TOKEN ACCOUNT
 //
-// 1. It opens a TCP connection, and asks over HTTP to upgrade it, with a random key.
-// 2. It checks that the server answers that very key (RFC 6455, section 4.1).
-// 3. It reads frames (section 5.2): two bytes, perhaps a longer length, the payload. The server's are not masked,
-//    and Tallycast's never in fragments; a client's have to be masked.
-// 4. It answers pings, prints each message, a line of JSON, and sends one of its own: { "type": "ping" }.
+// 1. It opens a TCP connection and sends an HTTP upgrade request with a random key.
+// 2. It checks that the server's response matches the key (RFC 6455, section 4.1).
+// 3. It reads frames (section 5.2): two bytes, an extended length if needed, the payload. A server's frames are not
+//    masked, and Tallycast never fragments them; a client's frames must be masked.
+// 4. It answers pings, prints each message as a line of JSON, and sends a message of its own: { "type": "ping" }.
 //
-// No TLS, and no way back after a cut: for an app take `new WebSocket(url)`.
+// It has no TLS and does not reconnect: in an app use `new WebSocket(url)`.
 import { createHash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
 
@@ -38,7 +38,7 @@ async function read(length) {
   return bytes;
 }
 
-function send(opcode, payload) { // At most 125 bytes: a longer payload needs a longer length.
+function send(opcode, payload) { // At most 125 bytes: a longer payload needs an extended length.
   const mask = randomBytes(4);
   const masked = payload.map((byte, at) => byte ^ mask[at % 4]);
   socket.write(Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length]), mask, masked]));

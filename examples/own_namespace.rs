@@ -1,8 +1,8 @@
-//! A support chat in a namespace of one's own, on the connections that carry the feed.
+//! A support chat in the application's own namespace, on the same connections as the feed.
 //!
 //! `cargo run --example own_namespace -- --listen 127.0.0.1:3000`
 //!
-//! A customer opens `/support` beside `/feed` and asks; an agent answers by `POST /answers/{customer}`.
+//! A customer connects to `/support` beside `/feed` and asks; an agent answers with `POST /answers/{customer}`.
 
 use std::{env, error::Error, sync::Arc};
 
@@ -50,8 +50,8 @@ struct Login {
     token: String,
 }
 
-/// Lets in who shows a token of the feed; a refusal is the `connect_error`'s message. All of a
-/// customer's devices share a room.
+/// Accepts clients with a valid feed token; the error is the message of the `connect_error`. All
+/// devices of a customer share a room.
 async fn enter(
     tokens: Arc<Jwt>,
     socket: SocketRef,
@@ -61,8 +61,8 @@ async fn enter(
     let grant = tokens.authorize(&login.token).await;
     let grant = grant.map_err(|_| "unauthorized")?;
     socket.join(room(grant.subject()));
-    // Here and not in the handler of the connection: that is a task of its own, and the client's first question
-    // could come before it.
+    // Registered here and not in the connect handler, which runs in its own task: the client's first question
+    // could arrive before it has run.
     socket.on("question", answer_soon);
     Ok(())
 }

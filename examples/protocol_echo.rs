@@ -1,6 +1,6 @@
-//! The server that the published Socket.IO and Engine.IO protocol test suites expect, on a hub.
+//! The server that the published Socket.IO and Engine.IO protocol test suites expect, built on a hub.
 //!
-//! It shows a host's own namespaces beside the feed: `/` and `/custom` are replaced and echo.
+//! It shows an application's own namespaces beside the feed: `/` is replaced and echoes, `/custom` is added.
 //!
 //! ```sh
 //! cargo run --example protocol_echo        # listens on 127.0.0.1:3000
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The suites want fast heartbeats and binary packets.
+/// The suites need fast heartbeats and binary packets.
 pub(crate) fn settings() -> HubBuilder {
     Hub::builder(Memory::new())
         .access(Nobody)
@@ -39,7 +39,7 @@ pub(crate) fn settings() -> HubBuilder {
         .attachments_max(8)
 }
 
-/// What the suites send comes back.
+/// Echoes what the suites send.
 pub(crate) fn register(io: &SocketIo) {
     io.ns("/", async |socket: SocketRef, auth: Data<Value>| {
         greet(&socket, &auth);
@@ -71,7 +71,7 @@ fn greet(socket: &SocketRef, auth: &Value) {
     }
 }
 
-/// All arguments of an event, whatever they are, binary ones included.
+/// All arguments of an event, of any type, including binary.
 struct Arguments(Vec<rmpv::Value>);
 
 impl<'de> Deserialize<'de> for Arguments {
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Arguments {
                 Ok(Arguments(arguments))
             }
         }
-        // A tuple is how the engine's parser tells several arguments from one list.
+        // The engine's parser gives all arguments to a tuple, but only the first one to any other type.
         deserializer.deserialize_tuple(1, Each)
     }
 }

@@ -1,4 +1,4 @@
-//! The smallest hub: a ledger in memory, tokens, and a customer who drinks coffee.
+//! A minimal hub: an in-memory ledger, tokens, and a customer who drinks coffee.
 //!
 //! `cargo run --example quickstart -- --listen 127.0.0.1:3000`
 
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A coffee a second. The id says which one it is: sent twice, it would count once.
+/// Records one coffee per second. Each has its own id, so one that is sent twice counts once.
 async fn drink_coffee(feed: Feed) -> Result<(), Box<dyn Error>> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for cup in 1_u64.. {

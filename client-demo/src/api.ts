@@ -1,4 +1,4 @@
-/** Asks the server that the page is from. An answer that is no success throws its status. */
+/** Sends requests to the server that serves the page. Throws the status of any response that is not a success. */
 export class Api {
   readonly #token: string;
 

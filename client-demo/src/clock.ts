@@ -1,11 +1,11 @@
 import { locale } from "./words";
 
-/** Wall clocks are of the account's time zone, not of whoever looks: its days are. */
+/** Times are shown in the account's time zone, not the viewer's, because the account's days are too. */
 export function timeOfDay(instant: string | number | Date, timeZone: string): string {
   return new Intl.DateTimeFormat(locale(), { timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(instant));
 }
 
-/** The date (`2026-11-22`) and the minute of the day, in a time zone. */
+/** The date (`2026-11-22`) and the minute of the day in a time zone. */
 export function wallClock(instant: string | number | Date, timeZone: string): { date: string; minute: number } {
   const fields = { timeZone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
   const parts = new Intl.DateTimeFormat("en", fields).formatToParts(new Date(instant));
@@ -16,7 +16,7 @@ export function wallClock(instant: string | number | Date, timeZone: string): { 
   };
 }
 
-/** `2 seconds ago`; nothing of the last second. */
+/** For example `2 seconds ago`; undefined within the last second. */
 export function ago(since: number, now = Date.now()): string | undefined {
   const seconds = Math.round((now - since) / 1000);
   if (seconds < 1) return undefined;

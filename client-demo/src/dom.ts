@@ -1,11 +1,11 @@
-/** The element of that id, which `index.html` holds. */
+/** The element with this id in `index.html`. */
 export function byId<E extends HTMLElement = HTMLElement>(id: string): E {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no #${id}`);
   return found as E;
 }
 
-/** A new element. Texts only ever become text nodes: a description may hold anything. */
+/** Creates an element. Strings only become text nodes, because a description may contain markup. */
 export function make<T extends keyof HTMLElementTagNameMap>(
   tag: T,
   attributes: Record<string, string> = {},

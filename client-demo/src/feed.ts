@@ -1,6 +1,7 @@
 /**
- * Follows one account with a stock Socket.IO client, so that the screen equals the ledger: it keeps the position, drops
- * repeats, closes gaps, renews the token, and says how far the screen can be trusted. It needs nothing at run time: copy it.
+ * Follows one account with a stock Socket.IO client, so that the screen equals the ledger. It stores the position, drops
+ * repeats, closes gaps, renews the token, and reports how far the screen can be trusted. It has no runtime dependencies:
+ * copy it into your app.
  *
  *     const feed = new Feed({ account: "alice", token: fetchToken, storage: localStorage });
  *     feed.follow(io("https://host/feed", { auth: feed.auth }));
@@ -9,36 +10,36 @@
 import type { Socket } from "socket.io-client";
 import type { Budget, ClientToServerEvents, Entry, FeedAuth, FeedMessage, ServerToClientEvents, Totals } from "./contract";
 
-/** How far the screen can be trusted. `refused` is final, with this token; all others heal by themselves. */
+/** How far the screen can be trusted. `refused` is final for this token; all others recover by themselves. */
 export type Status = "connecting" | "catching-up" | "live" | "stale" | "offline" | "refused";
 
-/** What the ledger holds, as of `position`. Amounts are decimals in text: do not make floats of them. */
+/** The account as of `position`. Amounts are decimal strings: do not convert them to floats. */
 export interface Screen {
   readonly position: string;
   readonly offset: number;
   readonly totals: readonly Totals[];
-  readonly entries: readonly Entry[]; // the last ones, oldest first
+  readonly entries: readonly Entry[]; // the latest ones, oldest first
   readonly budgets: readonly Budget[];
   readonly timeZone: string;
 }
 
 export interface FeedOptions {
   account: string;
-  /** Gives a token that is valid now, from your backend; called at every connect, and before a token ends. */
+  /** Returns a valid token from your backend; called on every connect, and before a token expires. */
   token: () => string | Promise<string>;
-  /** Keeps the screen over a reload: `localStorage`, or whatever reads and writes a text at once. */
+  /** Keeps the screen across reloads: `localStorage`, or any other synchronous storage of strings. */
   storage?: { getItem(key: string): string | null; setItem(key: string, text: string): void };
-  /** How many entries the screen has, at most 100; 20 unless given. */
+  /** How many entries the screen has, at most 100; 20 by default. */
   recent?: number;
 }
 
-const SILENCE_MAX_MS = 28_000; // longer than the server is ever silent: it pings every 12 seconds
+const SILENCE_MAX_MS = 28_000; // longer than the server is ever silent, since it pings every 12 seconds
 const RETRY_MS = 5_000;
 
 export class Feed {
   status: Status = "connecting";
   screen: Screen | undefined;
-  refusal = ""; // the server's code, of the status "refused"
+  refusal = ""; // the server's code while the status is "refused"
   readonly #options: FeedOptions & { recent: number };
   readonly #key: string;
   readonly #listeners = new Set<(message?: FeedMessage) => void>();
@@ -51,10 +52,10 @@ export class Feed {
     this.#key = `tallycast-feed-1 ${options.account}`;
     try {
       this.screen = JSON.parse(options.storage?.getItem(this.#key) ?? "null") ?? undefined;
-    } catch {} // whatever that was: the server sends a snapshot
+    } catch {} // unreadable: the server will send a snapshot
   }
 
-  /** For `io(url, { auth: feed.auth })`: asked at every connect, so that it resumes where the screen is. */
+  /** For `io(url, { auth: feed.auth })`: called on every connect, so that the feed resumes from the screen's position. */
   readonly auth = async (give: (auth: FeedAuth) => void): Promise<void> => {
     const { account, recent, token } = this.#options;
     this.#resubscribing = false;
@@ -65,7 +66,7 @@ export class Feed {
     }
   };
 
-  /** Calls back at every change, with the message that made it, if one did. Returns how to end that. */
+  /** Calls the listener on every change, with the message that caused it, if any. Returns a function that removes the listener. */
   onChange(listener: (message?: FeedMessage) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -86,7 +87,7 @@ export class Feed {
     socket.on("connect", () => this.#tell("catching-up"));
     socket.on("closing", ({ code }) => code === "revoked" && this.forget());
     socket.on("auth_expiring", () => this.auth(({ token }) => socket.emit("authenticate", { token: token ?? "" }, () => {})));
-    socket.on("disconnect", lost); // the client comes back by itself
+    socket.on("disconnect", lost); // the client reconnects by itself
     socket.on("connect_error", ({ message }) => {
       if (socket.active) return lost();
       if (message === "unavailable") return setTimeout(() => this.wake(), RETRY_MS);
@@ -95,13 +96,13 @@ export class Feed {
     });
   }
 
-  /** Call it when the app comes to the foreground, or the network back: a connection that died asleep is replaced. */
+  /** Call it when the app comes to the foreground or the network comes back: it replaces a connection that died in the meantime. */
   wake(): void {
     const alive = this.#socket?.connected && Date.now() - this.#heard < SILENCE_MAX_MS;
     if (!alive && this.status !== "refused") this.#socket?.disconnect().connect();
   }
 
-  /** Ends it; the screen stays in the storage, unless you `forget` it too. */
+  /** Disconnects. The screen stays in the storage unless you also call `forget`. */
   close(): void {
     this.#listeners.clear();
     this.#socket?.disconnect();
@@ -114,10 +115,10 @@ export class Feed {
     this.screen = screen;
     try {
       this.#options.storage?.setItem(this.#key, JSON.stringify(screen ?? null));
-    } catch {} // a full storage costs the resume after a reload, not the screen
+    } catch {} // if the storage is full, only resuming after a reload is lost
   }
 
-  /** The screen with the message in it; nothing where it brings nothing, or does not fit. */
+  /** Applies the message to the screen; undefined if it adds nothing, or does not follow the screen. */
   #with(message: FeedMessage): Screen | undefined {
     const { screen } = this;
     const { type, position } = message;

@@ -3,16 +3,16 @@ import { accountsOf } from "./token";
 
 export type View = "consumption" | "lanes";
 
-/** What the address says. It stands in the fragment, which browsers send to nobody: there is a token in it. */
+/** The contents of the URL fragment. It contains a token, and browsers never send the fragment to a server. */
 export interface Link {
   token: string;
   account: Account;
   view: View;
-  /** Ports of the same host for connections that stay open: a browser opens six to one port. */
+  /** Extra ports of the same host for connections that stay open, because a browser opens only six per port. */
   lanes: number[];
 }
 
-/** The link, or nothing where it has no token or no account. */
+/** The link, or undefined if it has no token or no account. */
 export function readLink(): Link | undefined {
   const fields = new URLSearchParams(location.hash.slice(1));
   const token = fields.get("token");
@@ -22,7 +22,7 @@ export function readLink(): Link | undefined {
   return { token, account, lanes, view: fields.get("view") === "lanes" ? "lanes" : "consumption" };
 }
 
-/** Changes the address, so that a reload or a bookmark comes back here. */
+/** Updates the URL, so that a reload or a bookmark restores this view. */
 export function keepInLink(change: { account?: string; view?: View }): void {
   const fields = new URLSearchParams(location.hash.slice(1));
   for (const [name, value] of Object.entries(change)) fields.set(name, value);

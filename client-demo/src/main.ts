@@ -54,10 +54,10 @@ if (link) {
   byId("notice").hidden = false;
   byId("notice").textContent = words().open_link;
 }
-// The fragment holds the link, so jumping within the page may not change it.
+// The fragment holds the link, so jumping within the page must not change it.
 document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault();
   byId("main").focus();
 });
-// Another link in the same window is another token.
+// Opening another link in the same window brings another token.
 addEventListener("hashchange", () => location.reload());

@@ -6,7 +6,7 @@ interface Claims {
   accounts?: string[] | "*";
 }
 
-/** What the token says about itself. Nothing is proved by that: the server checks it. */
+/** The token's claims, unverified: only the server checks them. */
 function claimsOf(token: string): Claims {
   try {
     const base64 = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
@@ -17,12 +17,12 @@ function claimsOf(token: string): Claims {
   }
 }
 
-/** The accounts that it names; none of a token for all accounts. */
+/** The accounts that the token names; none for a token for all accounts. */
 export function accountsOf(token: string): Account[] {
   const { sub, accounts } = claimsOf(token);
   if (accounts === "*") return [];
   return accounts ?? (sub ? [sub] : []);
 }
 
-/** Whether it may record: the demo's may, an app's should not. */
+/** Whether the token may record: the demo's may, an app's should not. */
 export const mayRecord = (token: string): boolean => (claimsOf(token).scope ?? "").split(" ").includes("record");

@@ -1,89 +1,89 @@
-/** Every word of the page. A text with something in it is a function. */
+/** Every text of the page. A text with placeholders is a function. */
 const en = {
   skip: "Skip to the figures",
   views: "Views",
   my_consumption: "My consumption",
-  every_way: "Every way at once",
+  every_way: "All transports",
   account: "Account",
   language: "Language",
-  meters: "What is counted",
+  meters: "Meter and unit",
   today: "Today",
   this_month: "This month",
   budgets: "Budgets",
   by_category: "By category",
-  last_entries: "Last entries",
-  no_entries: "Nothing yet. It shows here the moment it happens.",
+  last_entries: "Latest entries",
+  no_entries: "Nothing yet. New entries appear here immediately.",
   entries_counted: (count: string) => `${count} ${count === "1" ? "entry" : "entries"}`,
   other: "other",
   connecting: "Connecting",
   catching_up: "Catching up",
   live: "Live",
-  stale: "Connecting again",
+  stale: "Reconnecting",
   offline: "Offline",
   refused: "Refused",
   updated: (ago: string) => `Updated ${ago}`,
   updated_now: "Updated just now",
   as_of: (time: string) => `As of ${time}`,
-  open_link: "Open the link that the server printed in its terminal: it holds the token.",
-  refused_because: (code: string) => `The server refuses this token (${code}). Open the link that it prints now.`,
+  open_link: "Open the link that the server printed in the terminal: it contains the token.",
+  refused_because: (code: string) => `The server refused this token (${code}). Open the link that it printed most recently.`,
   budget_of: (spent: string, limit: string) => `${spent} of ${limit}`,
   left: (amount: string) => `${amount} left`,
   over: (amount: string) => `${amount} over`,
   day: "day",
   month: "month",
-  alert: (budget: string, threshold: string, limit: string) => `${budget}: ${threshold} of ${limit} is spent`,
+  alert: (budget: string, threshold: string, limit: string) => `${budget}: ${threshold} of ${limit} spent`,
   dismiss: "Dismiss",
-  reversal: "Taken back",
+  reversal: "Reversal",
   adjustment: "Correction",
   alert_kind: "Budget alert",
   coffee: "Coffee",
   noodles: "Noodles",
   buy: "Buy",
-  not_bought: "That did not reach the server. It is tried again.",
+  not_bought: "Could not reach the server. Trying again.",
   budget_line: (limit: string) => `Budget ${limit}`,
-  chart_of_day: (amount: string, from: string, to: string) => `Today's sum over the day, ${amount} by now, from ${from} to ${to}`,
-  chart_of_days: (days: string) => `What each of the last ${days} days came to`,
+  chart_of_day: (amount: string, from: string, to: string) => `Today's total over time: ${amount} so far, from ${from} to ${to}`,
+  chart_of_days: (days: string) => `The total of each of the last ${days} days`,
   about_data:
-    "These are real purchases, made from January 1997 to June 1998 at CDNOW, an early music shop on the web. The demo replays them as of now: their own times are in the descriptions. The 2,357 customers are folded into 12 accounts, so that each of them moves every few seconds, and a purchase's category is made from the number of discs. After the last purchase it starts again.",
+    "These are real purchases, made from January 1997 to June 1998 at CDNOW, an early music shop on the web. The demo replays them as if they happened now; the original dates are in the descriptions. The 2,357 customers are grouped into 12 accounts, so that each account changes every few seconds, and a purchase's category is derived from the number of discs. After the last purchase the demo starts over.",
   about_source: "Data collected by Peter Fader and Bruce Hardie, taken from the Python package Lifetimes 0.11.3 (MIT).",
 
-  lanes_about: "One account, followed in seven ways at once, each over a connection of its own: all must show the same, at all times and after every cut.",
+  lanes_about: "One account, followed over seven transports at once, each on its own connection. All of them must always show the same, including after every disconnection.",
   lanes_agreed: (offset: string) => `All seven show entry ${offset}`,
-  lanes_behind: (offset: string, lanes: string) => `${lanes} of seven show entry ${offset} by now`,
+  lanes_behind: (offset: string, lanes: string) => `${lanes} of seven show entry ${offset} so far`,
   lanes_cut_all: "Cut all",
   lanes_resume_all: "Resume all",
   lanes_cut_it: "Cut",
   lanes_resume: "Resume",
-  lanes_cut: "Cut",
-  lanes_resting: "Resting",
-  lanes_retrying: (seconds: string) => `Again in ${seconds} s`,
+  lanes_cut: "Cut off",
+  lanes_resting: "Paused",
+  lanes_retrying: (seconds: string) => `Retrying in ${seconds} s`,
   lanes_entry: (offset: string) => `today, as of entry ${offset}`,
-  lanes_gap: (entries: string) => `A gap: entry ${entries} did not come in turn`,
+  lanes_gap: (entries: string) => `Gap: entry ${entries} is missing`,
   lanes_refused: (code: string) => `Refused: ${code}`,
   lanes_missed: "missed",
-  lanes_missed_nothing: "Back, and nothing was missed",
-  lanes_caught_up: (count: string, entries: number) => `Caught up ${count} ${entries === 1 ? "entry" : "entries"}, nothing lost`,
-  lanes_snapshot: (reason: string) => `A fresh snapshot (${reason})`,
+  lanes_missed_nothing: "Reconnected, nothing missed",
+  lanes_caught_up: (count: string, entries: number) => `Caught up on ${count} ${entries === 1 ? "entry" : "entries"}, nothing lost`,
+  lanes_snapshot: (reason: string) => `New snapshot (${reason})`,
   lanes_told: (lane: string, what: string) => `${lane}: ${what}`,
   lanes_delay: "Delay",
   lanes_delays: (last: string, median: string) => `${last}, median ${median}`,
   lanes_requests: "Requests",
   lanes_bytes: "Received",
-  lanes_compared: "What each way costs",
+  lanes_compared: "What each transport costs",
   lanes_median: "Median delay",
   lanes_bytes_each: "Received per entry",
   lanes_requests_each: "Requests per entry",
-  lanes_counted_title: "How it is counted",
+  lanes_counted_title: "How this is measured",
   lanes_counted:
-    "Delay: from the recording in the ledger to this page; the median is of the last 50 live entries. Received: of finished HTTP requests what the browser measures (the body, and 300 bytes for headers); of streams and WebSockets the messages in UTF-8, with Socket.IO's pings, but not what browsers hide. Per entry: without the opening and its snapshot.",
+    "Delay: from the recording in the ledger to the arrival on this page; the median covers the last 50 live entries. Received: for finished HTTP requests, what the browser measures (the body, plus 300 bytes for headers); for streams and WebSockets, the messages in UTF-8, including Socket.IO's pings, but without what browsers hide. Per entry: excluding the opening of the connection and its snapshot.",
   lanes_ways: {
-    "socketio-websocket": { name: "Socket.IO over WebSocket", short: "Socket.IO, WebSocket", about: "The stock client. What an app should use." },
-    "socketio-polling": { name: "Socket.IO over long polling", short: "Socket.IO, polling", about: "The stock client, where a proxy blocks WebSockets." },
-    websocket: { name: "WebSocket", short: "WebSocket", about: "The browser's own, a JSON message in each frame." },
+    "socketio-websocket": { name: "Socket.IO over WebSocket", short: "Socket.IO, WebSocket", about: "The stock client. Recommended for apps." },
+    "socketio-polling": { name: "Socket.IO over long polling", short: "Socket.IO, polling", about: "The stock client, for networks whose proxy blocks WebSockets." },
+    websocket: { name: "WebSocket", short: "WebSocket", about: "The browser's own WebSocket: one JSON message per frame." },
     sse: { name: "Server-Sent Events", short: "SSE", about: "The browser's own EventSource: one long response." },
-    "long-poll": { name: "Long polling", short: "Long polling", about: "A request that waits until there is an answer." },
-    "short-poll": { name: "Short polling", short: "Short polling", about: "A request every three seconds: anything new?" },
-    iframe: { name: "Iframe", short: "Iframe", about: "A hidden page without end that calls this one." },
+    "long-poll": { name: "Long polling", short: "Long polling", about: "Each request waits until there is something new." },
+    "short-poll": { name: "Short polling", short: "Short polling", about: "Asks every three seconds whether there is anything new." },
+    iframe: { name: "Iframe", short: "Iframe", about: "A hidden page that never finishes loading and calls this one." },
   },
 };
 
@@ -190,12 +190,12 @@ function first(): Language {
 
 let language = first();
 
-/** The words in the reader's language. */
+/** The texts in the reader's language. */
 export const words = (): typeof en => LANGUAGES[language];
 
 export const currentLanguage = (): Language => language;
 
-/** For `Intl`: the browser's own flavour of the language, where it has one. */
+/** For `Intl`: the browser's own variant of the language, if it has one. */
 export const locale = (): string => navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
 
 export function speak(next: Language): void {
@@ -204,7 +204,7 @@ export function speak(next: Language): void {
   translate();
 }
 
-/** Puts the words into what `index.html` marks: `data-word` for texts, `data-label` for names that are read aloud. */
+/** Fills in the elements that `index.html` marks: `data-word` for visible texts, `data-label` for labels that screen readers read aloud. */
 export function translate(root: ParentNode = document): void {
   document.documentElement.lang = language === "zh" ? "zh-CN" : language;
   for (const element of root.querySelectorAll<HTMLElement>("[data-word]")) {

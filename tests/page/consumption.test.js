@@ -1,4 +1,4 @@
-// "My consumption": what is on the screen equals the ledger, whatever happens to the page.
+// "My consumption": the screen equals the ledger, whatever happens to the page.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 import { expected, figure, launch, LIVE_MS, open, openIn, shown, status } from "./browser.js";
@@ -13,7 +13,7 @@ after(() => browser.close());
 beforeEach(async () => (server = await Server.start()));
 afterEach(() => server.stop());
 
-/** Opens the page on one account, ready. */
+/** Opens the page and waits until it is live. */
 async function ready(options, link = server.link()) {
   const page = await open(browser, link, options);
   await status(page, "live");
@@ -55,7 +55,7 @@ test("a killed server's page catches up without a reload", async () => {
   await status(page, "live");
   await equalsLedger(page);
   assert.equal((await page.evaluate(() => performance.getEntriesByType("navigation"))).length, 1);
-  // What else it asked while the server was not there failed as well.
+  // Other requests also failed while the server was down.
   const isOfKill = (fault) => fault.includes("socket.io") || fault.includes("net::ERR_CONNECTION_");
   assert.ok(page.faults.every(isOfKill), page.faults.join("\n"));
   await page.leave();
@@ -128,7 +128,7 @@ test("a figure that still counts up does not outlive its account", async () => {
   await figure(page, "today", "5001.25");
   await page.selectOption("#account", "bob");
   await figure(page, "today", "99");
-  // Longer than any figure counts.
+  // Longer than any figure takes to count up.
   const since = await page.evaluate(() => performance.now());
   await page.waitForFunction((since) => performance.now() > since + 1500, since);
   assert.equal(await page.textContent("#today"), "€99.00");
@@ -201,7 +201,7 @@ test("a budget has a bar and its alert a banner", async () => {
   assert.equal(await bar.getAttribute("aria-valuetext"), "€5.00 of €10.00");
   assert.equal(await page.locator(".banner").count(), 0);
   await server.record({ amount: "3.20" });
-  await page.locator("#alerts .banner", { hasText: "food: 80% of €10.00 is spent" }).waitFor();
+  await page.locator("#alerts .banner", { hasText: "food: 80% of €10.00 spent" }).waitFor();
   assert.equal(await bar.getAttribute("aria-valuenow"), "82");
   await equalsLedger(page);
   await page.getByRole("button", { name: "Dismiss" }).click();
@@ -231,7 +231,7 @@ test("amounts are written exactly, however long they are", async () => {
 
 test("a token that the server refuses is told, with the cure", async () => {
   const page = await open(browser, server.link({ token: "nonsense" }));
-  await page.getByRole("alert").filter({ hasText: "Open the link that it prints now" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "Open the link that it printed most recently" }).waitFor();
   assert.equal(await page.textContent("#status"), "Refused");
   assert.equal(await page.locator("#board").isVisible(), false, "no figures of anybody");
   const bare = await openIn(page.context(), `${server.url}/`);

@@ -1,4 +1,4 @@
-// "Every way at once", over the demo with its live purchases and its extra ports.
+// "All transports", partly against the demo with its live purchases and its extra ports.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, open, openIn, SOON_MS } from "./browser.js";
@@ -12,10 +12,10 @@ after(() => browser.close());
 
 const withLanes = ({ link }) => `${link}&view=lanes`;
 
-/** An iframe learns by silence that its server is gone: nothing tells it. */
+/** Long, because an iframe notices only by silence that its server is gone. */
 const HEALED_MS = 45_000;
 
-/** Resolves once every lane has that entry. */
+/** Resolves once every lane has reached this entry. */
 const reached = (page, offset, timeout = SOON_MS) =>
   page.waitForFunction(
     (offset) => [...document.querySelectorAll("[data-lane]")].every((lane) => Number(lane.dataset.offset) >= offset),
@@ -23,7 +23,7 @@ const reached = (page, offset, timeout = SOON_MS) =>
     { timeout },
   );
 
-/** The entries of each lane, by their offsets, without the time that they took. */
+/** The entries of each lane with their offsets, without their delays. */
 const entries = (page) =>
   page.evaluate(() => {
     const text = (line) => `${line.querySelector(".what").textContent} ${line.querySelector(".value").textContent}`;
@@ -31,7 +31,7 @@ const entries = (page) =>
     return Object.fromEntries([...document.querySelectorAll("[data-lane]")].map((lane) => [lane.dataset.lane, linesOf(lane)]));
   });
 
-/** Every lane shows the same of what several show. */
+/** Asserts that lanes showing the same entry show the same text for it, and that no lane has a gap. */
 function agree(lanes) {
   const seen = new Map();
   for (const [lane, lines] of Object.entries(lanes)) {
@@ -57,7 +57,7 @@ test("two windows follow by every way at once, live", async (t) => {
     await window.bringToFront();
     await reached(window, 1);
     const { sse: [[offset]] } = await entries(window);
-    // Purchases come by themselves too, but may take their time.
+    // The demo also records purchases by itself, but the next one may take a while.
     for (let cup = 0; cup < 2; cup++) await window.locator("[data-thing=coffee]:visible").click();
     await reached(window, offset + 2);
     agree(await entries(window));
@@ -84,7 +84,7 @@ test("every lane shows the same entries, and catches up after a cut", async (t) 
     assert.equal(agree(await entries(page)).get(offset).startsWith(`while ${lane} was cut`), true);
     const amounts = await page.locator("[data-lane]").evaluateAll((lanes) => lanes.map((lane) => lane.dataset.amount));
     assert.deepEqual(new Set(amounts), new Set([totals[0].day.amount]));
-    await page.locator(`[data-lane=${lane}] .note`, { hasText: "Caught up 3 entries, nothing lost" }).waitFor();
+    await page.locator(`[data-lane=${lane}] .note`, { hasText: "Caught up on 3 entries, nothing lost" }).waitFor();
   }
   await page.leave();
 });

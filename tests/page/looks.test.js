@@ -1,4 +1,4 @@
-// How it looks and reads: for everybody, in both languages, on a phone, under its policy.
+// The page's look and text: accessibility, both languages, phones, and the content security policy.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";

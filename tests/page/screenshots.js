@@ -1,5 +1,5 @@
-// Pictures of the page, over the demo: `make screenshots` puts them into target/screenshots, to be looked at.
-// With `--readme` the two small ones of the README are made too.
+// Takes screenshots of the demo's page: `make screenshots` writes them to target/screenshots for a visual check.
+// `--readme` also takes the two small ones for the README.
 import { mkdirSync } from "node:fs";
 import { launch, open, status } from "./browser.js";
 import { Demo } from "./server.js";
@@ -20,7 +20,7 @@ const PICTURES = {
   "phone-dark-chinese": { ...PHONE, ...DARK, ...CHINESE },
 };
 
-/** Long enough for every lane to have had something. */
+/** Long enough for every lane to receive something. */
 const LIVELY_MS = 8000;
 
 async function picture(browser, link, view, options, path, shot = {}) {

@@ -1,4 +1,4 @@
-// The real binary on a real SQLite file, with the built page.
+// Runs the real binary on a real SQLite file, with the built page.
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -31,7 +31,7 @@ export class Server {
     return server;
   }
 
-  /** Starts on the same port, where it had one, and the same ledger. */
+  /** Starts with the same ledger, and on the same port if it already had one. */
   async restart() {
     const args = ["serve", "--listen", this.#listen, "--admin-listen", "127.0.0.1:0", "--page", dist];
     const secrets = ["--ledger", `sqlite:${join(this.#folder, "ledger.db")}`, "--jwt-secret-file", join(this.#folder, "secret.txt")];
@@ -53,12 +53,12 @@ export class Server {
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** The page's address, as an operator would hand it out. */
+  /** The link to the page, as an operator would hand it out. */
   link({ account = ACCOUNT, token = this.token, view = "consumption" } = {}) {
     return `${this.url}/#token=${token}&account=${account}&view=${view}`;
   }
 
-  /** Records one event; its fields may be given. */
+  /** Records one event; `fields` overrides its defaults. */
   async record(fields = {}) {
     this.#events += 1;
     const event = { id: `event-${this.#events}`, account: ACCOUNT, amount: "1.25", unit: "EUR", category: "food", ...fields };
@@ -106,7 +106,7 @@ export class Demo {
 async function firstLine(child, wanted) {
   for await (const line of createInterface({ input: child.stdout })) {
     if (!wanted.test(line)) continue;
-    child.stdout.resume(); // nobody reads the rest, and it may not fill up
+    child.stdout.resume(); // nothing reads the rest, and a full pipe would block the server
     return line;
   }
   throw new Error("the server ended before it was ready");

@@ -4,10 +4,10 @@ import { byId, make } from "../dom";
 import { words } from "../words";
 import type { Part, Shown } from "./shown";
 
-/** An alert that came while nobody looked is told all the same; an old one is not. */
+/** An alert that fired while the page was closed is still shown, unless it is older than this. */
 const ALERT_AGE_MAX_MS = 60 * 60_000;
 
-/** Each budget as a bar, and the alerts that fired. */
+/** Shows each budget as a bar, and the alerts that fired. */
 export function budgets(): Part {
   const card = byId("budgets-card");
   const list = byId("budgets");
@@ -15,7 +15,7 @@ export function budgets(): Part {
   const told = new Map<string, { offset: number; banner: HTMLElement }>();
   banners.replaceChildren();
 
-  /** One banner for each budget: the next threshold takes the place of the one before. */
+  /** One banner per budget: a new threshold replaces the previous one. */
   const alert = (entry: Alert) => {
     const before = told.get(entry.budget);
     if (before && before.offset >= entry.offset) return;

@@ -3,10 +3,10 @@ import { byId, make } from "../dom";
 import { words } from "../words";
 import type { Part } from "./shown";
 
-/** As many as have a colour of their own; the others are shown together. */
+/** The number of colours: the last one is for all remaining categories together. */
 const SHOWN_MAX = 6;
 
-/** How this month's sum is made up: one bar, and a line for each category. */
+/** This month's total by category: one bar, and a line for each category. */
 export function categories(): Part {
   const root = byId("categories");
   return ({ totals: { month, unit } }) => {

@@ -10,15 +10,15 @@ import { Curve, MINUTES } from "./curve";
 import type { Part, Shown } from "./shown";
 
 const HEIGHT = 280;
-/** How far back the page looks for the entries of today: 4,000 of them. */
+/** How far back the page looks for today's entries: 4,000 entries. */
 const PAGES_MAX = 20;
 const PAGE = 200;
-/** An entry may be dated five minutes ahead of its recording. */
+/** An entry's time may be up to five minutes ahead of its recording. */
 const AHEAD_MS = 5 * 60_000;
-/** A budget is drawn once the day comes within this part of it. */
+/** The budget line is drawn once it is at most this many times the day's total. */
 const LIMIT_IN_SIGHT = 1.6;
 
-/** The day's sum over the day, drawn by uPlot. */
+/** The day's running total, drawn by uPlot. */
 export function chart(account: string, api: Api, closed: AbortSignal): Part {
   const root = byId("chart");
   let curve: Curve | undefined;
@@ -37,7 +37,7 @@ export function chart(account: string, api: Api, closed: AbortSignal): Part {
     root.setAttribute("aria-label", words().chart_of_day(written(totals.day.amount, totals.unit), hourText(0), hourText(now.minute)));
   };
 
-  /** Reads today's entries from the newest back; the live ones go on meanwhile. */
+  /** Reads today's entries, newest first, while live entries keep arriving. */
   const backfill = async (into: Curve) => {
     let before = "";
     for (let page = 0; page < PAGES_MAX && curve === into && !closed.aborted; page++) {
@@ -71,7 +71,7 @@ export function chart(account: string, api: Api, closed: AbortSignal): Part {
     const { totals, screen, news } = shown;
     if (!curve?.isOf(totals, screen.timeZone) || !curve.fits(news)) {
       curve = new Curve(totals, screen.timeZone);
-      backfill(curve).catch(() => {}); // the figures are right without it, and the next reload draws it
+      backfill(curve).catch(() => {}); // the figures are right without the chart, and the next reload draws it
     }
     curve.add(news);
     draw();
@@ -88,10 +88,10 @@ const axisText = (minute: number): string =>
 const hourText = (minute: number): string =>
   new Intl.DateTimeFormat(locale(), { timeZone: "UTC", hour: "numeric", minute: "2-digit" }).format(minute * 60_000);
 
-/** What the plot shows beside the curve. */
+/** What the plot shows besides the curve. */
 interface Labels {
   unit: string;
-  /** The day's budget, where there is one. */
+  /** The day's budget, if there is one. */
   limit?: string | undefined;
 }
 
@@ -147,13 +147,13 @@ function plotIn(root: HTMLElement, labels: () => Labels): uPlot {
   return new uPlot(options, [[], []], root);
 }
 
-/** A little more than what is drawn; a budget that is far away is left out. */
+/** The top of the y axis: a little above the curve, and above the budget unless that is far away. */
 function top(most: number, limit?: string): number {
   const budget = limit ? drawn(limit) : 0;
   return Math.max(budget <= most * LIMIT_IN_SIGHT ? budget : 0, most, 1) * 1.06;
 }
 
-/** A dot where the day is now. */
+/** Draws a dot at the current time. */
 function drawNow({ ctx, data, valToPos }: uPlot, colour: string): void {
   const minute = data[0].at(-1);
   const sum = data[1]?.at(-1);

@@ -4,13 +4,13 @@ import { wallClock } from "../clock";
 
 export const MINUTES = 24 * 60;
 
-/** How today's sum of one meter and unit grew, minute by minute. For drawing: the figures themselves come from the ledger. */
+/** How today's total of one meter and unit grew, minute by minute. For drawing only: the figures come from the ledger. */
 export class Curve {
   readonly date: string;
   readonly #timeZone: string;
   readonly #pair: string;
   readonly #minutes = new Float64Array(MINUTES);
-  /** The contiguous offsets that are in it. */
+  /** The contiguous range of offsets included so far. */
   #from = Infinity;
   #to = 0;
 
@@ -24,14 +24,14 @@ export class Curve {
     return this.date === totals.day.start && this.#timeZone === timeZone && this.#pair === pairOf(totals);
   }
 
-  /** Whether these entries follow the ones that are there, or come right before them. */
+  /** Whether these entries are contiguous with the ones included so far, at either end. */
   fits(entries: readonly Entry[]): boolean {
     const first = entries[0]?.offset ?? 0;
     const last = entries.at(-1)?.offset ?? 0;
     return this.#to === 0 || (first <= this.#to + 1 && last >= this.#from - 1);
   }
 
-  /** Adds what is new of these contiguous entries, oldest first. */
+  /** Adds those of these contiguous entries, oldest first, that are new. */
   add(entries: readonly Entry[]): void {
     const news = entries.filter(({ offset }) => offset < this.#from || offset > this.#to);
     for (const entry of news) this.#count(entry);
@@ -39,7 +39,7 @@ export class Curve {
     this.#to = Math.max(this.#to, entries.at(-1)?.offset ?? 0);
   }
 
-  /** The sum at the end of each minute up to now. What came before the known entries is there from the start. */
+  /** The running total at the end of each minute up to now. Amounts from before the known entries are added at the start. */
   points(total: string, now: number): { minutes: number[]; sums: number[] } {
     const known = this.#minutes.reduce((sum, amount) => sum + amount, 0);
     let sum = drawn(total) - known;

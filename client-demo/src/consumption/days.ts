@@ -10,7 +10,7 @@ const WIDTH = 300;
 const HEIGHT = 96;
 const GAP = 3;
 
-/** What each of the last days came to. Days that are over come from the ledger's own table; today from the feed. */
+/** The totals of the last days. Past days come from the ledger's totals; today comes from the feed. */
 export function days(account: string, api: Api, closed: AbortSignal): Part {
   const root = byId("days");
   let past: PastTotals | undefined;
@@ -35,7 +35,7 @@ export function days(account: string, api: Api, closed: AbortSignal): Part {
 
   return (shown) => {
     last = shown;
-    // Late events change days that are over: asked anew at each day and each snapshot.
+    // Late events change past days, so they are requested again on each new day and each snapshot.
     const wanted = `${shown.totals.day.start} ${shown.screen.timeZone} ${shown.news === shown.screen.entries}`;
     if (wanted !== asked) {
       asked = wanted;

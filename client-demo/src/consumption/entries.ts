@@ -5,7 +5,7 @@ import { byId, make } from "../dom";
 import { words } from "../words";
 import type { Part } from "./shown";
 
-/** The last entries, newest first. A new one slides in; a correction is a line of its own. */
+/** The latest entries, newest first. New ones slide in; a correction has its own line. */
 export function entries(): Part {
   const list = byId("entries");
   let lines = new Map<number, HTMLElement>();

@@ -4,12 +4,12 @@ import { locale, words } from "../words";
 import type { Part } from "./shown";
 
 const COUNT_UP_MS = 700;
-/** From so many characters on a figure is written smaller. */
+/** Figures of at least this many characters are set in smaller type. */
 const LONG = 12;
 const VERY_LONG = 22;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** A large figure that counts up to what the ledger says. In between it shows a picture, at the end the exact text. */
+/** A large figure that counts up to the ledger's amount. The values in between are approximate, the final text is exact. */
 class Figure {
   readonly #element: HTMLElement;
   #shown: number | undefined;
@@ -21,7 +21,7 @@ class Figure {
   }
 
   show(amount: string, unit: string): void {
-    // What programs may read is exact at once.
+    // This attribute, which programs read, is exact immediately.
     this.#element.dataset.amount = amount;
     const from = this.#shown;
     const to = drawn(amount);
@@ -47,7 +47,7 @@ class Figure {
     this.#frame = requestAnimationFrame(step);
   }
 
-  /** Another unit or day does not count up from this one. */
+  /** The next value, of another unit or day, does not count up from this one. */
   forget(): void {
     this.#shown = undefined;
   }
@@ -66,7 +66,7 @@ class Figure {
 export function figures(closed: AbortSignal): Part {
   const today = new Figure("today");
   const month = new Figure("month");
-  // A figure that still counts up would write over the next account's.
+  // A figure that is still counting up would overwrite the next account's.
   closed.addEventListener("abort", () => [today, month].forEach((figure) => figure.stop()));
   let pair = "";
   const counted = (id: string, count: number) => {

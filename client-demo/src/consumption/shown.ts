@@ -1,11 +1,11 @@
 import type { Entry, Totals } from "../contract";
 import type { Screen } from "../feed";
 
-/** What the parts of the view draw: the screen, and of its totals the pair that is chosen. */
+/** What the parts of the view draw: the screen, and the totals of the selected meter and unit. */
 export interface Shown {
   screen: Screen;
   totals: Totals;
-  /** The entries that came with this very message: they slide in. */
+  /** The entries of the current message, which slide in. */
   news: readonly Entry[];
 }
 

@@ -17,13 +17,13 @@ const THINGS: readonly Thing[] = [
   { name: "noodles", sign: "\u{1f35c}", amount: "8.50" },
 ];
 
-/** Buttons that spend. An app's token may not record; the demo's may, so that there is something to press. */
+/** Buttons that record a purchase. The demo's token may record; an app's token should not. */
 export function spend(account: string, unit: string, api: Api, root = byId("spend")): void {
   const said = make("span", { role: "status", class: "quiet" });
   root.hidden = false;
   root.replaceChildren(...THINGS.map((thing) => button(thing, unit, () => buy(thing))), said);
 
-  // The id is made once: a repetition of it counts once, so trying again is always right.
+  // The id is created once per purchase: the server counts a repeated id once, so retrying is always safe.
   async function buy({ name, amount, sign }: Thing): Promise<void> {
     const event = { id: crypto.randomUUID(), source: "demo-page", account, amount, unit, category: "treats", description: `${sign} ${words()[name]}` };
     for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {

@@ -10,7 +10,7 @@ const text = (status: Status): string => {
   return { connecting, "catching-up": catching_up, live, stale, offline, refused }[status];
 };
 
-/** Says how far the figures can be trusted, and how old they are. */
+/** Shows how far the figures can be trusted, and how old they are. */
 export class StatusLine {
   readonly #feed: Feed;
   readonly #timer = setInterval(() => this.#age(), TICK_MS);
@@ -24,7 +24,7 @@ export class StatusLine {
     const { status, refusal } = this.#feed;
     if (isUpdated) this.#updated = Date.now();
     const line = byId("status");
-    // Said anew only when it is another: it is read aloud.
+    // Updated only when it changes, because screen readers read it aloud.
     if (line.dataset.status !== status || line.lang !== document.documentElement.lang) {
       line.dataset.status = status;
       line.lang = document.documentElement.lang;

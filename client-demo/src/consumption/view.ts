@@ -18,7 +18,7 @@ import { StatusLine } from "./status";
 const RECENT = 12;
 const NOTHING = { amount: "0", count: 0 };
 
-/** "My consumption": one account's screen, and nothing that the ledger does not say. Returns how to leave it. */
+/** "My consumption": one account's screen, with nothing that is not in the ledger. Returns functions to redraw and close it. */
 export function openConsumption({ account, token }: Link): { redraw: () => void; close: () => void } {
   const api = new Api(token);
   const feed = new Feed({ account, token: () => token, storage: localStorage, recent: RECENT });
@@ -32,7 +32,7 @@ export function openConsumption({ account, token }: Link): { redraw: () => void;
 
   const draw = (news: readonly Entry[]) => {
     const { screen } = feed;
-    // Without a screen of its own, what stands there is another account's.
+    // Until this account has a screen, the board still shows the previous account.
     board.hidden = !screen;
     if (!screen) return;
     const totals = screen.totals.find((totals) => pairOf(totals) === pair) ?? screen.totals[0] ?? nothingYet();
@@ -43,7 +43,7 @@ export function openConsumption({ account, token }: Link): { redraw: () => void;
     draw(feed.screen?.entries ?? []);
     status.show(false);
   };
-  /** Buttons are made anew only when they are others: one that has the focus keeps it. */
+  /** Recreates the buttons only when they change, so that a focused one keeps the focus. */
   const offer = (all: readonly Totals[], chosen: Totals) => {
     const wanted = [document.documentElement.lang, pairOf(chosen), ...all.map(pairOf)].join("\n");
     if (wanted === offered) return;
@@ -83,7 +83,7 @@ export function openConsumption({ account, token }: Link): { redraw: () => void;
   };
 }
 
-/** The entries that are new on the screen: an update's; of a snapshot, all. */
+/** The entries that are new on the screen: those of an update, or all of a snapshot. */
 function newsOf(message: FeedMessage, { screen }: Feed): readonly Entry[] {
   if (message.type === "update") return message.entries;
   return message.type === "snapshot" ? (screen?.entries ?? []) : [];
@@ -91,7 +91,7 @@ function newsOf(message: FeedMessage, { screen }: Feed): readonly Entry[] {
 
 const pairOf = ({ meter, unit }: Totals) => `${meter} ${unit}`;
 
-/** What an account shows that has no entry. */
+/** What is shown for an account without entries. */
 function nothingYet(): Totals {
   const today = new Date().toISOString().slice(0, 10);
   const window = { ...NOTHING, start: today, end: today, categories: {} };

@@ -3,17 +3,17 @@ import type { Link } from "../link";
 import { ENTRIES_MAX, type Tally } from "./tally";
 import type { Traffic } from "./traffic";
 
-/** The server said no, and why: its message is the protocol's code. */
+/** A refusal by the server. The message is the protocol's code. */
 export class Refusal extends Error {}
 
-/** Where a lane finds its account, and what it proves with that it may. */
+/** Where a lane connects, which account it follows, and the token for it. */
 export class Address {
   readonly token: string;
   readonly account: string;
   readonly traffic: Traffic;
   readonly #base: URL;
 
-  /** With a port, the same server there; else where the page is from. */
+  /** The server of the page, on another port if one is given. */
   constructor({ token, account }: Link, traffic: Traffic, port?: number) {
     this.token = token;
     this.account = account;
@@ -26,7 +26,7 @@ export class Address {
     return this.#base.origin;
   }
 
-  /** A way to follow the feed, from where the tally is. */
+  /** The URL of a way to follow the feed, starting at the tally's position. */
   feed(way: string, { position }: Tally, query: Record<string, string> = {}): URL {
     const url = new URL(feedPath(this.account, way), this.#base);
     const from: Record<string, string> = position ? { after: position } : { recent: String(ENTRIES_MAX) };
@@ -34,7 +34,7 @@ export class Address {
     return url;
   }
 
-  /** For what cannot send the token: one that is good for this account and five minutes. */
+  /** A ticket for connections that cannot send the token; it is valid for this account and five minutes. */
   async ticket(tally: Tally, signal: AbortSignal): Promise<string> {
     const body = JSON.stringify({ account: this.account });
     const request = { method: "POST", body, headers: { "content-type": "application/json" }, signal };

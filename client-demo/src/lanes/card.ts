@@ -5,10 +5,10 @@ import { counted, milliseconds, sized } from "./numbers";
 import type { Landed, Tally } from "./tally";
 import type { WayName } from "./ways";
 
-/** Entries that come at once slide in one after the other. */
+/** The delay between entries that arrive together and slide in one after the other. */
 const STAGGER_MS = 60;
 
-/** What one lane shows. */
+/** A lane's part of the page. */
 export class Card {
   readonly element: HTMLElement;
   readonly #tally: Tally;
@@ -48,7 +48,7 @@ export class Card {
     this.translate();
   }
 
-  /** The words that never change, but for the language. */
+  /** Sets the texts that depend only on the language. */
   translate(): void {
     const { name, about } = words().lanes_ways[this.#way];
     this.#title.textContent = name;
@@ -89,7 +89,7 @@ export class Card {
     }
     this.#lines = next;
     const lines = [...next.values()];
-    // Only what moved is put anew: an element that is taken out and in again begins its animation anew.
+    // Only elements that moved are inserted again, because reinserting an element restarts its animation.
     for (const child of [...this.#entries.children]) if (!lines.includes(child as HTMLElement)) child.remove();
     for (const [index, line] of lines.entries()) {
       const there = this.#entries.children[index];

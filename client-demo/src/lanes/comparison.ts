@@ -16,7 +16,7 @@ const MEASURES: readonly Measure[] = [
   { title: () => words().lanes_requests_each, of: (tally) => tally.perEntry?.requests, written: counted },
 ];
 
-/** What each way costs, side by side: a table whose cells are bars. */
+/** Compares the costs of the transports: a table whose cells are bars. */
 export class Comparison {
   readonly element = make("table", { class: "comparison" });
   readonly #lanes: readonly { way: Way; tally: Tally }[];

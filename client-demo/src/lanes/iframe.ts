@@ -3,18 +3,18 @@ import { make } from "../dom";
 import { bytesOf } from "./address";
 import { keep, pushed, type Open } from "./lane";
 
-/** Browsers tell nobody that a frame's response broke off. But the server writes something every 15 seconds. */
+/** Browsers do not report that a frame's response broke off. But the server writes something at least every 15 seconds. */
 const SILENCE_MAX_MS = 20_000;
 
-/** The page's own functions, by the names that the frames call. */
+/** This page's functions, by the names that the frames call. */
 const callbacks = window as unknown as Record<string, (message: FeedMessage) => void>;
 let frames = 0;
 
-/** A hidden page without end, whose scripts call a function of this one. */
+/** A hidden page that never finishes loading, whose scripts call a function of this page. */
 export const iframe: Open = (tally, address) =>
   keep(tally, async (signal) => {
     const ticket = await address.ticket(tally, signal);
-    // Before that, the page would never be loaded: it waits for its frames.
+    // Waits for the page's load event, which would never come once the endless frame is part of the page.
     await loaded();
     await pushed(tally, signal, (take, end) => {
       const callback = `tallycast_${++frames}`;
@@ -29,7 +29,7 @@ export const iframe: Open = (tally, address) =>
         const page = frame.contentDocument;
         if (!page) return;
         writing.observe(page, { childList: true, characterData: true, subtree: true });
-        // A page without end would hold each message for ever.
+        // Otherwise the endless page would keep every message in memory.
         page.currentScript?.remove();
         tally.count({ bytes: bytesOf(JSON.stringify(message)) });
         take(message);

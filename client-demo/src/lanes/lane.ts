@@ -5,21 +5,21 @@ import type { Tally } from "./tally";
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 5_000;
 
-/** One way to follow the account, for as long as it is open. */
+/** One connection that follows the account over one transport, until it is closed. */
 export interface Lane {
-  /** Really cuts the connection, and leaves it cut. */
+  /** Really disconnects, and stays disconnected. */
   cut(why?: "cut" | "resting"): void;
-  /** Connects again, from where the tally is. */
+  /** Reconnects from the tally's position. */
   resume(): void;
   close(): void;
 }
 
 export type Open = (tally: Tally, address: Address) => Lane;
 
-/** Follows until the signal comes; ends by itself, with or without an error, where the connection does. */
+/** Follows until the signal aborts it. Ends earlier, with or without an error, if the connection does. */
 export type Follow = (signal: AbortSignal) => Promise<void>;
 
-/** Makes a lane of a way to follow: one that is lost is tried again, at first after one second, at last after five. */
+/** Runs `follow` as a lane, and reconnects whenever it ends: after one second at first, after at most five later. */
 export function keep(tally: Tally, follow: Follow): Lane {
   let connection = new AbortController();
 
@@ -51,8 +51,8 @@ export function keep(tally: Tally, follow: Follow): Lane {
 }
 
 /**
- * A connection that pushes: `open` opens it and gives back how to close it. It ends with the signal, or when `end` is called,
- * or with a message that does not fit.
+ * Follows over a connection that pushes messages. `open` opens it and returns a function that closes it. It ends when the
+ * signal aborts, when `end` is called, or at a message that does not follow the previous one.
  */
 export function pushed(
   tally: Tally,
@@ -81,7 +81,7 @@ export function pushed(
   });
 }
 
-/** Waits, or until the signal. */
+/** Waits for the given time, or until the signal aborts. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

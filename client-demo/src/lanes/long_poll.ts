@@ -2,7 +2,7 @@ import { keep, type Open } from "./lane";
 
 const WAIT_SECONDS = 25;
 
-/** Asks, and the answer waits until there is something to say. What is missing it asks for without waiting. */
+/** Long polling: the server answers when there is something new. While it is catching up, it requests messages without waiting. */
 export const longPoll: Open = (tally, address) =>
   keep(tally, async (signal) => {
     while (!signal.aborted) {

@@ -1,6 +1,6 @@
 import { locale } from "../words";
 
-/** A format is dear to make, and seven lanes write many numbers: it is made once for a language. */
+/** Formats are expensive to create and seven lanes write many numbers, so each is created once per language. */
 function format(options: Intl.NumberFormatOptions): (value: number) => string {
   let made: Intl.NumberFormat | undefined;
   let madeFor = "";
@@ -17,7 +17,7 @@ export const milliseconds = format({ style: "unit", unit: "millisecond", maximum
 
 const whole = format({ maximumFractionDigits: 0 });
 
-/** In the unit that fits: `412 B`, `8.2 kB`, `1.3 MB`. */
+/** Formats bytes in a suitable unit: `412 B`, `8.2 kB`, `1.3 MB`. */
 export function sized(bytes: number): string {
   if (bytes < 1e3) return `${whole(bytes)} B`;
   return bytes < 1e6 ? `${counted(bytes / 1e3)} kB` : `${counted(bytes / 1e6)} MB`;

@@ -5,10 +5,10 @@ import type { Lane } from "./lane";
 import { Tally } from "./tally";
 import type { Way } from "./ways";
 
-/** A lane that was cut comes back by itself. */
+/** How long a lane stays disconnected after its button was pressed. */
 const CUT_MS = 5_000;
 
-/** A lane on the screen: its card, and who holds it back. */
+/** A lane on the screen: its card, and the reasons for which it is disconnected or paused. */
 export class Panel {
   readonly way: Way;
   readonly tally: Tally;
@@ -19,7 +19,7 @@ export class Panel {
   #isUnseen = false;
   #isComingBack = false;
 
-  /** `changed` and `tell` (what is worth reading aloud) may be called at any time from then on. */
+  /** `changed` and `tell` (for texts that screen readers read aloud) may be called at any time from then on. */
   constructor(way: Way, address: Address, changed: () => void, tell: (text: string) => void) {
     this.way = way;
     this.#tell = tell;
@@ -35,7 +35,7 @@ export class Panel {
     return this.tally.state === "cut";
   }
 
-  /** Cuts the lane, for five seconds. */
+  /** Disconnects the lane for five seconds. */
   cut(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.resume(), CUT_MS);
@@ -50,14 +50,14 @@ export class Panel {
     else this.#lane.resume();
   }
 
-  /** Lets go of a held connection while nobody looks, or takes it up again. */
+  /** Closes a held connection while the page is hidden, and opens it again afterwards. */
   rest(isUnseen: boolean): void {
     if (!this.way.isHeld || isUnseen === this.#isUnseen) return;
     this.#isUnseen = isUnseen;
     if (!this.isCut) this.resume();
   }
 
-  /** The network is back: what was open before may be dead without knowing it. */
+  /** Reconnects when the network is back, because an older connection may be dead but look alive. */
   renew(): void {
     if (this.tally.state !== "cut" && this.tally.state !== "resting") this.#lane.resume();
   }

@@ -2,7 +2,7 @@ import { keep, pause, type Open } from "./lane";
 
 const PERIOD_MS = 3_000;
 
-/** Asks every three seconds whether there is anything new. */
+/** Short polling: asks every three seconds whether there is anything new. */
 export const shortPoll: Open = (tally, address) =>
   keep(tally, async (signal) => {
     while (!signal.aborted) {

@@ -4,7 +4,7 @@ import { bytesOf, Refusal } from "./address";
 import { keep, pushed, type Open } from "./lane";
 import { ENTRIES_MAX } from "./tally";
 
-/** The stock client, kept to one transport. It would reconnect by itself; here every lane does so by the same rule. */
+/** The stock client, limited to one transport. Its own reconnection is off, so that all lanes reconnect by the same rule. */
 const over =
   (transport: "websocket" | "polling"): Open =>
   (tally, { origin, token, account, traffic }) => {
@@ -19,11 +19,11 @@ const over =
         });
         socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
         socket.on("disconnect", () => end());
-        // Only what the server itself says has data.
+        // Only refusals by the server have data.
         socket.on("connect_error", (error) => end("data" in error ? new Refusal(error.message) : error));
         if (transport === "websocket") {
           tally.count({ requests: 1 });
-          // Each packet has one byte before its data that says what it is; pings are nothing else.
+          // Each packet has one byte for its type before its data; a ping is only that byte.
           socket.io.engine.on("packet", ({ data = "" }) => tally.count({ bytes: 1 + bytesOf(data) }));
         }
         return () => {

@@ -3,7 +3,7 @@ import { keep, pushed, type Open } from "./lane";
 
 const TYPES = ["snapshot", "update", "rollover", "live"];
 
-/** The browser's own `EventSource`. It would reconnect by itself, but a ticket is only good for five minutes. */
+/** The browser's own `EventSource`. It would reconnect by itself, but a ticket is valid for only five minutes. */
 export const sse: Open = (tally, address) =>
   keep(tally, async (signal) => {
     const ticket = await address.ticket(tally, signal);

@@ -1,24 +1,24 @@
 import type { Entry, FeedMessage, Snapshot, Totals, Update } from "../contract";
 
-/** How many of the newest entries a lane shows; it asks for no more. */
+/** How many of the newest entries a lane shows and requests. */
 export const ENTRIES_MAX = 5;
-/** Over how many delays the median is taken. */
+/** How many delays the median covers. */
 const DELAYS_MAX = 50;
 
 /**
- * `retrying`: the connection was lost, or refused, and is tried again by itself. `cut`: a button did it. `resting`: nobody
- * looks.
+ * `retrying`: the connection was lost or refused, and the lane retries by itself. `cut`: disconnected by a button. `resting`:
+ * paused because the page is hidden.
  */
 export type State = "connecting" | "catching-up" | "live" | "retrying" | "cut" | "resting";
 
-/** An entry on the screen, and how long after its recording it came. Only of a live one is that the lane's own speed. */
+/** An entry on the screen, and how long after its recording it arrived. This is the transport's delay only for live entries. */
 export interface Landed {
   entry: Entry;
   how: "snapshot" | "caught-up" | "live";
   delayMs: number;
 }
 
-/** How the last interruption ended: with the entries that were missed, or with a snapshot in their place. */
+/** How the last interruption ended: with the missed entries, or with a snapshot instead. */
 export type Recovery = { entries: number } | { snapshot: Snapshot["reason"] };
 
 interface Cost {
@@ -26,7 +26,7 @@ interface Cost {
   bytes: number;
 }
 
-/** What one lane knows of the account, by the same rules whichever way it came. */
+/** What one lane knows about the account. The rules are the same for every transport. */
 export class Tally {
   state: State = "connecting";
   position = "";
@@ -38,11 +38,11 @@ export class Tally {
   recovery: Recovery | undefined;
   /** The code of the server's last refusal, until the lane is live again. */
   refusal = "";
-  /** How long it waits while it is `retrying`. */
+  /** How long the lane waits while it is `retrying`. */
   retryMs = 0;
-  /** The entries that did not come in turn, should that ever be: it stays there, to be seen. */
+  /** The entries missing in a gap, should one ever occur. It is never cleared, so that it is seen. */
   gap = "";
-  /** All since the start. */
+  /** The total cost since the start. */
   readonly cost: Cost = { requests: 0, bytes: 0 };
   readonly #changed: () => void;
   readonly #delays: number[] = [];
@@ -66,19 +66,19 @@ export class Tally {
     this.become("retrying");
   }
 
-  /** Takes a message of the feed. One that does not follow what is there is an error: the connection is of no use then. */
+  /** Applies a message of the feed. Throws if it leaves a gap: the connection cannot be used any more. */
   take(message: FeedMessage): void {
     if (message.type === "live") return this.settle();
     if (message.type === "snapshot") this.#replace(message);
     else if (message.type === "update") this.#append(message);
     else if (message.type === "rollover") this.totals = message.totals;
-    else return; // `closing`: the connection ends by itself
+    else return; // `closing`: the server ends the connection
     this.position = message.position;
     if (this.state === "connecting") this.state = "catching-up";
     this.#changed();
   }
 
-  /** Nothing is missing any more: from here on it is happening now. */
+  /** The lane has caught up: everything after this is live. */
   settle(): void {
     if (this.state === "live") return;
     const missed = this.#lastSeen === undefined ? 0 : this.offset - this.#lastSeen;
@@ -90,7 +90,7 @@ export class Tally {
     this.become("live");
   }
 
-  /** Counts what a lane has sent or got. */
+  /** Counts requests sent and bytes received. */
   count({ requests = 0, bytes = 0 }: Partial<Cost>): void {
     this.cost.requests += requests;
     this.cost.bytes += bytes;
@@ -113,7 +113,7 @@ export class Tally {
     return this.#delays.toSorted((a, b) => a - b)[this.#delays.length >> 1];
   }
 
-  /** What an entry costs, once the lane is open; nothing before the first one. */
+  /** The cost per entry, without that of opening; undefined before the first entry. */
   get perEntry(): Cost | undefined {
     if (!this.#opening || this.#entries === 0) return undefined;
     const { requests, bytes } = this.cost;
@@ -142,7 +142,7 @@ export class Tally {
 
   #land(entries: readonly Entry[], how: Landed["how"]): void {
     const now = Date.now();
-    // The clocks of two computers differ a little: nothing arrives before it is recorded.
+    // The clocks of two computers differ a little, so the difference can be negative.
     const landed = entries.map((entry) => ({ entry, how, delayMs: Math.max(now - Date.parse(entry.recorded_at), 0) }));
     this.landed = [...landed.toReversed(), ...this.landed].slice(0, ENTRIES_MAX);
     if (how !== "live") return;

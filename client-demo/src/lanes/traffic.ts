@@ -1,9 +1,9 @@
 import type { Tally } from "./tally";
 
-/** Requests whose cost the browser has not told yet. It may never tell that of one that failed. */
+/** Requests whose cost the browser has not reported yet. It may never report a failed one. */
 const EXPECTED_MAX = 64;
 
-/** Gives each lane what its finished HTTP requests cost, as the browser measures them (Resource Timing). */
+/** Adds to each lane the cost of its finished HTTP requests, as measured by the browser (Resource Timing). */
 export class Traffic {
   readonly #expected: { address: string; tally: Tally }[] = [];
   readonly #families: { prefix: string; tally: Tally }[] = [];
@@ -15,13 +15,13 @@ export class Traffic {
     this.#observer.observe({ type: "resource" });
   }
 
-  /** The next request to this address is the lane's. */
+  /** The next request to this URL belongs to the lane. */
   expect(address: URL, tally: Tally): void {
     this.#expected.push({ address: address.href, tally });
     if (this.#expected.length > EXPECTED_MAX) this.#expected.shift();
   }
 
-  /** All requests to addresses that begin like this are the lane's. */
+  /** All requests to URLs with this prefix belong to the lane. */
   expectAll(prefix: string, tally: Tally): void {
     this.#families.push({ prefix, tally });
   }

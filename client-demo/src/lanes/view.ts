@@ -11,15 +11,15 @@ import { Panel } from "./panel";
 import { Traffic } from "./traffic";
 import { WAYS } from "./ways";
 
-/** A window that nobody has seen for so long lets go of its held connections. */
+/** A window that has been hidden for this long closes its held connections. */
 const UNSEEN_MS = 10_000;
 const TOLD_MAX = WAYS.length;
-/** Before anybody has spent anything. */
+/** The unit before the first entry. */
 const UNIT = "USD";
-/** How every way says that the token is not good. */
+/** The code with which every transport refuses an invalid token. */
 const UNAUTHORIZED = "unauthorized";
 
-/** "Every way at once": the same account by each of the ways, side by side. Returns how to leave it. */
+/** "All transports": the same account over each transport, side by side. Returns functions to redraw and close it. */
 export function openLanes(link: Link): { redraw: () => void; close: () => void } {
   const title = make("h1");
   const about = make("p", { class: "quiet" });
@@ -57,7 +57,7 @@ export function openLanes(link: Link): { redraw: () => void; close: () => void }
     if ((tallies[0]?.unit || UNIT) !== unit) offerThings();
     comparison.draw();
   };
-  // Once in a frame: a lane that is drawn while the next one's message waits would make that one look slow.
+  // Draws once per frame: drawing a lane while the next lane's message waits would make that lane look slow.
   let frame = 0;
   const drawSoon = () => {
     cancelAnimationFrame(frame);

@@ -11,13 +11,13 @@ export type WayName = "socketio-websocket" | "socketio-polling" | "websocket" | 
 export interface Way {
   name: WayName;
   open: Open;
-  /** It holds one of the six HTTP connections that a browser has for an origin, in all its windows: nobody looking, it lets go. */
+  /** It holds one of the six HTTP connections that all windows of a browser share per origin, so it is closed while the page is hidden. */
   isHeld: boolean;
-  /** Which of the link's further ports it takes, if there are any. */
+  /** Which of the link's extra ports it uses, if there are any. */
   port?: number;
 }
 
-/** Every way to follow an account in a browser. */
+/** Every transport that works in a browser. */
 export const WAYS: readonly Way[] = [
   { name: "socketio-websocket", open: socketioWebsocket, isHeld: false },
   { name: "socketio-polling", open: socketioPolling, isHeld: true, port: 0 },
@@ -25,6 +25,6 @@ export const WAYS: readonly Way[] = [
   { name: "sse", open: sse, isHeld: true, port: 1 },
   { name: "long-poll", open: longPoll, isHeld: true, port: 2 },
   { name: "short-poll", open: shortPoll, isHeld: false },
-  // Of the page's own origin: a frame of another one could not call it.
+  // On the page's own origin: a frame of another origin could not call the page.
   { name: "iframe", open: iframe, isHeld: true },
 ];

@@ -1,7 +1,7 @@
 import { bytesOf } from "./address";
 import { keep, pushed, type Open } from "./lane";
 
-/** A plain WebSocket: a message is a text frame. */
+/** A plain WebSocket: each message is a text frame. */
 export const websocket: Open = (tally, address) =>
   keep(tally, async (signal) => {
     const ticket = await address.ticket(tally, signal);
