@@ -18,8 +18,9 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, civil::date};
 use tallycast::{
-    Account, Budget, Clock, ClockHand, Event, Feed, Period, ProfileChange, Sqlite,
-    SubscribeOptions, Zone,
+    Account, Event, Feed, Sqlite, SubscribeOptions,
+    domain::{Budget, Period, ProfileChange, Zone},
+    feed::{Clock, ManualClock},
 };
 
 use median::median;
@@ -50,12 +51,12 @@ fn number(variable: &str, default: usize) -> usize {
 
 struct Desk {
     feed: Feed,
-    hand: ClockHand,
+    hand: ManualClock,
 }
 
 impl Desk {
     fn open(folder: &Path) -> Self {
-        let (clock, hand) = Clock::by_hand(BEGIN);
+        let (clock, hand) = Clock::manual(BEGIN);
         let ledger = Sqlite::open(folder.join("ledger.db")).unwrap();
         let feed = Feed::start_at(&ledger, clock).unwrap();
         Self { feed, hand }

@@ -6,7 +6,8 @@ use std::{collections::HashMap, env, error::Error};
 
 use sha2::{Digest, Sha256};
 use tallycast::{
-    Account, Accounts, Authorize, Authorizing, Denied, Event, Grant, Hub, Limits, Memory, Scope,
+    Account, Authorize, Event, Grant, Hub, Limits, Memory, Scope,
+    access::{Accounts, Authorizing, Denied},
 };
 use tokio::net::TcpListener;
 
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Grant::new("shop", Scope::Record, Accounts::all()),
         ),
     ]);
-    let hub = Hub::builder(Memory::new()).access(keys).build().await?;
+    let hub = Hub::builder(Memory::new(), keys).build().await?;
     hub.feed()
         .append(Event::consumption("order-1", "alice", "12.50", "CNY"))
         .await?;

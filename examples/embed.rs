@@ -11,7 +11,8 @@ use axum::{Json, Router, extract::State, routing::post};
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 use tallycast::{
-    Account, Accounts, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Signer, Sqlite,
+    Account, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Sqlite,
+    access::{Accounts, Signer},
 };
 use tokio::net::TcpListener;
 
@@ -20,10 +21,7 @@ const SECRET: &str = "at least 32 bytes that only your services know";
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let ledger = Sqlite::open(option("--ledger").unwrap_or("checkout.db".to_owned()))?;
-    let hub = Hub::builder(ledger)
-        .access(Jwt::hs256(SECRET)?)
-        .build()
-        .await?;
+    let hub = Hub::builder(ledger, Jwt::hs256(SECRET)?).build().await?;
 
     let shop = Router::new()
         .route("/checkout", post(checkout))

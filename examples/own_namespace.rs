@@ -18,15 +18,18 @@ use socketioxide::{
     extract::{AckSender, Data, SocketRef, TryData},
     handler::ConnectHandler,
 };
-use tallycast::{Account, Accounts, Authorize, Grant, Hub, Jwt, Memory, Scope, Signer};
+use tallycast::{
+    Account, Authorize, Grant, Hub, Jwt, Memory, Scope,
+    access::{Accounts, Signer},
+};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "at least 32 bytes that only your services know";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let hub = Hub::builder(Memory::new());
-    let hub = hub.access(Jwt::hs256(SECRET)?).build().await?;
+    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET)?);
+    let hub = hub.build().await?;
 
     let tokens = Arc::new(Jwt::hs256(SECRET)?);
     let enter =

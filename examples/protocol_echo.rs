@@ -18,7 +18,10 @@ use socketioxide::{
     SocketIo,
     extract::{AckSender, Data, SocketRef},
 };
-use tallycast::{Authorize, Authorizing, Denied, Hub, HubBuilder, Memory};
+use tallycast::{
+    Authorize, Hub, HubBuilder, Memory,
+    access::{Authorizing, Denied},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,8 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The suites need fast heartbeats and binary packets.
 pub(crate) fn settings() -> HubBuilder {
-    Hub::builder(Memory::new())
-        .access(Nobody)
+    Hub::builder(Memory::new(), Nobody)
         .heartbeat(Duration::from_millis(300), Duration::from_millis(200))
         .connect_timeout(Duration::from_secs(1))
         .attachments_max(8)

@@ -5,15 +5,17 @@
 use std::{env, error::Error, time::Duration};
 
 use jiff::{Timestamp, ToSpan};
-use tallycast::{Account, Accounts, Event, Feed, Grant, Hub, Jwt, Limits, Memory, Scope, Signer};
+use tallycast::{
+    Account, Event, Feed, Grant, Hub, Jwt, Limits, Memory, Scope,
+    access::{Accounts, Signer},
+};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "at least 32 bytes that only your services know";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let hub = Hub::builder(Memory::new())
-        .access(Jwt::hs256(SECRET)?)
+    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET)?)
         .build()
         .await?;
 

@@ -9,7 +9,11 @@ use std::{
 };
 
 use peak_alloc::PeakAlloc;
-use tallycast::{Account, Accounts, Grant, Hub, Jwt, Limits, Memory, Scope, Scopes, Signer, serve};
+use tallycast::{
+    Account, Grant, Hub, Jwt, Limits, Memory, Scope,
+    access::{Accounts, Scopes, Signer},
+    serve,
+};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 #[global_allocator]
@@ -48,7 +52,7 @@ type Watch = fn(SocketAddr, u32) -> TcpStream;
 /// A server in this process that goes on until the runtime ends.
 async fn start() -> SocketAddr {
     let access = Jwt::hs256(SECRET).unwrap();
-    let hub = Hub::builder(Memory::new()).access(access).build();
+    let hub = Hub::builder(Memory::new(), access).build();
     let router = hub.await.unwrap().router();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

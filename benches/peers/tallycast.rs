@@ -6,8 +6,8 @@ use std::{future::IntoFuture, sync::Arc};
 use futures_util::poll;
 use jiff::{SignedDuration, Timestamp};
 use tallycast::{
-    Account, Accounts, Event, Grant, Hub, Jwt, Limits, Memory, Outcome, Push, PushTo, Scope,
-    Scopes, Signer,
+    Account, Event, Grant, Hub, Jwt, Limits, Memory, Outcome, Push, PushTo, Scope,
+    access::{Accounts, Scopes, Signer},
 };
 use tokio::net::TcpListener;
 
@@ -35,7 +35,7 @@ pub(crate) fn token() -> String {
 
 pub(crate) async fn serve(through: Through) {
     let access = Jwt::hs256(SECRET).unwrap();
-    let hub = Hub::builder(Memory::new()).access(access);
+    let hub = Hub::builder(Memory::new(), access);
     let hub = Arc::new(hub.build().await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

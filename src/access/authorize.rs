@@ -11,7 +11,7 @@ pub type Authorizing<'a> = Pin<Box<dyn Future<Output = Result<Grant, Denied>> + 
 /// with sessions, API keys or a request to another service.
 ///
 /// ```
-/// use tallycast::{Account, Accounts, Authorize, Authorizing, Denied, Grant, Scope};
+/// use tallycast::{Account, Authorize, Grant, Scope, access::{Accounts, Authorizing, Denied}};
 ///
 /// struct DoorKey;
 ///

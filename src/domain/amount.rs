@@ -17,7 +17,7 @@ const SUM_INTEGER_DIGITS_MAX: usize = 30;
 /// `1.5` equals `1.50`.
 ///
 /// ```
-/// # use tallycast::Amount;
+/// # use tallycast::domain::Amount;
 /// let price: Amount = "12.50".parse()?;
 /// let sum = price.checked_add("0.125".parse()?).expect("small");
 /// assert_eq!(sum.to_string(), "12.625");

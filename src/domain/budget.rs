@@ -11,7 +11,7 @@ use super::{
 /// it an alert is due.
 ///
 /// ```
-/// # use tallycast::{Budget, Period};
+/// # use tallycast::{domain::{Budget, Period}};
 /// let groceries = Budget::new("groceries", Period::Month, "400".parse()?, "EUR")
 ///     .with_thresholds([80, 100]);
 /// # Ok::<(), tallycast::Invalid>(())

@@ -1,7 +1,7 @@
 //! Which keys verify which tokens: secrets, public keys, key sets and rotation.
 
 use serde_json::json;
-use tallycast::{Jwt, Signer};
+use tallycast::{Jwt, access::Signer};
 
 use super::authorize;
 use crate::support::tokens::{self, Key, OTHER_SECRET, SECRET, claims, hs256, token};

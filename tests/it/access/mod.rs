@@ -6,7 +6,7 @@ mod origins;
 mod signer;
 
 use serde_json::Value;
-use tallycast::{Authorize, Denied, Grant, Jwt};
+use tallycast::{Authorize, Grant, Jwt, access::Denied};
 
 use crate::support::tokens::{self, SECRET, hs256};
 

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tallycast::{Ledger, Memory, Sqlite};
+use tallycast::{Memory, Sqlite, ledger::Ledger};
 use tokio::time::timeout;
 
 use crate::support::{

@@ -11,7 +11,11 @@ use std::{
 
 use axum::{body::Body, http::Request};
 use serde_json::json;
-use tallycast::{Authorize, Authorizing, CommitError, Hub, Memory, Unavailable};
+use tallycast::{
+    Authorize, Hub, Memory,
+    access::Authorizing,
+    ledger::{CommitError, Unavailable},
+};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
@@ -94,11 +98,7 @@ impl Authorize for Silent {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_authorizer_does_not_hold_callers_for_ever() {
-    let hub = Hub::builder(Memory::new())
-        .access(Silent)
-        .build()
-        .await
-        .unwrap();
+    let hub = Hub::builder(Memory::new(), Silent).build().await.unwrap();
     let request = Request::get("/v1/feeds/alice")
         .header("authorization", "Bearer x")
         .body(Body::empty())

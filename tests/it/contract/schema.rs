@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tallycast::{Clock, ClockHand, Event, Feed, Hub, Jwt, Memory, Mode, SubscribeOptions};
+use tallycast::{
+    Event, Feed, Hub, Jwt, Memory, SubscribeOptions,
+    feed::{Clock, ManualClock, Mode},
+};
 
 use crate::support::{
     api_server::answer,
@@ -152,14 +155,14 @@ fn is_of_kind(value: &Value, kind: &Value) -> bool {
 struct Checked {
     contract: Contract,
     host: Host,
-    hand: ClockHand,
+    hand: ManualClock,
 }
 
 impl Checked {
     async fn start() -> Self {
         // A minute before a month ends in UTC.
-        let (clock, hand) = Clock::by_hand("2026-10-31T23:59:00Z".parse().unwrap());
-        let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+        let (clock, hand) = Clock::manual("2026-10-31T23:59:00Z".parse().unwrap());
+        let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
         Self {
             contract: Contract::read(),
             host: Host::start(hub.clock(clock).build().await.unwrap()).await,

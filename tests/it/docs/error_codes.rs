@@ -15,13 +15,21 @@ const MAKERS: &[&str] = &[
     "check_symbol(",
 ];
 
-/// The rooms whose refusals a client can meet.
-const ROOMS: &[&str] = &["domain", "ledger", "feed", "access", "api", "transport"];
+/// The modules whose refusals reach clients.
+const MODULES: &[&str] = &[
+    "domain",
+    "ledger",
+    "feed",
+    "access",
+    "http",
+    "api",
+    "transport",
+];
 
 fn sources() -> Vec<String> {
     let mut texts = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders: Vec<_> = ROOMS.iter().map(|room| root.join(room)).collect();
+    let mut folders: Vec<_> = MODULES.iter().map(|module| root.join(module)).collect();
     while let Some(folder) = folders.pop() {
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();

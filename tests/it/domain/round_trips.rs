@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::{prelude::*, test_runner::TestCaseError};
-use tallycast::{Amount, Position};
+use tallycast::{Position, domain::Amount};
 
 use crate::support::model::{Decimal, cases::runner};
 

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tallycast::{Event, Interrupted, SubscribeOptions};
+use tallycast::{Event, SubscribeOptions, feed::Interrupted};
 
 use crate::support::test_feed::{TestFeed, alice, take};
 

@@ -1,7 +1,7 @@
 //! No feed message is ever above 256 KiB, whatever an account holds.
 
 use jiff::SignedDuration;
-use tallycast::{Account, Event, Memory, Message, Mode, SubscribeOptions, Subscription};
+use tallycast::{Account, Event, Memory, Message, SubscribeOptions, Subscription, feed::Mode};
 
 use crate::support::{
     model::subscriber::MESSAGE_BYTES_MAX,

@@ -1,7 +1,7 @@
 //! Midnight, as pollers and open connections see it.
 
 use serde_json::{Value, json};
-use tallycast::{Clock, ProfileChange};
+use tallycast::{domain::ProfileChange, feed::Clock};
 use tokio::time::timeout;
 
 use crate::support::{
@@ -118,14 +118,14 @@ async fn live(host: &Host, name: &str) -> FeedClient {
 #[tokio::test]
 async fn midnight_comes_to_open_clients_of_its_zone_alone() {
     // 23:44:59 in Kathmandu.
-    let (clock, hand) = Clock::by_hand("2026-10-31T17:59:59Z".parse().unwrap());
+    let (clock, hand) = Clock::manual("2026-10-31T17:59:59Z".parse().unwrap());
     let host = Host::start(settings().clock(clock).build().await.unwrap()).await;
     let change = ProfileChange {
         time_zone: Some("Asia/Kathmandu".to_owned()),
         ..ProfileChange::default()
     };
     let edited = host.hub.feed().set_profile(&account("alice"), change).await;
-    edited.unwrap().unwrap();
+    edited.unwrap();
     host.record("alice", 1..=1).await;
     host.record("bob", 1..=1).await;
     let mut clients = [live(&host, "alice").await, live(&host, "alice").await];
@@ -154,7 +154,7 @@ async fn midnight_comes_to_open_clients_of_its_zone_alone() {
 
 #[tokio::test]
 async fn a_client_that_moves_meets_the_midnight_of_its_new_zone() {
-    let (clock, hand) = Clock::by_hand("2026-10-31T17:59:59Z".parse().unwrap());
+    let (clock, hand) = Clock::manual("2026-10-31T17:59:59Z".parse().unwrap());
     let host = Host::start(settings().clock(clock).build().await.unwrap()).await;
     let mut alice = live(&host, "alice").await;
     let change = ProfileChange {
@@ -162,7 +162,7 @@ async fn a_client_that_moves_meets_the_midnight_of_its_new_zone() {
         ..ProfileChange::default()
     };
     let edited = host.hub.feed().set_profile(&account("alice"), change).await;
-    edited.unwrap().unwrap();
+    edited.unwrap();
     assert_eq!(
         alice.expect("snapshot").await["time_zone"],
         "Asia/Kathmandu"

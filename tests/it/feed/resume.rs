@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 use tallycast::{
-    Account, Event, Feed, Ledger, Memory, Mode, ProfileChange, Sqlite, SubscribeOptions,
-    Subscription,
+    Account, Event, Feed, Memory, Sqlite, SubscribeOptions, Subscription, domain::ProfileChange,
+    feed::Mode, ledger::Ledger,
 };
 
 use crate::support::test_feed::{TestFeed, alice, take};

@@ -6,8 +6,11 @@ use std::sync::{
 };
 
 use tallycast::{
-    Account, AccountView, DayRange, DaysView, EntryRange, HappenedEntry, Ledger, LedgerError,
-    LedgerReader, LedgerWriter, Memory, SubscribeOptions,
+    Account, Memory, SubscribeOptions,
+    ledger::{
+        AccountView, DayRange, DaysView, EntryRange, HappenedEntry, Ledger, LedgerError,
+        LedgerReader, LedgerWriter,
+    },
 };
 
 use super::resume::{position, resume, until_live};
@@ -68,7 +71,7 @@ struct CutLedger {
 }
 
 impl Ledger for CutLedger {
-    fn epoch(&self) -> tallycast::Epoch {
+    fn epoch(&self) -> tallycast::domain::Epoch {
         self.ledger.epoch()
     }
 

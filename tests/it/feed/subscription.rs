@@ -1,7 +1,10 @@
 //! The feed: what is appended is what subscribers get.
 
 use tallycast::{
-    Event, Feed, Ledger, Memory, MessageKind, ProfileChange, Sqlite, Status, SubscribeOptions,
+    Event, Feed, Memory, Sqlite, SubscribeOptions,
+    domain::ProfileChange,
+    feed::{MessageKind, Status},
+    ledger::Ledger,
 };
 
 use crate::support::test_feed::{alice, json, take};

@@ -41,7 +41,7 @@ async fn tokens_and_descriptions_are_not_logged() {
         .finish();
     let _installed = subscriber::set_default(subscriber);
 
-    let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
     let router = hub.build().await.unwrap().router();
     let forged = token(
         &json!({ "alg": "HS256" }),

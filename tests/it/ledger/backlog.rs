@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use rusqlite::Connection;
 use serde_json::Value;
-use tallycast::{Account, Event, Feed, Outcome, Sqlite, Status};
+use tallycast::{Account, Event, Feed, Outcome, Sqlite, feed::Status};
 
 /// What is in no index may be in so many bytes of entries.
 const BYTES_MAX: i64 = 32 * 1024 * 1024;
@@ -56,7 +56,7 @@ async fn check(feed: &Feed, recorded: &BTreeMap<String, usize>) {
                 "{name} before {offset}"
             );
         }
-        let again = (0..entries).map(|number| Ok(large(name, number)));
+        let again = (0..entries).map(|number| large(name, number));
         let again = feed.append_all(again.collect()).await.unwrap();
         for (number, outcome) in again.into_iter().enumerate() {
             let Outcome::Duplicate(receipt) = outcome else {
@@ -67,7 +67,7 @@ async fn check(feed: &Feed, recorded: &BTreeMap<String, usize>) {
     }
 }
 
-fn offsets(history: tallycast::History) -> Vec<u64> {
+fn offsets(history: tallycast::feed::History) -> Vec<u64> {
     let entries = history.entries().iter();
     let entry = |json: &_| {
         serde_json::from_str::<Value>(AsRef::<serde_json::value::RawValue>::as_ref(json).get())

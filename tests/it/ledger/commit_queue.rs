@@ -6,7 +6,11 @@ use std::{
 };
 
 use futures_util::{future::join_all, poll};
-use tallycast::{EntryRange, Feed, Ledger, Outcome, ProfileChange, Unavailable};
+use tallycast::{
+    Feed, Outcome,
+    domain::ProfileChange,
+    ledger::{EntryRange, Ledger, Unavailable},
+};
 use tokio::task::unconstrained;
 
 use crate::support::{hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice};
@@ -137,7 +141,7 @@ async fn closing_answers_what_was_appended_before() {
     let feed = Feed::start(&ledger.ledger).unwrap();
     let append = |id: usize| {
         let feed = feed.clone();
-        tokio::spawn(async move { feed.append_all(vec![Ok(purchase(id))]).await })
+        tokio::spawn(async move { feed.append_all(vec![purchase(id)]).await })
     };
     let first = append(0);
     ledger.held().await;
@@ -174,10 +178,10 @@ async fn closing_answers_what_was_appended_before() {
 async fn a_writer_that_panics_poisons() {
     let ledger = HookLedger::new(Arc::new(|| panic!("as asked")));
     let feed = Feed::start(&ledger).unwrap();
-    let refused = feed.append_all(vec![Ok(purchase(0))]).await.unwrap_err();
+    let refused = feed.append_all(vec![purchase(0)]).await.unwrap_err();
     assert_eq!(refused, Unavailable::Poisoned);
     feed.failed().await;
     assert!(!feed.is_available());
-    let refused = feed.append_all(vec![Ok(purchase(0))]).await.unwrap_err();
+    let refused = feed.append_all(vec![purchase(0)]).await.unwrap_err();
     assert_eq!(refused, Unavailable::Poisoned);
 }

@@ -4,7 +4,11 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
-use tallycast::{Account, Budget, Clock, Event, Feed, Memory, Period, ProfileChange};
+use tallycast::{
+    Account, Event, Feed, Memory,
+    domain::{Budget, Period, ProfileChange},
+    feed::Clock,
+};
 
 use crate::support::model::{
     cases::runner,
@@ -58,7 +62,7 @@ fn everything_that_holds_of_a_ledger_holds_on_sqlite() {
 
 #[tokio::test]
 async fn an_event_that_is_refused_ends_no_month_that_comes_back() {
-    let (clock, hand) = Clock::by_hand(ModelHarness::BEGIN);
+    let (clock, hand) = Clock::manual(ModelHarness::BEGIN);
     let feed = Feed::start_at(&Memory::new(), clock).unwrap();
     let alice = Account::parse("alice").unwrap();
     let limit = "10".parse().unwrap();

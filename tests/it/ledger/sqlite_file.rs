@@ -3,7 +3,11 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use rusqlite::Connection;
-use tallycast::{Event, Feed, Ledger, Sqlite, Status, Unavailable};
+use tallycast::{
+    Event, Feed, Sqlite,
+    feed::Status,
+    ledger::{Ledger, Unavailable},
+};
 
 use crate::support::{
     ledger_folder::{LedgerFolder, purchase},
@@ -220,12 +224,12 @@ async fn a_foreign_writer_poisons() {
     database
         .execute("UPDATE history SET commits = commits + 1", ())
         .unwrap();
-    let refused = feed.append_all(vec![Ok(purchase(2))]).await.unwrap_err();
+    let refused = feed.append_all(vec![purchase(2)]).await.unwrap_err();
     assert_eq!(refused, Unavailable::Poisoned);
     assert!(!feed.is_available());
     feed.failed().await;
     assert_eq!(
-        feed.append_all(vec![Ok(purchase(1))]).await.unwrap_err(),
+        feed.append_all(vec![purchase(1)]).await.unwrap_err(),
         Unavailable::Poisoned
     );
     feed.close().await;

@@ -8,7 +8,7 @@ use std::{
 use axum::{Router, routing::get, serve::Listener};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tallycast::{Feed, Limits, Tls};
+use tallycast::{Feed, Limits, serve::Tls};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -188,7 +188,7 @@ impl Follower {
 /// Records long entries behind `offset` in one commit: the last one's offset.
 async fn record(feed: &Feed, offset: u64, count: u64) -> u64 {
     let ids = offset + 1..=offset + count;
-    let events = ids.map(|id| Ok(described("alice", id, &"电".repeat(500))));
+    let events = ids.map(|id| described("alice", id, &"电".repeat(500)));
     feed.append_all(events.collect()).await.unwrap();
     offset + count
 }

@@ -4,7 +4,11 @@ use std::future::IntoFuture;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tallycast::{Clock, ClockHand, Hub, HubBuilder, Jwt, Ledger, Memory, Origins};
+use tallycast::{
+    Hub, HubBuilder, Jwt, Memory, Origins,
+    feed::{Clock, ManualClock},
+    ledger::Ledger,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::support::{
@@ -34,8 +38,8 @@ impl ApiServer {
     }
 
     /// One by whose clock it is `now`, until its hand is moved.
-    pub(crate) async fn at(now: &str) -> (Self, ClockHand) {
-        let (clock, hand) = Clock::by_hand(now.parse().unwrap());
+    pub(crate) async fn at(now: &str) -> (Self, ManualClock) {
+        let (clock, hand) = Clock::manual(now.parse().unwrap());
         (Self::of(settings(Memory::new()).clock(clock)).await, hand)
     }
 
@@ -123,7 +127,7 @@ impl Drop for ApiServer {
 }
 
 fn settings(ledger: impl Ledger) -> HubBuilder {
-    Hub::builder(ledger).access(Jwt::hs256(SECRET).unwrap())
+    Hub::builder(ledger, Jwt::hs256(SECRET).unwrap())
 }
 
 async fn serve(router: axum::Router, tasks: &mut Vec<JoinHandle<std::io::Result<()>>>) -> String {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tallycast::{
-    Account, Accounts, Authorize, Authorizing, Denied, Event, Grant, Hub, HubBuilder, Memory, Scope,
+    Account, Authorize, Event, Grant, Hub, HubBuilder, Memory, Scope,
+    access::{Accounts, Authorizing, Denied},
 };
 use tokio::time::timeout;
 
@@ -39,9 +40,7 @@ impl Authorize for TestAuthorizer {
 pub(crate) const ALICE: &str = "alice/alice/3600000";
 
 pub(crate) fn settings() -> HubBuilder {
-    Hub::builder(Memory::new())
-        .access(TestAuthorizer)
-        .connect_timeout(Duration::from_secs(1))
+    Hub::builder(Memory::new(), TestAuthorizer).connect_timeout(Duration::from_secs(1))
 }
 
 pub(crate) async fn host() -> Host {

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, civil::Date};
 use tallycast::{
-    Account, AccountState, Commit, CommitError, DayTotals, Epoch, EventKey, HappenedEntry, Ledger,
-    LedgerError, LedgerReader, LedgerWriter, Memory, RecordedEvent,
+    Account, Memory,
+    domain::{AccountState, DayTotals, Epoch, EventKey},
+    ledger::{
+        Commit, CommitError, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
+        RecordedEvent,
+    },
 };
 
 /// What happens before each commit; a failure of it is the commit's.

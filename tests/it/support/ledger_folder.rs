@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tallycast::{Epoch, Event, Feed, Ledger, Sqlite};
+use tallycast::{Event, Feed, Sqlite, domain::Epoch, ledger::Ledger};
 use tempfile::TempDir;
 
 pub(crate) fn purchase(id: usize) -> Event {

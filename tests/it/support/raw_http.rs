@@ -34,7 +34,7 @@ impl RawServer {
     }
 
     pub(crate) async fn with(origins: Origins) -> Self {
-        let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+        let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
         let hub = hub.allowed_origins(origins).build().await.unwrap();
         let admin = hub.admin_router(String::new);
         let admin = Host::embed(hub.clone(), admin, "").await;

@@ -3,8 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tallycast::{
-    Account, Clock, ClockHand, Event, Feed, Ledger, Memory, Message, Outcome, Profile,
-    ProfileChange, Subscription,
+    Account, Event, Feed, Memory, Message, Outcome, Subscription,
+    domain::{Profile, ProfileChange},
+    feed::{Clock, ManualClock},
+    ledger::Ledger,
 };
 use tokio::time::timeout;
 
@@ -15,7 +17,7 @@ pub(crate) const RECORDED: &str = "recorded";
 /// A ledger whose clock stands still until it is moved.
 pub(crate) struct TestFeed {
     pub(crate) feed: Feed,
-    hand: ClockHand,
+    hand: ManualClock,
     next: u32,
 }
 
@@ -28,7 +30,7 @@ impl TestFeed {
     }
 
     pub(crate) fn open_on(ledger: &dyn Ledger) -> Self {
-        let (clock, hand) = Clock::by_hand(Self::BEGIN);
+        let (clock, hand) = Clock::manual(Self::BEGIN);
         let feed = Feed::start_at(ledger, clock).unwrap();
         Self {
             feed,
@@ -48,7 +50,7 @@ impl TestFeed {
     /// Edits alice's profile.
     pub(crate) async fn edit(&self, change: ProfileChange) -> Profile {
         let edited = self.feed.set_profile(&alice(), change).await;
-        edited.unwrap().unwrap()
+        edited.unwrap()
     }
 
     /// The code that an event in JSON gets.
@@ -94,7 +96,7 @@ impl TestFeed {
 
     /// Appends these, all of which are recorded.
     pub(crate) async fn record(&self, events: impl IntoIterator<Item = Event>) {
-        let events = events.into_iter().map(Ok).collect();
+        let events = events.into_iter().collect();
         for outcome in self.feed.append_all(events).await.unwrap() {
             assert!(matches!(outcome, Outcome::Recorded(_)), "{outcome:?}");
         }

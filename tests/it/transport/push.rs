@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 async fn host() -> Host {
-    let hub = Hub::builder(Memory::new()).access(Jwt::hs256(SECRET).unwrap());
+    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
     Host::start(hub.build().await.unwrap()).await
 }
 
@@ -293,8 +293,7 @@ async fn what_is_no_push_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_pushes_leaves_room_for_pings() {
     const PUSHES: u64 = 20_000;
-    let hub = Hub::builder(Memory::new())
-        .access(Jwt::hs256(SECRET).unwrap())
+    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap())
         .heartbeat(Duration::from_millis(20), SOON);
     let host = Host::start(hub.build().await.unwrap()).await;
     let mut device = device(&host, "alice", &["alice"]).await;

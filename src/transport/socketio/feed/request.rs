@@ -294,7 +294,10 @@ mod tests {
         assert!(!auth_fields.wants_subscription());
         let (account, options) = auth_fields.into_subscribe().unwrap();
         assert_eq!(account.unwrap().as_str(), "a");
-        assert_eq!((options.recent, options.mode), (7, crate::feed::Mode::Totals));
+        assert_eq!(
+            (options.recent, options.mode),
+            (7, crate::feed::Mode::Totals)
+        );
         let history = parse(r#"["history",{"before":"9","limit":"3"}]"#)
             .ok()
             .unwrap();

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, civil::Date};
 use serde_json::{Value, json};
-use tallycast::{Account, Period, SubscribeOptions};
+use tallycast::{Account, SubscribeOptions, domain::Period};
 
 use crate::support::model::{
     ModelEntry,

@@ -9,8 +9,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tallycast::{
-    Account, Budget, Clock, ClockHand, Event, Feed, Invalid, Ledger, Memory, Mode, Outcome, Period,
-    ProfileChange, Receipt, Sqlite, SubscribeOptions,
+    Account, Event, Feed, Invalid, Memory, Outcome, Receipt, Sqlite, SubscribeOptions,
+    domain::{Budget, Period, ProfileChange},
+    feed::{Clock, ManualClock, Mode},
+    ledger::Ledger,
 };
 
 use crate::support::model::{
@@ -35,7 +37,7 @@ pub(crate) struct ModelHarness {
     pub(crate) memory: Option<Memory>,
     pub(crate) feed: Feed,
     clock: Clock,
-    hand: ClockHand,
+    hand: ManualClock,
     /// Where the hand points, in milliseconds.
     time: i64,
     /// The instant of the last commit, in milliseconds.
@@ -69,7 +71,7 @@ impl ModelHarness {
     pub(crate) fn new_at(backend: Backend, begin: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let memory = matches!(backend, Backend::Memory).then(Memory::new);
-        let (clock, hand) = Clock::by_hand(begin);
+        let (clock, hand) = Clock::manual(begin);
         let feed = start(memory.as_ref(), folder.path().join("ledger.db"), &clock);
         Self {
             folder,
@@ -128,9 +130,14 @@ impl ModelHarness {
 
     pub(crate) async fn append(&mut self, items: Vec<Item>) {
         let now = self.now();
-        let events = items.iter().map(|(.., event)| event.clone()).collect();
-        let outcomes = self.feed.append_all(events).await.unwrap();
-        assert_eq!(outcomes.len(), items.len());
+        let valid = items.iter().filter_map(|(.., event)| event.clone().ok());
+        let mut appended = self.feed.append_all(valid.collect()).await.unwrap().into_iter();
+        let outcomes = items.iter().map(|(.., event)| match event {
+            Ok(_) => appended.next().unwrap(),
+            Err(invalid) => Outcome::Rejected(invalid.clone()),
+        });
+        let outcomes: Vec<Outcome> = outcomes.collect();
+        assert!(appended.next().is_none());
         let mut moved = BTreeSet::new();
         for ((account, key, sent, _), outcome) in items.into_iter().zip(outcomes) {
             let expected = self.models[account].append(key.clone(), sent, now);
@@ -181,7 +188,7 @@ impl ModelHarness {
             ..ProfileChange::default()
         };
         let name = Account::parse(ACCOUNTS[account]).unwrap();
-        let profile = self.feed.set_profile(&name, change).await.unwrap().unwrap();
+        let profile = self.feed.set_profile(&name, change).await.unwrap();
         self.committed = now.as_millisecond();
         self.begin(account);
         let model = &mut self.models[account];

@@ -1,7 +1,7 @@
 //! Takes random steps with a [`ModelHarness`].
 
 use jiff::Timestamp;
-use tallycast::{Event, Mode};
+use tallycast::{Event, feed::Mode};
 
 use crate::support::model::{
     Content,

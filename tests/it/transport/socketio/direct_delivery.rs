@@ -5,7 +5,7 @@ use std::{sync::mpsc, time::Duration};
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tallycast::{Clock, ProfileChange};
+use tallycast::{domain::ProfileChange, feed::Clock};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::support::{
@@ -51,7 +51,7 @@ async fn alice(host: &Host) -> FeedClient {
 
 #[tokio::test]
 async fn midnight_reaches_a_client_on_direct_delivery() {
-    let (clock, hand) = Clock::by_hand("2026-10-31T23:59:59Z".parse().unwrap());
+    let (clock, hand) = Clock::manual("2026-10-31T23:59:59Z".parse().unwrap());
     let host = Host::start(settings().clock(clock).build().await.unwrap()).await;
     let mut alice = alice(&host).await;
     hand.advance(SignedDuration::from_secs(1));

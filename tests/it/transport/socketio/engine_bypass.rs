@@ -179,7 +179,7 @@ async fn carry_out(
     for step in steps {
         match step {
             Step::Record(count) => {
-                let events = (id..id + count).map(|id| Ok(described("alice", id, "x")));
+                let events = (id..id + count).map(|id| described("alice", id, "x"));
                 host.hub.feed().append_all(events.collect()).await.unwrap();
                 id += count;
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tallycast::{Clock, ProfileChange};
+use tallycast::{domain::ProfileChange, feed::Clock};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -132,7 +132,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
         for step in steps {
             match step {
                 Step::Record(count) => {
-                    let events = (id..id + count).map(|id| Ok(described("alice", id, "x")));
+                    let events = (id..id + count).map(|id| described("alice", id, "x"));
                     host.hub.feed().append_all(events.collect()).await.unwrap();
                     id += count;
                 }
@@ -223,7 +223,7 @@ async fn totals_that_wait_together_are_one() {
 
 #[tokio::test]
 async fn midnight_and_an_edit_reach_a_client_on_direct_delivery() {
-    let (clock, hand) = Clock::by_hand("2026-10-31T23:59:59Z".parse().unwrap());
+    let (clock, hand) = Clock::manual("2026-10-31T23:59:59Z".parse().unwrap());
     let host = Host::start(settings().clock(clock).build().await.unwrap()).await;
     let mut socket = riding(&host).await;
     hand.advance(SignedDuration::from_secs(1));
