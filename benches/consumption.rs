@@ -1,9 +1,9 @@
-//! What budgets, categories and days cost: in an append, in memory, and when an account's past or
-//! present is read, at few and at many entries. Without HTTP; SQLite on disk, a clock moved by hand.
+//! The cost of budgets, categories and days: in an append, in memory, and when an account's totals are read, with few
+//! and with many entries. Without HTTP; with SQLite on disk and a manual clock.
 //!
-//! `cargo bench --bench consumption`; `BENCH_ENTRIES` says how many entries the largest account gets
-//! (1,000,000), `BENCH_WATCHED` how many accounts are watched at midnight (100,000).
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+//! `cargo bench --bench consumption`; `BENCH_ENTRIES` sets the number of entries of the largest account (default
+//! 1,000,000), `BENCH_WATCHED` the number of accounts watched at midnight (default 100,000).
+#![allow(clippy::unwrap_used, reason = "a failed benchmark stops")]
 
 #[path = "shared/median.rs"]
 mod median;
@@ -80,7 +80,7 @@ impl Desk {
     }
 }
 
-/// What an event has, and its account.
+/// Which fields the events have, and which budgets their accounts.
 struct Variant {
     name: &'static str,
     has_category: bool,
@@ -121,7 +121,7 @@ const VARIANTS: &[Variant] = &[
     },
 ];
 
-/// Batches of 100 events, each to another account, variants in interleaved rounds.
+/// Appends batches of 100 events, each to another account. The variants run in interleaved rounds.
 async fn appends() {
     let folders: Vec<_> = VARIANTS
         .iter()
@@ -132,7 +132,7 @@ async fn appends() {
         .map(|folder| Desk::open(folder.path()))
         .collect();
     for (variant, desk) in VARIANTS.iter().zip(&desks) {
-        // All accounts lie in the same order, so that a commit touches as many pages in each.
+        // All accounts are stored in the same order, so that a commit touches as many pages in each variant.
         for number in 0..ACCOUNTS {
             desk.edit(&account(number), budgets(variant.budgets)).await;
         }
@@ -208,7 +208,7 @@ fn account(number: usize) -> String {
     format!("customer-{}", number % ACCOUNTS)
 }
 
-/// Budgets that are never reached, each looked at with each entry.
+/// Budgets that are never reached, but checked with each entry.
 fn budgets(count: usize) -> ProfileChange {
     let budgets = (0..count).map(|number| {
         let limit = "900000000".parse().unwrap();
@@ -221,7 +221,7 @@ fn budgets(count: usize) -> ProfileChange {
     }
 }
 
-/// How much stays resident for an account that was touched once.
+/// The resident memory of an account that had one event.
 async fn memory_of_accounts() {
     const TOUCHED: usize = 20_000;
     let folder = tempfile::tempdir().unwrap();
@@ -245,7 +245,7 @@ async fn memory_of_accounts() {
     );
 }
 
-/// Snapshots and a year by day, of accounts of several sizes in one ledger.
+/// Reads snapshots and a year by day, of accounts of several sizes in one ledger.
 async fn reads(largest: usize) {
     let folder = tempfile::tempdir().unwrap();
     let desk = Desk::open(folder.path());
@@ -307,7 +307,7 @@ async fn reads(largest: usize) {
     );
 }
 
-/// Fills an account with entries of three categories, as the year goes by.
+/// Fills an account with entries of three categories, spread over a year.
 async fn fill(desk: &Desk, size: usize) {
     const FILL: usize = 1_000;
     let step = SignedDuration::from_secs(YEAR).as_millis() / i128::try_from(size).unwrap();
@@ -342,7 +342,7 @@ async fn times(mut work: impl AsyncFnMut()) -> String {
     format!("{}, {}", at(50), at(99))
 }
 
-/// Many watched accounts in 40 zones: what waiting costs, and how long one midnight takes.
+/// Many watched accounts in 40 time zones: the cost of waiting, and how long a midnight takes.
 async fn midnight(watched: usize) {
     const ZONES: usize = 40;
     let folder = tempfile::tempdir().unwrap();
@@ -375,14 +375,14 @@ async fn midnight(watched: usize) {
         }
         followers.push(follower);
     }
-    let (told, mut rollovers) = tokio::sync::mpsc::unbounded_channel();
+    let (received, mut rollovers) = tokio::sync::mpsc::unbounded_channel();
     for mut follower in followers {
-        let told = told.clone();
+        let received = received.clone();
         tokio::spawn(async move {
             while let Ok(message) = follower.next().await {
                 assert_eq!(message.name(), "rollover");
                 follower.applied(&message);
-                if told.send(Instant::now()).is_err() {
+                if received.send(Instant::now()).is_err() {
                     return;
                 }
             }

@@ -1,8 +1,8 @@
-//! The ledger alone, without HTTP: `append_all` of batches beside bare SQLite that inserts the same
-//! entry rows, with the unique key index, in equal transactions.
+//! The ledger without HTTP: `append_all` of batches, compared with bare SQLite that inserts the same entry rows, with
+//! the unique key index, in equal transactions.
 //!
-//! `cargo bench --bench ingest_ledger`; `BENCH_ENTRIES` says how many entries (300,000).
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+//! `cargo bench --bench ingest_ledger`; `BENCH_ENTRIES` sets the number of entries (default 300,000).
+#![allow(clippy::unwrap_used, reason = "a failed benchmark stops")]
 
 #[path = "shared/usage.rs"]
 mod usage;
@@ -19,10 +19,10 @@ use tallycast::{Event, Feed, Sqlite};
 use usage::{cpu_seconds, rss_kib};
 
 const BATCH: usize = 100;
-/// As many customers as the demo's data set has.
+/// The number of customers in the demo's data set.
 const ACCOUNTS: usize = 2_357;
 const ROUNDS: usize = 6;
-/// Callers at once, where there are several.
+/// The number of concurrent callers.
 const CALLERS: usize = 8;
 
 type Row = (
@@ -111,7 +111,7 @@ async fn append(feed: &Feed, begin: usize, count: usize) -> Duration {
     started.elapsed()
 }
 
-/// The same rows, in the order in which they were recorded.
+/// The same rows, in the order of recording.
 fn rows(ledger: &Path, begin: usize, count: usize) -> Vec<Row> {
     let database = Connection::open(ledger).unwrap();
     let sql =

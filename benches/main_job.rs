@@ -1,9 +1,9 @@
-//! The main job, measured: events in over HTTP, one event to one watching client, memory, disk.
+//! Measures the main job: events in over HTTP, one event to one watching client, memory, disk.
 //!
 //! `cargo bench --bench main_job` runs the release binary on loopback with its default
-//! configuration and prints figures beside bare SQLite, in the same run. `BENCH_ENTRIES`
+//! configuration and compares its figures with bare SQLite in the same run. `BENCH_ENTRIES`
 //! sets how many entries the ledger grows to (default 1,000,000).
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+#![allow(clippy::unwrap_used, reason = "a failed benchmark stops")]
 
 #[path = "shared/bare_sqlite.rs"]
 mod bare_sqlite;
@@ -177,7 +177,7 @@ async fn ingest(
 }
 
 fn event(number: usize) -> Value {
-    // A fixed stride visits every account once before any comes again, in no obvious order.
+    // A fixed stride visits every account once before it repeats, in no obvious order.
     let account = number * 1_009 % ACCOUNTS;
     json!({
         "id": format!("order-{number}"), "source": "shop", "account": format!("customer-{account:05}"),
@@ -189,7 +189,8 @@ fn event(number: usize) -> Value {
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// A watching client on a bare WebSocket: Engine.IO and Socket.IO by hand, to measure the server.
+/// A watching client on a plain WebSocket. It speaks Engine.IO and Socket.IO itself, so that only the server is
+/// measured.
 async fn watch(server: &Server, account: &str) -> Socket {
     let url = server.url.replace("http", "ws");
     let url = format!("{url}/socket.io/?EIO=4&transport=websocket");
@@ -208,7 +209,7 @@ async fn until(socket: &mut Socket, prefix: &str) {
         let message = socket
             .next()
             .await
-            .expect("the server keeps the connection")
+            .expect("the server keeps the connection open")
             .unwrap();
         let Ok(text) = message.to_text() else {
             continue;

@@ -1,9 +1,9 @@
-//! Tallycast beside its peers, in interleaved rounds: what a delivered message, a connection and an event cost.
+//! Compares Tallycast with its peers in interleaved rounds: the cost of a delivered message, a connection and an event.
 //!
-//! `make bench` installs the peers and prints tables for `docs/performance.md`, which says what is measured
-//! and how to choose. A round's server has a processor of its own; the generator (`tallycast bench` has the
-//! same) polls on another, and checks every message.
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+//! `make bench` installs the peers and prints the tables of `docs/performance.md`, which explains what is measured
+//! and how to select workloads. The server under test has a processor of its own. The generator, which is also that of
+//! `tallycast bench`, polls on another processor and checks every message.
+#![allow(clippy::unwrap_used, reason = "a failed benchmark stops")]
 
 #[path = "shared/bare_sqlite.rs"]
 mod bare_sqlite;
@@ -61,7 +61,7 @@ use std::env;
 
 use settings::Settings;
 
-/// As the binary has it, and for every peer in Rust.
+/// The binary's allocator, for every peer in Rust.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -80,11 +80,11 @@ const WORKLOADS: [(&str, Workload); 8] = [
 ];
 
 fn main() {
-    // Peers, which this program starts, have the limit from it.
+    // Peers are child processes and inherit the limit.
     descriptors::raise();
     let args: Vec<String> = env::args().collect();
     match args.as_slice() {
-        [_, peer, role] if peer == "peer" => be(role),
+        [_, peer, role] if peer == "peer" => serve_peer(role),
         [_, touch] if touch == machine::TOUCH => machine::touch(),
         _ => measure(),
     }
@@ -100,9 +100,9 @@ fn measure() {
     }
 }
 
-/// Is a peer itself, in a process that this program started.
+/// Runs as a peer, in a process that this program started.
 #[tokio::main]
-async fn be(role: &str) {
+async fn serve_peer(role: &str) {
     match role {
         "bare" => bare::serve().await,
         "socketioxide" => socketioxide::serve().await,

@@ -1,9 +1,9 @@
-//! What each way to follow costs the server: memory for an open connection, and processor time for a
-//! delivered message, beside Socket.IO over WebSocket in the same run.
+//! What each transport costs the server: memory per open connection, and processor time per delivered message, compared
+//! with Socket.IO over WebSocket in the same run.
 //!
-//! `cargo bench --bench transports` runs the release binary on loopback. The clients are sockets that
-//! count; `BENCH_WATCHERS` says how many follow one account at a time (500).
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+//! `cargo bench --bench transports` runs the release binary on loopback. The clients only count the messages that they
+//! receive. `BENCH_WATCHERS` sets how many follow one account at a time (default 500).
+#![allow(clippy::unwrap_used, reason = "a failed benchmark stops")]
 
 #[path = "shared/median.rs"]
 mod median;
@@ -36,12 +36,12 @@ use server::Server;
 const ROUNDS: usize = 5;
 const UPDATES: usize = 150;
 const IDLE: usize = 2_000;
-/// A masked frame needs a key; any will do.
+/// A masked frame needs a key; any key is valid.
 const MASK: [u8; 4] = [1, 2, 3, 4];
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+enum Transport {
     SocketIo,
     WebSocket,
     Sse,
@@ -49,12 +49,12 @@ enum Way {
     Iframe,
 }
 
-const WAYS: [Way; 5] = [
-    Way::SocketIo,
-    Way::WebSocket,
-    Way::Sse,
-    Way::Stream,
-    Way::Iframe,
+const TRANSPORTS: [Transport; 5] = [
+    Transport::SocketIo,
+    Transport::WebSocket,
+    Transport::Sse,
+    Transport::Stream,
+    Transport::Iframe,
 ];
 
 #[tokio::main]
@@ -62,13 +62,13 @@ async fn main() {
     let watchers = std::env::var("BENCH_WATCHERS");
     let watchers: usize = watchers.map_or(500, |text| text.parse().expect("a number"));
     let folder = tempfile::tempdir().unwrap();
-    let mut cpu = vec![Vec::new(); WAYS.len()];
+    let mut cpu = vec![Vec::new(); TRANSPORTS.len()];
     let mut bytes = 0;
     let server = Server::start(folder.path());
     for round in 0..ROUNDS {
-        for (index, way) in WAYS.iter().enumerate() {
+        for (index, transport) in TRANSPORTS.iter().enumerate() {
             let account = format!("a-{round}-{index}");
-            let (seconds, received) = deliver(&server, *way, &account, watchers).await;
+            let (seconds, received) = deliver(&server, *transport, &account, watchers).await;
             cpu[index].push(seconds * 1e6 / (watchers * UPDATES) as f64);
             bytes = received;
         }
@@ -81,11 +81,11 @@ async fn main() {
         "one update at a time, its POST and commit included; medians of {ROUNDS} interleaved rounds"
     );
     let base = median(&mut cpu[0].clone());
-    for (way, seconds) in WAYS.iter().zip(&mut cpu) {
+    for (transport, seconds) in TRANSPORTS.iter().zip(&mut cpu) {
         let seconds = median(seconds);
         println!(
             "  {:<10} {seconds:>6.1}  ratio {:.2}",
-            format!("{way:?}"),
+            format!("{transport:?}"),
             seconds / base
         );
     }
@@ -93,26 +93,31 @@ async fn main() {
     println!(
         "resident memory for an idle watching connection, KiB ({IDLE} of them, a fresh server each)"
     );
-    for way in WAYS {
+    for transport in TRANSPORTS {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(folder.path());
-        // What the first connections bring in for all is not theirs.
-        let first = follow_all(&server, way, "warm", 50).await;
+        // Memory that the first connections allocate for all of them is not counted.
+        let first = follow_all(&server, transport, "warm", 50).await;
         let before = server.rss_kib();
-        let clients = follow_all(&server, way, "idle", IDLE).await;
+        let clients = follow_all(&server, transport, "idle", IDLE).await;
         let grown = server.rss_kib().saturating_sub(before);
         println!(
             "  {:<10} {:>6.1}",
-            format!("{way:?}"),
+            format!("{transport:?}"),
             grown as f64 / IDLE as f64
         );
         drop((first, clients));
     }
 }
 
-/// Processor time of the updates alone, and the bytes of one.
-async fn deliver(server: &Server, way: Way, account: &str, watchers: usize) -> (f64, usize) {
-    let clients = follow_all(server, way, account, watchers).await;
+/// The processor time of the updates, without connecting, and the bytes of one.
+async fn deliver(
+    server: &Server,
+    transport: Transport,
+    account: &str,
+    watchers: usize,
+) -> (f64, usize) {
+    let clients = follow_all(server, transport, account, watchers).await;
     let poster = reqwest::Client::new();
     let before = clients.bytes.load(Ordering::Relaxed);
     let cpu = server.cpu_seconds();
@@ -132,7 +137,7 @@ async fn deliver(server: &Server, way: Way, account: &str, watchers: usize) -> (
     (seconds, received / watchers / UPDATES)
 }
 
-/// Connections that count what they read.
+/// Connections that count the messages that they receive.
 struct Clients {
     updates: Arc<AtomicUsize>,
     lives: Arc<AtomicUsize>,
@@ -171,7 +176,7 @@ impl Clients {
     }
 }
 
-async fn follow_all(server: &Server, way: Way, account: &str, count: usize) -> Clients {
+async fn follow_all(server: &Server, transport: Transport, account: &str, count: usize) -> Clients {
     let clients = Clients {
         updates: Arc::default(),
         lives: Arc::default(),
@@ -181,7 +186,7 @@ async fn follow_all(server: &Server, way: Way, account: &str, count: usize) -> C
     };
     let mut clients = clients;
     for start in (0..count).step_by(100) {
-        let some = (start..count.min(start + 100)).map(|_| open(server, way, account));
+        let some = (start..count.min(start + 100)).map(|_| open(server, transport, account));
         for (read, write) in join_all(some).await {
             let counters = [
                 clients.updates.clone(),
@@ -198,20 +203,24 @@ async fn follow_all(server: &Server, way: Way, account: &str, count: usize) -> C
     clients
 }
 
-/// A connection that has asked to follow.
-async fn open(server: &Server, way: Way, account: &str) -> (OwnedReadHalf, OwnedWriteHalf) {
+/// Opens a connection and sends the request to follow.
+async fn open(
+    server: &Server,
+    transport: Transport,
+    account: &str,
+) -> (OwnedReadHalf, OwnedWriteHalf) {
     let address = server.url.trim_start_matches("http://");
     let tcp = TcpStream::connect(address).await.unwrap();
     let (mut read, mut write) = tcp.into_split();
-    let path = match way {
-        Way::SocketIo => "/socket.io/?EIO=4&transport=websocket".to_owned(),
-        Way::WebSocket => format!("/v1/feeds/{account}/ws"),
-        Way::Sse => format!("/v1/feeds/{account}/sse"),
-        Way::Stream => format!("/v1/feeds/{account}/stream"),
-        Way::Iframe => format!("/v1/feeds/{account}/iframe?callback=f"),
+    let path = match transport {
+        Transport::SocketIo => "/socket.io/?EIO=4&transport=websocket".to_owned(),
+        Transport::WebSocket => format!("/v1/feeds/{account}/ws"),
+        Transport::Sse => format!("/v1/feeds/{account}/sse"),
+        Transport::Stream => format!("/v1/feeds/{account}/stream"),
+        Transport::Iframe => format!("/v1/feeds/{account}/iframe?callback=f"),
     };
-    let upgrade = match way {
-        Way::SocketIo | Way::WebSocket => format!(
+    let upgrade = match transport {
+        Transport::SocketIo | Transport::WebSocket => format!(
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
         ),
         _ => String::new(),
@@ -221,8 +230,8 @@ async fn open(server: &Server, way: Way, account: &str) -> (OwnedReadHalf, Owned
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{upgrade}\r\n"
     );
     write.write_all(request.as_bytes()).await.unwrap();
-    if way == Way::SocketIo {
-        // The open packet comes with or after the answer's head.
+    if transport == Transport::SocketIo {
+        // The OPEN packet arrives with or after the head of the response.
         let mut head = Vec::new();
         while !contains(&head, b"\"sid\"") {
             let mut some = [0; 1024];
@@ -263,20 +272,20 @@ async fn count_all(
 ) {
     const UPDATE: &[u8] = b"\"type\":\"update\"";
     const LIVE: &[u8] = b"\"type\":\"live\"";
-    // Held open: the server would notice a half that is closed.
+    // Kept open: dropping it would close this half of the connection, and the server would notice.
     let _write = write;
     let mut buffer = vec![0; 16 * 1024];
-    // What the last read ended with may be the beginning of what is looked for.
-    let mut kept = 0;
+    // The end of the last read may be the start of a match.
+    let mut carried = 0;
     loop {
-        let Ok(more) = read.read(&mut buffer[kept..]).await else {
+        let Ok(more) = read.read(&mut buffer[carried..]).await else {
             return;
         };
         if more == 0 {
             return;
         }
         bytes.fetch_add(more, Ordering::Relaxed);
-        let held = kept + more;
+        let held = carried + more;
         let mut from = 0;
         for at in 0..held {
             let rest = &buffer[at..held];
@@ -291,9 +300,9 @@ async fn count_all(
         if from > 0 {
             counted.notify_waiters();
         }
-        // Not what was counted, and no more than the beginning of what is looked for.
-        kept = (held - from).min(UPDATE.len() - 1);
-        buffer.copy_within(held - kept..held, 0);
+        // Without what was counted, and at most the start of a match.
+        carried = (held - from).min(UPDATE.len() - 1);
+        buffer.copy_within(held - carried..held, 0);
     }
 }
 

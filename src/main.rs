@@ -2,8 +2,8 @@
 
 mod cli;
 
-/// Messages are many, small, and freed on another thread than the one that made them: what the
-/// system's allocator is slow at.
+/// Messages are many and small, and often freed on another thread than the one that allocated them. The
+/// system's allocator is slow at that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,5 +1,5 @@
-//! The limit: one `write(2)` of finished bytes for each message, on a blocking socket. No protocol but the
-//! handshake, no room but a list, nothing read, nothing that can wait.
+//! The lower bound: one `write(2)` of finished bytes per message, on a blocking socket. It has no protocol after the
+//! handshake, keeps a list of sockets per account, reads nothing, and never waits.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use crate::control::{Command, Message, Messages, index, obey};
+use crate::control::{Command, Message, Messages, index, run_commands};
 
 const TEXT: u8 = 0x81;
 const LENGTH_OF_16_BITS: u8 = 126;
@@ -30,7 +30,7 @@ pub(crate) async fn serve() {
             join(&joining, stream.unwrap());
         }
     });
-    obey(port, async |command| match command {
+    run_commands(port, async |command| match command {
         Command::Size(bytes) => rooms.lock().unwrap().messages.set_size(bytes),
         Command::Push(indices) => {
             let Rooms { messages, streams } = &mut *rooms.lock().unwrap();
@@ -65,7 +65,7 @@ fn join(rooms: &Mutex<Rooms>, mut stream: TcpStream) {
     rooms.streams.entry(index).or_default().push(stream);
 }
 
-/// A watcher that has gone is no trouble of ours.
+/// Ignores errors: the watcher has disconnected.
 fn write(mut stream: &TcpStream, frame: &[u8]) {
     drop(stream.write(frame));
 }
@@ -75,7 +75,7 @@ fn frame(message: &Message) -> Vec<u8> {
     let length = u16::try_from(json.len()).unwrap().to_be_bytes();
     assert!(
         json.len() >= LENGTH_OF_16_BITS.into(),
-        "no message is so short"
+        "every message has at least 126 bytes"
     );
     [&[TEXT, LENGTH_OF_16_BITS], length.as_slice(), &json].concat()
 }

@@ -1,21 +1,21 @@
-//! (a) One account that everybody watches.
+//! (a) One account that all clients watch.
 
 use crate::{
-    generator::{Fleet, drive},
+    generator::{Clients, workloads},
     load::Load,
     peer::{self, Contender},
     settings::Settings,
     table::{Column, Figures, Row, Table, Void, check_payload},
 };
 
-/// How many watch, and how many messages may be on their way.
+/// The number of watchers, and the most messages in flight.
 const SHAPES: [(u32, u64); 5] = [(100, 1), (1_000, 1), (1_000, 4), (5_000, 1), (5_000, 4)];
 
-/// What a round delivers, so that it takes a few seconds of the server's time.
+/// Deliveries per round, so that it takes the server a few seconds.
 const DELIVERIES: u32 = 300_000;
 
-/// Of a round's messages, what goes before them, so that compilers and caches have settled.
-const WARM_UP: u32 = 5;
+/// Divides a round's messages: this part is sent before, so that compilers and caches have settled.
+const WARM_UP_DIVISOR: u32 = 5;
 
 const COLUMNS: [Column; 4] = [
     Column {
@@ -65,12 +65,17 @@ fn measure(
     window: u64,
 ) -> Result<Figures<4>, Void> {
     let mut peer = contender.start(settings.processors, settings.payload_bytes);
-    let mut fleet = Fleet::new(peer.address.into())?;
-    peer.watch(&mut fleet, (0..watchers).map(|_| 0))?;
+    let mut clients = Clients::new(peer.address.into())?;
+    peer.watch(&mut clients, (0..watchers).map(|_| 0))?;
     let messages = settings.scaled(DELIVERIES / watchers);
-    drive::broadcast(&mut fleet, &mut peer, messages.div_ceil(WARM_UP), window)?;
+    workloads::broadcast(
+        &mut clients,
+        &mut peer,
+        messages.div_ceil(WARM_UP_DIVISOR),
+        window,
+    )?;
     let (measured, load) = Load::of(peer.id(), || {
-        drive::broadcast(&mut fleet, &mut peer, messages, window)
+        workloads::broadcast(&mut clients, &mut peer, messages, window)
     })?;
     check_payload(&measured, settings.payload_bytes)?;
     let [middle, high] = measured.latencies.micros([0.5, 0.99]).unwrap();

@@ -1,7 +1,7 @@
-//! (f) How fast clients connect: handshake, authentication, and a first message.
+//! (f) How fast clients connect: handshake, authentication and the first message.
 
 use crate::{
-    generator::Fleet,
+    generator::Clients,
     load::Load,
     peer::{self, Contender},
     settings::Settings,
@@ -44,10 +44,10 @@ fn measure(contender: &Contender, settings: &Settings) -> Result<Figures<2>, Voi
     let connections = settings.scaled(CONNECTIONS);
     let warm_up = settings.scaled(WARM_UP);
     let peer = contender.start(settings.processors, settings.payload_bytes);
-    let mut fleet = Fleet::new(peer.address.into())?;
-    peer.watch(&mut fleet, 0..warm_up)?;
+    let mut clients = Clients::new(peer.address.into())?;
+    peer.watch(&mut clients, 0..warm_up)?;
     let ((), load) = Load::of(peer.id(), || {
-        peer.watch(&mut fleet, warm_up..warm_up + connections)
+        peer.watch(&mut clients, warm_up..warm_up + connections)
     })?;
     let connections = f64::from(connections);
     Ok(Figures {

@@ -1,5 +1,5 @@
-//! What the peers in Rust have in common: each tells where it listens, and makes messages when a line on its
-//! control port asks for them. `control.mjs` is the same for those in JavaScript.
+//! The common part of the peers in Rust. Each prints its ports, and sends messages when a line on its control port asks
+//! for them. `control.mjs` does the same for the peers in JavaScript.
 
 use serde::Serialize;
 use tokio::{
@@ -7,12 +7,12 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::generator::Targets;
+use crate::generator::random_accounts::RandomAccounts;
 
-/// What accounts are called, before their number.
+/// The start of an account's name, before its number.
 pub(crate) const PREFIX: &str = "a-";
 
-/// A message to an account, as every peer sends it.
+/// A message to an account, the same from every peer.
 #[derive(Serialize)]
 pub(crate) struct Message {
     r#type: &'static str,
@@ -34,12 +34,12 @@ impl Message {
     }
 }
 
-/// What each account has had, and how long messages are.
+/// Makes messages: counts those of each account, and pads them to one length.
 #[derive(Default)]
 pub(crate) struct Messages {
     sent: Vec<u64>,
     payload_bytes: usize,
-    /// What stands around a message's JSON.
+    /// The bytes around a message's JSON.
     overhead: usize,
 }
 
@@ -55,7 +55,7 @@ impl Messages {
         self.payload_bytes = payload_bytes;
     }
 
-    /// What a watcher gets first: where its account is.
+    /// The first message to a watcher: its account's offset.
     pub(crate) fn live(&mut self, index: u32) -> Message {
         let offset = *self.sent(index);
         let message = Message {
@@ -102,11 +102,11 @@ pub(crate) fn index(account: &str) -> u32 {
     account.strip_prefix(PREFIX).unwrap().parse().unwrap()
 }
 
-/// What a line asks for.
+/// A line on the control port.
 pub(crate) enum Command {
-    /// Payloads have so many bytes from now on.
+    /// Sets the size of payloads, in bytes.
     Size(usize),
-    /// A message to each of these accounts.
+    /// Sends a message to each of these accounts.
     Push(Vec<u32>),
 }
 
@@ -118,16 +118,16 @@ impl Command {
             "size" => Self::Size(number(1) as usize),
             "push" => Self::Push(vec![number(1)]),
             "unicast" => {
-                let targets = Targets::new(number(1), number(3));
-                Self::Push(targets.take(number(2) as usize).collect())
+                let accounts = RandomAccounts::new(number(1), number(3));
+                Self::Push(accounts.take(number(2) as usize).collect())
             }
             _ => panic!("no command: {line}"),
         }
     }
 }
 
-/// Obeys the control port until whoever measures has gone.
-pub(crate) async fn obey(port: u16, mut act: impl AsyncFnMut(Command)) {
+/// Runs the commands from the control port until the benchmark disconnects.
+pub(crate) async fn run_commands(port: u16, mut act: impl AsyncFnMut(Command)) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let control_port = listener.local_addr().unwrap().port();
     println!("ready {port} {control_port}");
@@ -138,7 +138,7 @@ pub(crate) async fn obey(port: u16, mut act: impl AsyncFnMut(Command)) {
         let command = Command::parse(&line);
         let is_answered = matches!(command, Command::Size(_));
         act(command).await;
-        // Because a watcher that comes by another connection may overtake it.
+        // A watcher uses another connection, and could arrive before the command.
         if is_answered {
             answer.write_all(b"ok\n").await.unwrap();
         }

@@ -1,9 +1,9 @@
-//! (h) How the real job grows with accounts, and with entries that are stored already.
+//! (h) How the cost of the real job grows with the number of accounts, and of entries already stored.
 
 use crate::{
-    generator::{Way, drive},
+    generator::{WatchProtocol, workloads},
     load::Load,
-    product::{Keeps, Product},
+    product::{Product, Storage},
     settings::Settings,
     table::{Column, Figures, Row, Table, Void},
 };
@@ -11,11 +11,11 @@ use crate::{
 const ACCOUNTS: [u32; 3] = [1_000, 10_000, 100_000];
 const ENTRIES: [u32; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 
-/// Entries at every number of accounts, and accounts at every number of entries.
+/// The fixed number of entries while accounts vary, and of accounts while entries vary.
 const ENTRIES_MIDDLE: u32 = 200_000;
 const ACCOUNTS_MIDDLE: u32 = 5_000;
 
-/// As many accounts are watched, whatever there are: what grows is the ledger.
+/// The number of watched accounts is fixed: only the ledger grows.
 const WATCHERS: u32 = 1_000;
 const EVENTS: u32 = 50_000;
 
@@ -64,23 +64,28 @@ fn grow(settings: &Settings, title: String, base: &'static str, points: Vec<(Str
 }
 
 fn measure(settings: &Settings, accounts: u32, entries: u32) -> Result<Figures<2>, Void> {
-    let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
+    let mut product = Product::start(settings.processors, Storage::OnDisk)?;
     {
-        let Product { fleet, posts, .. } = &mut product;
-        drive::ingest(fleet, posts, entries, accounts)?;
+        let Product {
+            clients, source, ..
+        } = &mut product;
+        workloads::ingest(clients, source, entries, accounts)?;
     }
-    product.watch(Way::feed_socket_io, settings.scaled(WATCHERS).min(accounts))?;
+    product.watch(
+        WatchProtocol::feed_socket_io,
+        settings.scaled(WATCHERS).min(accounts),
+    )?;
     let Product {
         server,
-        fleet,
-        posts,
+        clients,
+        source,
         ..
     } = &mut product;
     let events = settings.scaled(EVENTS);
     let (measured, load) = Load::of(server.id(), || {
-        drive::unicast(fleet, posts, events, accounts)
+        workloads::unicast(clients, source, events, accounts)
     })?;
-    let events = f64::from(events.next_multiple_of(drive::BURST));
+    let events = f64::from(events.next_multiple_of(workloads::BURST));
     Ok(Figures {
         values: [
             load.server_seconds * 1e6 / events,

@@ -1,9 +1,9 @@
-//! (e) What a connection costs that nothing comes for; it watches an account all the same.
+//! (e) The cost of an idle connection that watches an account.
 
 use std::time::{Duration, Instant};
 
 use crate::{
-    generator::{Fault, Fleet},
+    generator::{BenchError, Clients},
     load::Load,
     peer::{self, Contender},
     server::usage,
@@ -13,11 +13,11 @@ use crate::{
 
 const CONNECTIONS: u32 = 10_000;
 
-/// Connections before it counts: what the first ones bring in for all is not theirs.
+/// Connections before the measurement: memory that the first ones allocate for all of them is not counted.
 const WARM_UP: u32 = 50;
 
-/// Longer than from one heartbeat to the next, which is 25 seconds with Node's `socket.io`.
-const HELD: Duration = Duration::from_secs(26);
+/// Longer than a heartbeat interval, which is 25 seconds in Node's `socket.io`.
+const IDLE_TIME: Duration = Duration::from_secs(26);
 
 const COLUMNS: [Column; 2] = [
     Column {
@@ -51,13 +51,15 @@ pub(crate) fn run(settings: &Settings) {
 fn measure(contender: &Contender, settings: &Settings) -> Result<Figures<2>, Void> {
     let connections = settings.scaled(CONNECTIONS);
     let peer = contender.start(settings.processors, settings.payload_bytes);
-    let mut fleet = Fleet::new(peer.address.into())?;
-    let rss_kib = || usage::rss_kib(peer.id()).map_err(Fault::from);
-    peer.watch(&mut fleet, 0..WARM_UP)?;
+    let mut clients = Clients::new(peer.address.into())?;
+    let rss_kib = || usage::rss_kib(peer.id()).map_err(BenchError::from);
+    peer.watch(&mut clients, 0..WARM_UP)?;
     let before = rss_kib()?;
-    peer.watch(&mut fleet, WARM_UP..WARM_UP + connections)?;
+    peer.watch(&mut clients, WARM_UP..WARM_UP + connections)?;
     let grown = rss_kib()?.saturating_sub(before);
-    let ((), load) = Load::of(peer.id(), || hold(&mut fleet, HELD.mul_f64(settings.scale)))?;
+    let ((), load) = Load::of(peer.id(), || {
+        stay_idle(&mut clients, IDLE_TIME.mul_f64(settings.scale))
+    })?;
     Ok(Figures {
         values: [
             grown as f64 / f64::from(connections),
@@ -67,11 +69,11 @@ fn measure(contender: &Contender, settings: &Settings) -> Result<Figures<2>, Voi
     })
 }
 
-/// Answers heartbeats, and sleeps in between.
-fn hold(fleet: &mut Fleet, held: Duration) -> Result<(), Fault> {
+/// Answers heartbeats, and sleeps between them.
+fn stay_idle(clients: &mut Clients, time: Duration) -> Result<(), BenchError> {
     let started = Instant::now();
-    while let Some(left) = held.checked_sub(started.elapsed()) {
-        fleet.turn(left, &mut |_, _| {})?;
+    while let Some(left) = time.checked_sub(started.elapsed()) {
+        clients.poll(left, &mut |_, _| {})?;
     }
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! (g) Ingest alone, beside bare SQLite in equal transactions.
+//! (g) Ingest without watchers, compared with bare SQLite in equal transactions.
 
 use std::cell::RefCell;
 
 use crate::{
     bare_sqlite,
-    generator::{Fault, drive},
+    generator::{BenchError, workloads},
     load::Load,
-    product::{Keeps, Product},
+    product::{Product, Storage},
     settings::Settings,
     table::{Column, Figures, Row, Table, Void},
     unicast::ACCOUNTS,
 };
 
 const EVENTS: u32 = 50_000;
-/// Recorded before: the ledger puts indexing off, and is cheaper until it has to catch up.
+/// Events recorded before the measurement: the ledger postpones indexing, and is cheaper until it has to catch up.
 pub(crate) const BACKLOG: u32 = 70_000;
 const BARE: &str = "bare rusqlite, the same rows";
 
@@ -29,7 +29,7 @@ const COLUMNS: [Column; 2] = [
 ];
 
 pub(crate) fn run(settings: &Settings) {
-    // Bare SQLite inserts what Tallycast has just recorded, before it was measured and while it was.
+    // Bare SQLite inserts the rows that Tallycast has just recorded, those of the backlog first.
     let recorded = RefCell::new([Vec::new(), Vec::new()]);
     let rows = vec![
         Row::new("Tallycast, over HTTP", || measure(settings, &recorded)),
@@ -38,7 +38,7 @@ pub(crate) fn run(settings: &Settings) {
     let table = Table {
         title: format!(
             "(g) Events in durable batches of {}, to random accounts of {ACCOUNTS}, watched by nobody",
-            drive::BURST
+            workloads::BURST
         ),
         columns: COLUMNS,
         base: BARE,
@@ -51,16 +51,16 @@ fn measure(
     settings: &Settings,
     recorded: &RefCell<[Vec<bare_sqlite::Row>; 2]>,
 ) -> Result<Figures<2>, Void> {
-    let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
+    let mut product = Product::start(settings.processors, Storage::OnDisk)?;
     let Product {
         server,
-        fleet,
-        posts,
+        clients,
+        source,
         ..
     } = &mut product;
-    let before = drive::ingest(fleet, posts, settings.scaled(BACKLOG), ACCOUNTS)?;
+    let before = workloads::ingest(clients, source, settings.scaled(BACKLOG), ACCOUNTS)?;
     let (measured, load) = Load::of(server.id(), || {
-        drive::ingest(fleet, posts, settings.scaled(EVENTS), ACCOUNTS)
+        workloads::ingest(clients, source, settings.scaled(EVENTS), ACCOUNTS)
     })?;
     let [before, all] = [before.delivered, before.delivered + measured.delivered]
         .map(|count| usize::try_from(count).unwrap());
@@ -81,14 +81,14 @@ fn measure_bare([before, recorded]: &[Vec<bare_sqlite::Row>; 2]) -> Result<Figur
         !recorded.is_empty(),
         "bare SQLite inserts what Tallycast recorded: take both rows"
     );
-    let folder = tempfile::tempdir().map_err(Fault::from)?;
-    bare_sqlite::insert(folder.path(), before, drive::BURST as usize);
-    // The work is in this process: what `Load` takes for the server's.
+    let folder = tempfile::tempdir().map_err(BenchError::from)?;
+    bare_sqlite::insert(folder.path(), before, workloads::BURST as usize);
+    // The work is done in this process, so `Load` is given its id as the server's.
     let (time, load) = Load::of(std::process::id(), || {
         Ok(bare_sqlite::insert(
             folder.path(),
             recorded,
-            drive::BURST as usize,
+            workloads::BURST as usize,
         ))
     })?;
     let count = recorded.len() as u64;

@@ -1,11 +1,11 @@
 //! (c) The real job: events posted in batches, durable, each to one of many accounts with one watcher.
 
 use crate::{
-    generator::{Way, drive},
+    generator::{WatchProtocol, workloads},
     ingest::BACKLOG,
     load::Load,
     peer,
-    product::{Follow, Keeps, Product},
+    product::{Follow, Product, Storage},
     settings::Settings,
     table::{Figures, Row, Table, Void},
     unicast::{self, ACCOUNTS, COLUMNS},
@@ -15,17 +15,21 @@ const EVENTS: u32 = 50_000;
 const WARM_UP: u32 = 5_000;
 
 pub(crate) fn run(settings: &Settings) {
-    let ways: [(&str, Follow); 3] = [
-        ("Tallycast, durable, Socket.IO", Way::feed_socket_io),
-        ("Tallycast, durable, /ws", Way::feed_web_socket),
-        ("Tallycast, durable, SSE", Way::feed_sse),
+    let protocols: [(&str, Follow); 3] = [
+        (
+            "Tallycast, durable, Socket.IO",
+            WatchProtocol::feed_socket_io,
+        ),
+        ("Tallycast, durable, /ws", WatchProtocol::feed_web_socket),
+        ("Tallycast, durable, SSE", WatchProtocol::feed_sse),
     ];
-    let ours = ways.map(|(name, way)| Row::new(name, move || measure(settings, way)));
+    let ours =
+        protocols.map(|(name, protocol)| Row::new(name, move || measure(settings, protocol)));
     let theirs = [peer::SOCKET_IO, peer::BUN].map(|contender| unicast::row(contender, settings));
     let table = Table {
         title: format!(
             "(c) Events posted in batches of {}, each to a random one of {} accounts with one watcher; the others push alone",
-            drive::BURST,
+            workloads::BURST,
             settings.scaled(ACCOUNTS)
         ),
         columns: COLUMNS,
@@ -35,23 +39,25 @@ pub(crate) fn run(settings: &Settings) {
     table.run(settings);
 }
 
-fn measure(settings: &Settings, way: Follow) -> Result<Figures<2>, Void> {
+fn measure(settings: &Settings, protocol: Follow) -> Result<Figures<2>, Void> {
     let accounts = settings.scaled(ACCOUNTS);
-    let mut product = Product::start(settings.processors, Keeps::OnDisk)?;
+    let mut product = Product::start(settings.processors, Storage::OnDisk)?;
     {
-        let Product { fleet, posts, .. } = &mut product;
-        drive::ingest(fleet, posts, settings.scaled(BACKLOG), accounts)?;
+        let Product {
+            clients, source, ..
+        } = &mut product;
+        workloads::ingest(clients, source, settings.scaled(BACKLOG), accounts)?;
     }
-    product.watch(way, accounts)?;
+    product.watch(protocol, accounts)?;
     let Product {
         server,
-        fleet,
-        posts,
+        clients,
+        source,
         ..
     } = &mut product;
-    drive::unicast(fleet, posts, settings.scaled(WARM_UP), accounts)?;
+    workloads::unicast(clients, source, settings.scaled(WARM_UP), accounts)?;
     let (measured, load) = Load::of(server.id(), || {
-        drive::unicast(fleet, posts, settings.scaled(EVENTS), accounts)
+        workloads::unicast(clients, source, settings.scaled(EVENTS), accounts)
     })?;
     Ok(Figures {
         values: [

@@ -1,10 +1,10 @@
-//! (d) How long a message takes at a moderate rate, from asking to receipt.
+//! (d) How long a message takes at a moderate rate, from the request for it to its receipt.
 
 use crate::{
-    generator::{Fault, Fleet, Measured, Source, Way, drive},
+    generator::{BenchError, Clients, Measured, WatchProtocol, source::Source, workloads},
     load::Load,
     peer::{self, Contender},
-    product::{Keeps, Product},
+    product::{Product, Storage},
     settings::Settings,
     table::{Column, Figures, Row, Table, Void},
 };
@@ -31,11 +31,11 @@ const COLUMNS: [Column; 3] = [
 
 pub(crate) fn run(settings: &Settings) {
     let ours = [
-        ("Tallycast, POST, durable", Keeps::OnDisk),
-        ("Tallycast, POST, in memory (no sync)", Keeps::InMemory),
+        ("Tallycast, POST, durable", Storage::OnDisk),
+        ("Tallycast, POST, in memory (no sync)", Storage::InMemory),
     ];
-    let ours = ours.map(|(name, keeps)| Row::new(name, move || measure_post(settings, keeps)));
-    let told = [
+    let ours = ours.map(|(name, storage)| Row::new(name, move || measure_post(settings, storage)));
+    let peers = [
         peer::FEED,
         peer::PUSH,
         peer::SOCKETIOXIDE,
@@ -43,8 +43,8 @@ pub(crate) fn run(settings: &Settings) {
         peer::BUN,
         peer::BARE,
     ];
-    let told =
-        told.map(|contender| Row::new(contender.name, move || measure_told(settings, &contender)));
+    let peers =
+        peers.map(|contender| Row::new(contender.name, move || measure_peer(settings, &contender)));
     let table = Table {
         title: format!(
             "(d) From asking to receipt, {MESSAGES_PER_SECOND} messages a second to {} accounts in turn",
@@ -52,35 +52,35 @@ pub(crate) fn run(settings: &Settings) {
         ),
         columns: COLUMNS,
         base: peer::SOCKET_IO.name,
-        rows: ours.into_iter().chain(told).collect(),
+        rows: ours.into_iter().chain(peers).collect(),
     };
     table.run(settings);
 }
 
-fn measure_post(settings: &Settings, keeps: Keeps) -> Result<Figures<3>, Void> {
-    let mut product = Product::start(settings.processors, keeps)?;
-    product.watch(Way::feed_socket_io, settings.scaled(ACCOUNTS))?;
+fn measure_post(settings: &Settings, storage: Storage) -> Result<Figures<3>, Void> {
+    let mut product = Product::start(settings.processors, storage)?;
+    product.watch(WatchProtocol::feed_socket_io, settings.scaled(ACCOUNTS))?;
     let server = product.server.id();
-    measure(settings, server, &mut product.fleet, &mut product.posts)
+    measure(settings, server, &mut product.clients, &mut product.source)
 }
 
-fn measure_told(settings: &Settings, contender: &Contender) -> Result<Figures<3>, Void> {
+fn measure_peer(settings: &Settings, contender: &Contender) -> Result<Figures<3>, Void> {
     let mut peer = contender.start(settings.processors, settings.payload_bytes);
-    let mut fleet = Fleet::new(peer.address.into())?;
-    peer.watch(&mut fleet, 0..settings.scaled(ACCOUNTS))?;
-    measure(settings, peer.id(), &mut fleet, &mut peer)
+    let mut clients = Clients::new(peer.address.into())?;
+    peer.watch(&mut clients, 0..settings.scaled(ACCOUNTS))?;
+    measure(settings, peer.id(), &mut clients, &mut peer)
 }
 
 fn measure(
     settings: &Settings,
     server: u32,
-    fleet: &mut Fleet,
+    clients: &mut Clients,
     source: &mut impl Source,
 ) -> Result<Figures<3>, Void> {
-    let mut at_rate = |messages| -> Result<Measured, Fault> {
+    let mut at_rate = |messages| -> Result<Measured, BenchError> {
         let accounts = settings.scaled(ACCOUNTS);
         let messages = settings.scaled(messages);
-        drive::at_rate(fleet, source, messages, MESSAGES_PER_SECOND, accounts)
+        workloads::at_rate(clients, source, messages, MESSAGES_PER_SECOND, accounts)
     };
     at_rate(WARM_UP)?;
     let (measured, load) = Load::of(server, || at_rate(MESSAGES))?;

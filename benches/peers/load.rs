@@ -1,4 +1,4 @@
-//! Who took processor time while something was measured.
+//! The processor time that was used during a measurement, and by which processes.
 
 use std::{
     fs,
@@ -6,22 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{generator::Fault, server::usage};
+use crate::{generator::BenchError, server::usage};
 
-/// What a piece of work took.
+/// The time that a piece of work took.
 pub(crate) struct Load {
     pub(crate) elapsed: Duration,
     pub(crate) server_seconds: f64,
-    /// Processor time of neither the server nor the generator, as a share of one processor's.
+    /// Processor time of all other processes, as a share of one processor.
     pub(crate) others: f64,
 }
 
 impl Load {
-    /// Does the work, beside the server's process.
+    /// Does the work, and measures it together with the server's process.
     pub(crate) fn of<T>(
         server: u32,
-        work: impl FnOnce() -> Result<T, Fault>,
-    ) -> Result<(T, Self), Fault> {
+        work: impl FnOnce() -> Result<T, BenchError>,
+    ) -> Result<(T, Self), BenchError> {
         let started = Instant::now();
         let before = Times::now(server)?;
         let done = work()?;
@@ -29,7 +29,7 @@ impl Load {
         let elapsed = started.elapsed();
         let server_seconds = after.server - before.server;
         let generator = after.generator - before.generator;
-        let others = after.everybody - before.everybody - server_seconds - generator;
+        let others = after.all - before.all - server_seconds - generator;
         let load = Self {
             elapsed,
             server_seconds,
@@ -38,7 +38,7 @@ impl Load {
         Ok((done, load))
     }
 
-    /// Of the server, for a million of `count`.
+    /// The server's processor time for a million of `count`.
     pub(crate) fn server_seconds_per_million(&self, count: u64) -> f64 {
         self.server_seconds * 1e6 / count as f64
     }
@@ -46,23 +46,23 @@ impl Load {
 
 /// Processor time so far, in seconds.
 struct Times {
-    everybody: f64,
+    all: f64,
     generator: f64,
     server: f64,
 }
 
 impl Times {
-    fn now(server: u32) -> Result<Self, Fault> {
+    fn now(server: u32) -> Result<Self, BenchError> {
         Ok(Self {
-            everybody: everybody()?,
+            all: all_processes()?,
             generator: usage::cpu_seconds(id())?,
             server: usage::cpu_seconds(server)?,
         })
     }
 }
 
-/// User, nice, system and stolen time, in seconds. Not that of interrupts: those of the loopback are ours.
-fn everybody() -> Result<f64, Fault> {
+/// User, nice, system and stolen time, in seconds. Interrupts are left out: those of the loopback are ours.
+fn all_processes() -> Result<f64, BenchError> {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = fs::read_to_string("/proc/stat")?;
     let total = stat.lines().next().unwrap();

@@ -1,4 +1,4 @@
-//! What a table was measured on, and of what.
+//! Describes the machine and the software of a measurement.
 
 use std::{env, fs, hint::black_box, process::Command};
 
@@ -6,20 +6,21 @@ use jiff::Timestamp;
 
 use crate::settings::Settings;
 
-/// What this program is called with for [`touch`].
+/// The argument that makes this program run [`touch`].
 pub(crate) const TOUCH: &str = "touch";
 
-/// More than a server takes while it is measured.
+/// More memory than a server allocates during a measurement.
 const TOUCHED_BYTES: usize = 512 << 20;
 
-/// Has a process take memory and give it back. A virtual machine's host takes away what lies free for some
-/// seconds, and who takes it next pays for getting it back: more for a connection than all the rest of it.
+/// Starts a process that allocates memory and frees it. A virtual machine's host reclaims memory that has been free for
+/// some seconds, and the next process to allocate it pays for getting it back: for a connection that is more than all
+/// its other costs.
 pub(crate) fn warm_memory() {
     let mut command = Command::new(env::current_exe().unwrap());
     assert!(command.arg(TOUCH).status().unwrap().success());
 }
 
-/// Takes the memory.
+/// Allocates and touches the memory.
 pub(crate) fn touch() {
     black_box(vec![1_u8; TOUCHED_BYTES]);
 }
@@ -56,8 +57,8 @@ pub(crate) fn describe(settings: &Settings) -> String {
         model = models.first().unwrap_or(&"unknown"),
         kernel = system.sysname().to_string_lossy(),
         release = system.release().to_string_lossy(),
-        node = said("node", &["--version"]).unwrap_or_else(|| "absent".to_owned()),
-        bun = said(&bun(), &["--version"]).unwrap_or_else(|| "absent".to_owned()),
+        node = output_of("node", &["--version"]).unwrap_or_else(|| "absent".to_owned()),
+        bun = output_of(&bun(), &["--version"]).unwrap_or_else(|| "absent".to_owned()),
         sqlite = rusqlite::version(),
         payload = settings.payload_bytes,
         rounds = settings.rounds,
@@ -70,8 +71,8 @@ pub(crate) fn bun() -> String {
 }
 
 fn commit() -> String {
-    let commit = said("git", &["rev-parse", "--short", "HEAD"]);
-    let changes = said("git", &["status", "--porcelain"]);
+    let commit = output_of("git", &["rev-parse", "--short", "HEAD"]);
+    let changes = output_of("git", &["status", "--porcelain"]);
     match (commit, changes.as_deref()) {
         (Some(commit), Some("")) => commit,
         (Some(commit), _) => commit + " with changes",
@@ -79,7 +80,7 @@ fn commit() -> String {
     }
 }
 
-fn said(program: &str, args: &[&str]) -> Option<String> {
+fn output_of(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())

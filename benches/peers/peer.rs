@@ -1,4 +1,4 @@
-//! A server under load that is told what to send by lines on its control port.
+//! A server under load that sends messages when a line on its control port asks for them.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     control::account,
-    generator::{Fault, Fleet, Source, Way},
+    generator::{BenchError, Clients, WatchProtocol, source::Source},
     machine,
     processors::Processors,
     tallycast,
@@ -18,7 +18,7 @@ use crate::{
 /// How a peer is started.
 #[derive(Clone, Copy, PartialEq)]
 enum Program {
-    /// This program again, in a role (see `main`).
+    /// This program, in a role (see `main`).
     Own(&'static str),
     Node(&'static str),
     Bun(&'static str),
@@ -29,11 +29,19 @@ enum Program {
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     program: Program,
-    way: fn() -> Way,
+    protocol: fn() -> WatchProtocol,
 }
 
-const fn contender(name: &'static str, program: Program, way: fn() -> Way) -> Contender {
-    Contender { name, program, way }
+const fn contender(
+    name: &'static str,
+    program: Program,
+    protocol: fn() -> WatchProtocol,
+) -> Contender {
+    Contender {
+        name,
+        program,
+        protocol,
+    }
 }
 
 pub(crate) const BARE: Contender = contender("bare write(2)", Program::Own("bare"), plain);
@@ -47,22 +55,22 @@ pub(crate) const SOCKETIOXIDE: Contender =
     contender("socketioxide", Program::Own("socketioxide"), socket_io);
 pub(crate) const FEED: Contender =
     contender("Tallycast feed, Socket.IO", Program::Own("feed"), || {
-        Way::feed_socket_io(tallycast::token())
+        WatchProtocol::feed_socket_io(tallycast::token())
     });
 pub(crate) const FEED_WS: Contender =
     contender("Tallycast feed, /ws", Program::Own("feed"), || {
-        Way::feed_web_socket(tallycast::token())
+        WatchProtocol::feed_web_socket(tallycast::token())
     });
 pub(crate) const FEED_SSE: Contender =
     contender("Tallycast feed, SSE", Program::Own("feed"), || {
-        Way::feed_sse(tallycast::token())
+        WatchProtocol::feed_sse(tallycast::token())
     });
 pub(crate) const PUSH: Contender =
     contender("Tallycast push, Socket.IO", Program::Own("push"), || {
-        Way::feed_socket_io(tallycast::token())
+        WatchProtocol::feed_socket_io(tallycast::token())
     });
 
-/// Everybody, the limit first.
+/// All contenders, the lower bound first.
 pub(crate) const ALL: [Contender; 10] = [
     BARE,
     BUN,
@@ -76,22 +84,22 @@ pub(crate) const ALL: [Contender; 10] = [
     PUSH,
 ];
 
-fn plain() -> Way {
-    Way::WebSocket {
+fn plain() -> WatchProtocol {
+    WatchProtocol::WebSocket {
         path: "/?account={account}",
         token: String::new(),
     }
 }
 
-fn socket_io() -> Way {
-    Way::SocketIo {
+fn socket_io() -> WatchProtocol {
+    WatchProtocol::SocketIo {
         namespace: "",
         token: String::new(),
     }
 }
 
 impl Contender {
-    /// Starts it, in a process of its own, on the server's processor.
+    /// Starts it in a process of its own, on the server's processor.
     pub(crate) fn start(&self, processors: Processors, payload_bytes: usize) -> Peer {
         machine::warm_memory();
         let mut command = self.command();
@@ -99,13 +107,10 @@ impl Contender {
         let process = processors.start(|| command.spawn());
         let mut process = process.unwrap_or_else(|why| panic!("{command:?}: {why}"));
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines
-            .next()
-            .expect("a peer tells where it listens")
-            .unwrap();
+        let line = lines.next().expect("a peer prints its ports").unwrap();
         let ports: Vec<u16> = line
             .strip_prefix("ready ")
-            .expect("a peer says nothing else first")
+            .expect("a peer prints nothing else before")
             .split(' ')
             .map(|port| port.parse().unwrap())
             .collect();
@@ -116,9 +121,10 @@ impl Contender {
             process,
             control,
             address: local(ports[0]),
-            way: (self.way)(),
+            protocol: (self.protocol)(),
         };
-        peer.tell(&format!("size {payload_bytes}\n")).unwrap();
+        peer.send_command(&format!("size {payload_bytes}\n"))
+            .unwrap();
         let mut answer = [0; 3];
         peer.control.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"ok\n");
@@ -149,7 +155,7 @@ pub(crate) struct Peer {
     process: Child,
     control: TcpStream,
     pub(crate) address: SocketAddr,
-    way: Way,
+    protocol: WatchProtocol,
 }
 
 impl Peer {
@@ -157,31 +163,37 @@ impl Peer {
         self.process.id()
     }
 
-    /// Watchers of these accounts.
+    /// Opens a watcher of each of these accounts.
     pub(crate) fn watch(
         &self,
-        fleet: &mut Fleet,
+        clients: &mut Clients,
         indices: impl Iterator<Item = u32>,
-    ) -> Result<(), Fault> {
-        fleet.watch(self.way.clone(), indices.map(account))
+    ) -> Result<(), BenchError> {
+        clients.watch(self.protocol.clone(), indices.map(account))
     }
 
-    fn tell(&mut self, line: &str) -> Result<(), Fault> {
+    fn send_command(&mut self, line: &str) -> Result<(), BenchError> {
         Ok(self.control.write_all(line.as_bytes())?)
     }
 }
 
 impl Source for Peer {
-    fn has_room(&self, _: &Fleet) -> bool {
+    fn can_send(&self, _: &Clients) -> bool {
         true
     }
 
-    fn push(&mut self, _: &mut Fleet, index: u32) -> Result<(), Fault> {
-        self.tell(&format!("push {index}\n"))
+    fn send(&mut self, _: &mut Clients, account: u32) -> Result<(), BenchError> {
+        self.send_command(&format!("push {account}\n"))
     }
 
-    fn unicast(&mut self, _: &mut Fleet, seed: u32, count: u32, of: u32) -> Result<(), Fault> {
-        self.tell(&format!("unicast {seed} {count} {of}\n"))
+    fn send_random(
+        &mut self,
+        _: &mut Clients,
+        seed: u32,
+        count: u32,
+        accounts: u32,
+    ) -> Result<(), BenchError> {
+        self.send_command(&format!("unicast {seed} {count} {accounts}\n"))
     }
 }
 

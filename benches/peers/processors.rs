@@ -1,8 +1,8 @@
-//! Which processor does what: servers have one, the generator has another.
+//! Assigns processors: servers run on one, the generator on another.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Where the server runs, and where everything else does. None on a machine with one processor.
+/// The processors of the server and of everything else. `pinned` is `None` on a machine with one processor.
 #[derive(Clone, Copy)]
 pub(crate) struct Processors {
     pinned: Option<(usize, usize)>,
@@ -22,8 +22,8 @@ impl Processors {
         self.pinned.is_some()
     }
 
-    /// Starts a process on the server's processor: a child has the affinity of who starts it, from its
-    /// first thread on.
+    /// Starts a process on the server's processor. A child process inherits the affinity of its parent, from its first
+    /// thread on.
     pub(crate) fn start<T>(self, start: impl FnOnce() -> T) -> T {
         self.pin(|(server, _)| server);
         let started = start();

@@ -1,31 +1,30 @@
-//! What a run is asked for by its environment.
+//! The settings of a run, from environment variables.
 
 use std::{env, str::FromStr};
 
 use crate::{
     control::account,
-    generator::{Fleet, drive},
+    generator::{Clients, workloads},
     peer::FEED,
     processors::Processors,
 };
 
-/// How a run goes.
+/// The settings of a run.
 pub(crate) struct Settings {
     /// `BENCH_ROUNDS`: how often each row is measured.
     pub(crate) rounds: usize,
-    /// `BENCH_SCALE`: the share of messages and connections that a run takes, to try things out.
+    /// `BENCH_SCALE`: a factor on messages and connections, for trials.
     pub(crate) scale: f64,
-    /// `BENCH_OTHERS_MAX`: processor time of others, as a share of one processor's, from which on a round
-    /// counts as disturbed.
+    /// `BENCH_OTHERS_MAX`: the share of a processor that other processes may use before a round counts as disturbed.
     pub(crate) others_max: f64,
-    /// `BENCH_ENTRIES`: how far the ledger grows.
+    /// `BENCH_ENTRIES`: the number of entries that the ledger grows to.
     pub(crate) entries_max: u32,
     /// `BENCH_ONLY`: the letters of the workloads.
     only: Option<String>,
     /// `BENCH_PEERS`: parts of the names of servers.
     peers: Option<String>,
     pub(crate) processors: Processors,
-    /// What a message has, with everybody.
+    /// The size of a message, for all contenders.
     pub(crate) payload_bytes: usize,
 }
 
@@ -45,20 +44,20 @@ impl Settings {
         settings
     }
 
-    /// Whether a workload is asked for.
+    /// Whether a workload is selected.
     pub(crate) fn has(&self, letter: &str) -> bool {
         let only = self.only.as_deref();
-        only.is_none_or(|only| only.split(',').any(|asked| asked.trim() == letter))
+        only.is_none_or(|only| only.split(',').any(|it| it.trim() == letter))
     }
 
-    /// Whether a row is asked for.
+    /// Whether a row is selected.
     pub(crate) fn has_row(&self, name: &str) -> bool {
         let name = name.to_lowercase();
         let peers = self.peers.as_deref();
-        peers.is_none_or(|peers| peers.split(',').any(|asked| name.contains(asked.trim())))
+        peers.is_none_or(|peers| peers.split(',').any(|it| name.contains(it.trim())))
     }
 
-    /// `full`, or what there is of it in a shorter run.
+    /// `full`, times `BENCH_SCALE`.
     pub(crate) fn scaled(&self, full: u32) -> u32 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -69,13 +68,13 @@ impl Settings {
         scaled.max(2)
     }
 
-    /// What an update of one entry has, measured: a feed's messages are as long as they are, so everybody
-    /// else's are made as long.
+    /// The measured size of an update with one entry. A feed's messages cannot be resized, so those of the other
+    /// contenders are padded to this size.
     fn feed_bytes(&self) -> usize {
         let mut peer = FEED.start(self.processors, 0);
-        let mut fleet = Fleet::new(peer.address.into()).unwrap();
-        peer.watch(&mut fleet, [0].into_iter()).unwrap();
-        let measured = drive::broadcast(&mut fleet, &mut peer, 100, 1);
+        let mut clients = Clients::new(peer.address.into()).unwrap();
+        peer.watch(&mut clients, [0].into_iter()).unwrap();
+        let measured = workloads::broadcast(&mut clients, &mut peer, 100, 1);
         let measured = measured.unwrap_or_else(|why| panic!("{}: {why}", account(0)));
         #[expect(
             clippy::cast_possible_truncation,
@@ -87,8 +86,8 @@ impl Settings {
     }
 }
 
-fn number<T: FromStr>(name: &str, otherwise: T) -> T {
-    env::var(name).map_or(otherwise, |text| {
+fn number<T: FromStr>(name: &str, default: T) -> T {
+    env::var(name).map_or(default, |text| {
         let number = text.parse().ok();
         number.unwrap_or_else(|| panic!("{name} is a number, not {text:?}"))
     })

@@ -1,4 +1,4 @@
-//! socketioxide by itself, under axum's own accept loop: what Tallycast's Socket.IO is built on.
+//! socketioxide, on which Tallycast's Socket.IO is built, with axum's own accept loop.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use socketioxide::{
 };
 use tokio::net::TcpListener;
 
-use crate::control::{Command, Messages, account, index, obey};
+use crate::control::{Command, Messages, account, index, run_commands};
 
 const OVERHEAD: usize = r#"42["update",]"#.len();
 
@@ -36,7 +36,7 @@ pub(crate) async fn serve() {
     let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
     let app = axum::Router::new().layer(layer);
     tokio::spawn(async { axum::serve(listener, app).await });
-    obey(port, async |command| match command {
+    run_commands(port, async |command| match command {
         Command::Size(bytes) => messages.lock().unwrap().set_size(bytes),
         Command::Push(indices) => {
             for index in indices {

@@ -1,36 +1,36 @@
-//! Interleaved rounds, and the table that they make.
+//! Measures interleaved rounds, and prints them as a table.
 
 use std::fmt::Write;
 
 use crate::{
-    generator::{Fault, Measured},
+    generator::{BenchError, Measured},
     median::median,
     settings::Settings,
 };
 
-/// How often a round is tried, if it is void or disturbed.
+/// The most attempts at a round that is void or disturbed.
 const TRIES_MAX: usize = 3;
 
-/// Payloads of the same workload differ by at most this share.
+/// The payloads of a workload may differ by this share.
 const PAYLOAD_SPREAD_MAX: f64 = 0.05;
 
-/// Why a round counts for nothing.
+/// Why a round is void.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Void {
     #[error("{0}")]
-    Fault(#[from] Fault),
-    #[error("messages of {0:.0} bytes, where everybody else's have {1}")]
+    Bench(#[from] BenchError),
+    #[error("messages of {0:.0} bytes instead of {1}")]
     Size(f64, usize),
 }
 
-/// What one round of one row measured.
+/// The figures of one row in one round.
 pub(crate) struct Figures<const N: usize> {
     pub(crate) values: [f64; N],
-    /// Processor time of others meanwhile, as a share of one processor's.
+    /// Processor time of other processes meanwhile, as a share of one processor.
     pub(crate) others: f64,
 }
 
-/// A figure's name, and how many digits of it mean something.
+/// A figure's name, and its number of decimals.
 #[derive(Clone, Copy)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
@@ -59,11 +59,11 @@ impl<'a, const N: usize> Row<'a, N> {
     }
 }
 
-/// One workload: columns of figures, a row for each server. The ratio is of the first column.
+/// The table of a workload: columns of figures, and a row for each server. The ratio is that of the first column.
 pub(crate) struct Table<'a, const N: usize> {
     pub(crate) title: String,
     pub(crate) columns: [Column; N],
-    /// The row that the others are compared with.
+    /// The row that the ratios are relative to.
     pub(crate) base: &'static str,
     pub(crate) rows: Vec<Row<'a, N>>,
 }
@@ -119,7 +119,7 @@ impl<const N: usize> Table<'_, N> {
 }
 
 impl<const N: usize> Row<'_, N> {
-    /// Again while it is void or disturbed; a disturbed one is better than none at the end.
+    /// Repeats a round that is void or disturbed, up to [`TRIES_MAX`]. If the last attempt is disturbed, it counts.
     fn measure_round(&mut self, settings: &Settings) {
         for attempt in 1..=TRIES_MAX {
             let is_last = attempt == TRIES_MAX;
@@ -177,8 +177,8 @@ impl Summary {
     }
 }
 
-/// Everybody's messages have the same length, or the comparison is of something else. A message that carries
-/// several entries is longer, and counts as several.
+/// The comparison is only fair if all contenders' messages have the same length. Messages with several entries are
+/// longer, and are not checked.
 pub(crate) fn check_payload(measured: &Measured, expected: usize) -> Result<(), Void> {
     let spread = (measured.payload_bytes / expected as f64 - 1.0).abs();
     match spread <= PAYLOAD_SPREAD_MAX || measured.messages < measured.delivered {

@@ -1,5 +1,5 @@
-//! Tallycast as a library in a process of its own, so that it is told what to send as its peers are:
-//! without HTTP, and with a ledger in memory.
+//! Tallycast as a library in a process of its own, controlled in the same way as its peers: without HTTP, and with a
+//! ledger in memory.
 
 use std::{future::IntoFuture, sync::Arc};
 
@@ -11,17 +11,17 @@ use tallycast::{
 };
 use tokio::net::TcpListener;
 
-use crate::control::{Command, Messages, account, obey};
+use crate::control::{Command, Messages, account, run_commands};
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 const OVERHEAD: usize = r#"42/feed,["pushed",]"#.len();
 
-/// What becomes of a message.
+/// How a message is sent.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Through {
-    /// An event, appended to the account: an entry, which its feed tells.
+    /// As an event, appended to the account and delivered by its feed.
     Feed,
-    /// A push, beside the ledger.
+    /// As a push, without the ledger.
     Push,
 }
 
@@ -40,21 +40,21 @@ pub(crate) async fn serve(through: Through) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = Limits {
-        // All of them come from here.
+        // All of them come from this machine.
         connections_per_peer_max: Limits::CONNECTIONS_MAX,
         ..Limits::default()
     };
     tokio::spawn(tallycast::serve(listener, hub.router(), limits).into_future());
     let mut messages = Messages::with_overhead(OVERHEAD);
     let mut appended = 0;
-    obey(port, async |command| match (command, through) {
+    run_commands(port, async |command| match (command, through) {
         (Command::Size(bytes), _) => messages.set_size(bytes),
         (Command::Push(indices), Through::Push) => {
             for index in indices {
                 let to = PushTo::Account(Account::parse(&account(index)).unwrap());
                 let push = Push::new(to, "pushed", &messages.update(index)).unwrap();
                 let hub = Arc::clone(&hub);
-                begin(async move { _ = hub.push(push).await.unwrap() }).await;
+                start(async move { _ = hub.push(push).await.unwrap() }).await;
             }
         }
         (Command::Push(indices), Through::Feed) => {
@@ -64,7 +64,7 @@ pub(crate) async fn serve(through: Through) {
                 Ok(Event::consumption(id, account(index), "0.01", "USD"))
             });
             let (feed, events) = (hub.feed().clone(), events.collect());
-            begin(async move {
+            start(async move {
                 for outcome in feed.append_all(events).await.unwrap() {
                     assert!(matches!(outcome, Outcome::Recorded(_)), "{outcome:?}");
                 }
@@ -75,8 +75,8 @@ pub(crate) async fn serve(through: Through) {
     .await;
 }
 
-/// Begins it. What it has to wait for, its turn or an answer, is not waited for, as by no peer.
-async fn begin(sending: impl Future<Output = ()> + Send + 'static) {
+/// Starts sending without waiting for the end, as all peers do.
+async fn start(sending: impl Future<Output = ()> + Send + 'static) {
     let mut sending = Box::pin(sending);
     if poll!(&mut sending).is_pending() {
         tokio::spawn(sending);

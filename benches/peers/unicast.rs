@@ -1,7 +1,7 @@
-//! (b) Random accounts of many, each with one watcher.
+//! (b) Random ones of many accounts, each with one watcher.
 
 use crate::{
-    generator::{Fleet, drive},
+    generator::{Clients, workloads},
     load::Load,
     peer::{self, Contender},
     settings::Settings,
@@ -37,7 +37,7 @@ pub(crate) fn run(settings: &Settings) {
     table.run(settings);
 }
 
-/// What the push alone costs: without HTTP, and without a disk.
+/// A row with the cost of the push alone: without HTTP, and without a disk.
 pub(crate) fn row(contender: Contender, settings: &Settings) -> Row<'_, 2> {
     Row::new(contender.name, move || measure(&contender, settings))
 }
@@ -45,11 +45,11 @@ pub(crate) fn row(contender: Contender, settings: &Settings) -> Row<'_, 2> {
 fn measure(contender: &Contender, settings: &Settings) -> Result<Figures<2>, Void> {
     let accounts = settings.scaled(ACCOUNTS);
     let mut peer = contender.start(settings.processors, settings.payload_bytes);
-    let mut fleet = Fleet::new(peer.address.into())?;
-    peer.watch(&mut fleet, 0..accounts)?;
-    drive::unicast(&mut fleet, &mut peer, settings.scaled(WARM_UP), accounts)?;
+    let mut clients = Clients::new(peer.address.into())?;
+    peer.watch(&mut clients, 0..accounts)?;
+    workloads::unicast(&mut clients, &mut peer, settings.scaled(WARM_UP), accounts)?;
     let (measured, load) = Load::of(peer.id(), || {
-        drive::unicast(&mut fleet, &mut peer, settings.scaled(MESSAGES), accounts)
+        workloads::unicast(&mut clients, &mut peer, settings.scaled(MESSAGES), accounts)
     })?;
     check_payload(&measured, settings.payload_bytes)?;
     Ok(Figures {

@@ -1,4 +1,4 @@
-//! Bare SQLite, which does for a row what a ledger cannot do without.
+//! Bare SQLite, doing only the work per row that any ledger must do.
 
 use std::{
     path::Path,
@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 pub(crate) type Row = (i64, i64, String, String, Vec<u8>, i64, String);
 
-/// The rows that these events became, to insert again without Tallycast. An event's id is a word, a
-/// hyphen and its number.
+/// The rows that these events became, to be inserted again without Tallycast. An event's id is a word, a hyphen and its
+/// number.
 pub(crate) fn rows(ledger: &Path, first: usize, next: usize) -> Vec<Row> {
     let connection = Connection::open(ledger).unwrap();
     let sql = "SELECT account, offset, source, id, fingerprint, happened, json FROM entry
@@ -37,8 +37,7 @@ pub(crate) fn rows(ledger: &Path, first: usize, next: usize) -> Vec<Row> {
     rows
 }
 
-/// The peer of ingest: one connection, one prepared statement, equal transactions of `batch` rows, the same
-/// durability.
+/// The counterpart of ingest: one connection, one prepared statement, transactions of `batch` rows, the same durability.
 pub(crate) fn insert(folder: &Path, rows: &[Row], batch: usize) -> Duration {
     let mut connection = Connection::open(folder.join("bare.db")).unwrap();
     connection

@@ -1,5 +1,5 @@
-//! The release binary, as benchmarks of the whole server use it.
-#![allow(dead_code, reason = "not each of them uses all of it")]
+//! The release binary, for benchmarks of the whole server.
+#![allow(dead_code, reason = "not every benchmark uses all of it")]
 
 #[path = "../../src/cli/bench/usage.rs"]
 pub(crate) mod usage;
@@ -10,11 +10,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// The release binary, on a ledger of its own.
+/// A running release binary with a ledger of its own.
 pub(crate) struct Server {
     process: Child,
     pub(crate) url: String,
-    /// May watch and record, everywhere.
+    /// Its scopes are watch and record, for all accounts.
     pub(crate) token: String,
     pub(crate) ledger: PathBuf,
 }
@@ -25,7 +25,7 @@ impl Server {
         Self::start_on(folder, &format!("sqlite:{}", ledger.display()))
     }
 
-    /// On this ledger; `folder` is for the secret.
+    /// Starts it on this ledger. The secret is written to `folder`.
     pub(crate) fn start_on(folder: &Path, ledger: &str) -> Self {
         let secret = folder.join("secret.txt");
         std::fs::write(&secret, "a secret of at least thirty-two bytes").unwrap();
@@ -38,7 +38,7 @@ impl Server {
                 "127.0.0.1:0",
             ])
             .args(["--ledger", ledger])
-            // All watchers come from here.
+            // All watchers come from this machine.
             .args(["--connections-per-peer-max", "100000"])
             .args(["--jwt-secret-file", secret.to_str().unwrap()])
             .stdout(Stdio::piped())
@@ -48,7 +48,7 @@ impl Server {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = lines
             .next()
-            .expect("the server tells where it listens")
+            .expect("the server prints its address")
             .unwrap();
         let address = line.rsplit(' ').next().unwrap();
         let url = match address.starts_with("http") {

@@ -1,16 +1,16 @@
-//! What this process uses, where the system tells.
+//! What this process uses; 0 where the system does not report it.
 
 #[path = "../../src/cli/bench/usage.rs"]
-mod any;
+mod process;
 
 use std::process::id;
 
-/// Processor time that this process took, in hundredths of a second.
+/// Processor time of this process in seconds, with a resolution of a hundredth.
 pub(crate) fn cpu_seconds() -> f64 {
-    any::cpu_seconds(id()).unwrap_or(0.0)
+    process::cpu_seconds(id()).unwrap_or(0.0)
 }
 
 /// Resident memory.
 pub(crate) fn rss_kib() -> u64 {
-    any::rss_kib(id()).unwrap_or(0)
+    process::rss_kib(id()).unwrap_or(0)
 }

@@ -1,35 +1,35 @@
-//! The token that a command shows to a server.
+//! The token that a command sends to a server.
 
 use std::{env, fmt, fs, path::PathBuf};
 
 use clap::Args;
 
-use super::Failure;
+use super::command_error::CommandError;
 
 const VARIABLE: &str = "TALLYCAST_TOKEN";
 
-/// Where the token is. A flag wins over the variable, also if it names a file.
+/// Where to read the token. Either flag wins over the variable.
 #[derive(Args)]
 pub(super) struct BearerArgs {
     /// The token (see `tallycast token`) [env: `TALLYCAST_TOKEN`]
     #[arg(long, conflicts_with = "token_file")]
     token: Option<String>,
-    /// A file that holds the token
+    /// File with the token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl BearerArgs {
-    pub(super) fn read(&self) -> Result<String, Failure> {
+    pub(super) fn read(&self) -> Result<String, CommandError> {
         let text = if let Some(token) = &self.token {
             token.clone()
         } else if let Some(file) = &self.token_file {
             let read = fs::read_to_string(file);
-            read.map_err(|why| Failure::usage(format_args!("{}: {why}", file.display())))?
+            read.map_err(|why| CommandError::usage(format_args!("{}: {why}", file.display())))?
         } else {
             env::var(VARIABLE).map_err(|_| {
-                Failure::usage(format_args!(
-                    "no token: say --token or --token-file, or set {VARIABLE} (see tallycast token)"
+                CommandError::usage(format_args!(
+                    "no token: pass --token or --token-file, or set {VARIABLE} (see tallycast token)"
                 ))
             })?
         };

@@ -1,23 +1,23 @@
-//! `tallycast check-config`: what `serve` would do with this configuration, without doing it.
+//! `tallycast check-config`: checks the configuration of `serve` without starting the server.
 
 use clap::Args;
 
-use super::{Failure, say, serve::ConfigArgs, settings};
+use super::{command_error::CommandError, config::ConfigArgs, output::print_line, settings};
 
-/// Prints the effective configuration, and where each value is from.
+/// Prints the effective settings and the source of each.
 ///
-/// The output is a configuration file. Secrets are not shown; key and certificate files are read, and the
-/// page's folder is looked at, so that what is wrong with them is told now.
+/// The output is a valid configuration file. Secrets are not shown. Key and certificate files and the page's
+/// folder are checked too, so that errors in them are reported now.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-pub(super) fn run(args: CheckConfigArgs) -> Result<(), Failure> {
+pub(super) fn run(args: CheckConfigArgs) -> Result<(), CommandError> {
     let effective = args.config.load()?;
     for (key, value, origin) in effective.lines() {
-        say(format_args!(
+        print_line(format_args!(
             "{:<60} # {origin}",
             format!("{key} = {value}")
         ));

@@ -1,10 +1,10 @@
-//! The limit on open files: each connection takes one.
+//! The limit on open files. Each connection needs a file descriptor.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Raises the soft limit on open files to the hard one, as far as that is ours to do; the limit.
+/// Raises the soft limit on open files to the hard limit, if permitted, and returns the resulting limit.
 ///
-/// The soft one is 1,024 in many shells, for the sake of programs that use `select`.
+/// Many shells set the soft limit to 1,024, for programs that use `select`.
 pub(crate) fn raise() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     let soft = limit.current;

@@ -1,4 +1,4 @@
-//! Log lines, on stderr: stdout is for what a command is asked to print.
+//! Log lines, on stderr. Stdout is for a command's output.
 
 use std::io::{self, IsTerminal};
 
@@ -11,20 +11,20 @@ use tracing_subscriber::{
 };
 
 use super::{
-    Failure,
+    command_error::CommandError,
     config::{Config, LogFormat},
 };
 
-/// These log at TRACE what they carry, and a client's token is among it. They may not, whatever is asked
-/// for.
-const TALKATIVE: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
+/// Crates that log message contents at TRACE, clients' tokens included. Their TRACE lines are dropped, whatever
+/// the configured level.
+const LOGS_CONTENTS: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
-/// Starts logging, for the rest of the process.
-pub(super) fn start(config: &Config) -> Result<(), Failure> {
+/// Starts logging, for the lifetime of the process.
+pub(super) fn start(config: &Config) -> Result<(), CommandError> {
     let filter = EnvFilter::builder()
         .parse(&config.log_level)
         .map_err(|error| {
-            Failure::usage(format_args!("log_level {:?}: {error}", config.log_level))
+            CommandError::usage(format_args!("log_level {:?}: {error}", config.log_level))
         })?;
     let lines = match config.log {
         LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
@@ -34,12 +34,12 @@ pub(super) fn start(config: &Config) -> Result<(), Failure> {
             .boxed(),
     };
     let started = tracing_subscriber::registry()
-        .with(lines.with_filter(filter.and(filter_fn(keeps_secrets))))
+        .with(lines.with_filter(filter.and(filter_fn(is_free_of_secrets))))
         .try_init();
-    started.map_err(Failure::failed)
+    started.map_err(CommandError::failed)
 }
 
-fn keeps_secrets(line: &Metadata<'_>) -> bool {
+fn is_free_of_secrets(line: &Metadata<'_>) -> bool {
     let root = line.target().split("::").next().unwrap_or_default();
-    *line.level() <= Level::DEBUG || !TALKATIVE.contains(&root)
+    *line.level() <= Level::DEBUG || !LOGS_CONTENTS.contains(&root)
 }

@@ -1,37 +1,45 @@
-//! The command line: one file a command, one line for each thing that goes wrong.
+//! The command line: a file or folder per command. Each error is one line.
 
 mod backoff;
 mod bearer;
 mod bench;
 mod check_config;
+mod command_error;
 mod config;
 mod demo;
 mod descriptors;
 mod export;
 mod log;
+mod metrics;
+mod output;
 mod page;
-mod remote;
+mod remote_feed;
 mod replay;
 mod serve;
 mod settings;
 mod signals;
+mod signing_key;
+mod table;
 mod token;
 mod watch;
 
-use std::{fmt, io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
+
+use command_error::CommandError;
+use output::print_error;
 
 /// Pushes each customer's live consumption to their app, from a durable ledger.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Replay(Box<replay::ReplayArgs>),
@@ -42,59 +50,40 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
 }
 
-/// Why a command did not do its work, as the one line that its caller reads.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// It was asked for wrongly: nothing was tried. Exit code 2.
-    Usage(String),
-    /// It was tried and went wrong. Exit code 1.
-    Failed(String),
-}
-
-impl Failure {
-    fn usage(why: impl fmt::Display) -> Self {
-        Self::Usage(why.to_string())
-    }
-
-    fn failed(why: impl fmt::Display) -> Self {
-        Self::Failed(why.to_string())
-    }
-}
-
-/// Runs the command that the arguments ask for, and says on stderr why if it cannot.
+/// Runs the command that the arguments name. Prints an error on stderr if it fails.
 pub(crate) async fn run() -> ExitCode {
     let done = match Cli::try_parse() {
         Ok(cli) => execute(cli.command).await,
-        Err(error) => refuse(&error),
+        Err(error) => clap_error(&error),
     };
     let (why, code) = match done {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Usage(why)) => (why, 2),
-        Err(Failure::Failed(why)) => (why, 1),
+        Err(CommandError::Usage(why)) => (why, 2),
+        Err(CommandError::Failed(why)) => (why, 1),
     };
-    complain(&why);
+    print_error(&why);
     ExitCode::from(code)
 }
 
-async fn execute(command: Command) -> Result<(), Failure> {
+async fn execute(command: CliCommand) -> Result<(), CommandError> {
     match command {
-        Command::Serve(args) => serve::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
-        Command::Replay(args) => replay::run(*args).await,
-        Command::Token(args) => token::run(args),
-        Command::Watch(args) => watch::run(args).await,
-        Command::Export(args) => export::run(args).await,
-        Command::Bench(args) => bench::run(args).await,
-        Command::CheckConfig(args) => check_config::run(args),
+        CliCommand::Serve(args) => serve::run(args).await,
+        CliCommand::Demo(args) => demo::run(args).await,
+        CliCommand::Replay(args) => replay::run(*args).await,
+        CliCommand::Token(args) => token::run(args),
+        CliCommand::Watch(args) => watch::run(args).await,
+        CliCommand::Export(args) => export::run(args).await,
+        CliCommand::Bench(args) => bench::run(args).await,
+        CliCommand::CheckConfig(args) => check_config::run(args),
     }
 }
 
-/// What clap has to say: help and version as they are, an error as its one telling line.
-fn refuse(error: &clap::Error) -> Result<(), Failure> {
+/// Prints clap's help or version as it is, and reduces an error to its first paragraph, on one line.
+fn clap_error(error: &clap::Error) -> Result<(), CommandError> {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
         return if error.use_stderr() {
-            Err(Failure::Usage(String::new()))
+            Err(CommandError::Usage(String::new()))
         } else {
             Ok(())
         };
@@ -102,19 +91,5 @@ fn refuse(error: &clap::Error) -> Result<(), Failure> {
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty());
     let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
-    Err(Failure::usage(line.trim_start_matches("error: ")))
-}
-
-/// One line on stderr, whatever is in it.
-fn complain(why: &str) {
-    if why.is_empty() {
-        return;
-    }
-    let line = why.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(std::io::stderr(), "tallycast: {line}");
-}
-
-/// One line on stdout; false: nobody reads it any more.
-fn say(line: impl fmt::Display) -> bool {
-    writeln!(std::io::stdout(), "{line}").is_ok()
+    Err(CommandError::usage(line.trim_start_matches("error: ")))
 }

@@ -1,4 +1,4 @@
-//! The page that a server shows at `/`: the files of a folder, or those that the build took in.
+//! The web page that a server serves at `/`: the files of a folder, or those built into the binary.
 
 use std::path::Path;
 
@@ -19,15 +19,15 @@ use http::{
 use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 
-use super::Failure;
+use super::command_error::CommandError;
 
 const INDEX: &str = "index.html";
 
-/// Where bundlers put files whose names change with what is in them.
+/// Where bundlers put files with a content hash in their name.
 const HASHED: &str = "/assets/";
 
-/// What the hub answers below: no file of a page is shown there, not even where the hub has no route.
-const OF_THE_HUB: [&str; 2] = ["v1", "socket.io"];
+/// Path prefixes that belong to the hub. No file is served below them, even where the hub has no route.
+const HUB_PREFIXES: [&str; 2] = ["v1", "socket.io"];
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
@@ -41,14 +41,14 @@ static BUILT_IN: &[File] = &[];
 
 /// The files of a page, as routes without headers.
 #[derive(Debug)]
-pub(super) struct Page(Router);
+pub(super) struct WebPage(Router);
 
-impl Page {
+impl WebPage {
     /// The files of a folder.
     ///
     /// # Errors
-    /// When there is no `index.html` in it.
-    pub(super) fn folder(folder: &Path) -> Result<Self, Failure> {
+    /// If the folder contains no `index.html`.
+    pub(super) fn folder(folder: &Path) -> Result<Self, CommandError> {
         let why = match folder.join(INDEX).metadata() {
             Ok(index) if index.is_file() => {
                 return Ok(Self(Router::new().fallback_service(ServeDir::new(folder))));
@@ -56,13 +56,13 @@ impl Page {
             Ok(_) => "not a file".to_owned(),
             Err(error) => error.to_string(),
         };
-        Err(Failure::usage(format_args!(
-            "page {folder:?}: it has no {INDEX} ({why}); name the folder of a built page, such as \
+        Err(CommandError::usage(format_args!(
+            "page {folder:?}: no {INDEX} in this folder ({why}); name the folder of a built page, such as \
              client-demo/dist after `make page`"
         )))
     }
 
-    /// The demo's page, where the build took it in: with the feature `page`.
+    /// The demo's page, if it is built in (feature `page`).
     pub(super) fn built_in() -> Option<Self> {
         (!BUILT_IN.is_empty()).then(|| Self::of(BUILT_IN))
     }
@@ -71,10 +71,12 @@ impl Page {
         Self(Router::new().fallback_service(get(async move |uri: Uri| file(files, &uri))))
     }
 
-    /// Routes for whatever the hub has no route for; the page may connect to the ports of `lanes` as well.
-    pub(super) fn router(self, lanes: &[u16]) -> Router {
-        self.0
-            .layer(middleware::from_fn_with_state(policy(lanes), answer))
+    /// Routes for all paths without a route of the hub. The page may also connect to `extra_ports`.
+    pub(super) fn router(self, extra_ports: &[u16]) -> Router {
+        self.0.layer(middleware::from_fn_with_state(
+            content_policy(extra_ports),
+            respond,
+        ))
     }
 }
 
@@ -90,16 +92,16 @@ fn file(files: &'static [File], uri: &Uri) -> Response {
     ([(CONTENT_TYPE, media_type.as_ref())], *bytes).into_response()
 }
 
-/// Gives each answer the page's headers, and answers itself for what is no file of a page.
-async fn answer(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
+/// Adds the page's headers to each response, and responds to hidden paths itself.
+async fn respond(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_hashed = path.starts_with(HASHED);
-    let response = match is_kept_back(path) {
+    let response = match is_hidden(path) {
         true => StatusCode::NOT_FOUND.into_response(),
         false => next.run(request).await,
     };
-    let is_there = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
-    let caching = match is_hashed && is_there {
+    let is_found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    let caching = match is_hashed && is_found {
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };
@@ -113,26 +115,26 @@ async fn answer(State(policy): State<HeaderValue>, request: Request, next: Next)
     (headers, response).into_response()
 }
 
-/// Whether a path leads to the hub, to a dotfile (`.git`, `.env`), or out of the folder.
-fn is_kept_back(path: &str) -> bool {
+/// Whether a path belongs to the hub, names a dotfile (`.git`, `.env`), or leaves the folder.
+fn is_hidden(path: &str) -> bool {
     let path = percent_decode_str(path).decode_utf8_lossy();
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-    parts.peek().is_some_and(|part| OF_THE_HUB.contains(part))
+    parts.peek().is_some_and(|part| HUB_PREFIXES.contains(part))
         || parts.any(|part| part.starts_with('.'))
 }
 
-/// The page runs no script but its own files, and connects to this server alone.
-fn policy(lanes: &[u16]) -> HeaderValue {
-    // A page may be opened by any name of its machine, and `'self'` does not cover other ports of it.
-    let lane = |port: &u16| format!(" http://*:{port} ws://*:{port}");
-    let lanes: String = lanes.iter().map(lane).collect();
+/// The page runs only its own script files, and connects only to this server.
+fn content_policy(extra_ports: &[u16]) -> HeaderValue {
+    // The page may be opened under any name of its machine, and `'self'` does not cover other ports.
+    let sources = |port: &u16| format!(" http://*:{port} ws://*:{port}");
+    let extra_sources: String = extra_ports.iter().map(sources).collect();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-         font-src 'self'; connect-src 'self'{lanes}; frame-src 'self'; manifest-src 'self'; \
+         font-src 'self'; connect-src 'self'{extra_sources}; frame-src 'self'; manifest-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     );
-    HeaderValue::try_from(policy).expect("it is of printable ASCII")
+    HeaderValue::try_from(policy).expect("it is printable ASCII")
 }
 
 #[cfg(test)]
@@ -146,7 +148,7 @@ mod tests {
         ("index.html", b"<!doctype html>"),
     ];
 
-    async fn get(page: Page, method: &str, path: &str) -> (StatusCode, [String; 2], Vec<u8>) {
+    async fn get(page: WebPage, method: &str, path: &str) -> (StatusCode, [String; 2], Vec<u8>) {
         let request = Request::builder().method(method).uri(path);
         let request = request.body(Body::empty()).unwrap();
         let response = page.router(&[]).oneshot(request).await.unwrap();
@@ -161,25 +163,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_built_in_page_is_served_like_that_of_a_folder() {
-        let (status, [media_type, caching], body) = get(Page::of(FILES), "GET", "/").await;
+    async fn a_built_in_page_is_served_like_a_folder() {
+        let (status, [media_type, caching], body) = get(WebPage::of(FILES), "GET", "/").await;
         assert_eq!((status, &*media_type), (StatusCode::OK, "text/html"));
         assert_eq!((&*caching, &*body), ("no-cache", FILES[1].1));
 
         let script = "/assets/page-1a2b.js";
-        let (status, [media_type, caching], body) = get(Page::of(FILES), "GET", script).await;
+        let (status, [media_type, caching], body) = get(WebPage::of(FILES), "GET", script).await;
         assert_eq!((status, &*media_type), (StatusCode::OK, "text/javascript"));
         assert!(caching.ends_with("immutable"), "{caching}");
         assert_eq!(body, FILES[0].1);
 
-        let (status, _, body) = get(Page::of(FILES), "HEAD", script).await;
+        let (status, _, body) = get(WebPage::of(FILES), "HEAD", script).await;
         assert_eq!((status, body.len()), (StatusCode::OK, 0));
         for (method, path, expected) in [
             ("GET", "/assets", StatusCode::NOT_FOUND),
             ("GET", "/assets/page-0000.js", StatusCode::NOT_FOUND),
             ("POST", "/", StatusCode::METHOD_NOT_ALLOWED),
         ] {
-            let (status, [_, caching], _) = get(Page::of(FILES), method, path).await;
+            let (status, [_, caching], _) = get(WebPage::of(FILES), method, path).await;
             assert_eq!((status, &*caching), (expected, "no-cache"), "{path}");
         }
     }
@@ -188,10 +190,10 @@ mod tests {
     #[tokio::test]
     async fn a_build_with_a_page_serves_each_of_its_files() {
         let index = BUILT_IN.iter().find(|(name, _)| *name == INDEX).unwrap().1;
-        assert_eq!(get(Page::built_in().unwrap(), "GET", "/").await.2, index);
+        assert_eq!(get(WebPage::built_in().unwrap(), "GET", "/").await.2, index);
         for (name, bytes) in BUILT_IN {
             let path = format!("/{name}");
-            let (status, _, body) = get(Page::built_in().unwrap(), "GET", &path).await;
+            let (status, _, body) = get(WebPage::built_in().unwrap(), "GET", &path).await;
             assert_eq!((status, &*body), (StatusCode::OK, *bytes), "{name}");
         }
     }

@@ -1,4 +1,4 @@
-//! What the configuration means: keys read, certificates loaded, spellings understood.
+//! Turns the configuration into the objects that a server needs: reads keys, loads certificates, parses values.
 
 use std::{
     fs,
@@ -8,41 +8,41 @@ use std::{
 
 use tallycast::{Jwt, Limits, Origins, Signer, Tls};
 
-use super::{Failure, config::Config, descriptors, page::Page};
+use super::{command_error::CommandError, config::Config, descriptors, page::WebPage};
 
-/// A file of a secret or key is read whole; none is near this long (bytes).
+/// Key files are read whole; a longer file is not a key.
 const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Added to the drain's time for HTTP: streams that the hub ends late must not be cut before.
+/// Added to the drain time for HTTP, so that streams that the hub closes last are not cut off.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
-/// File descriptors kept for the ledger, the listeners and the runtime, beside connections.
+/// File descriptors reserved for the ledger, the listeners and the runtime.
 const DESCRIPTORS_RESERVED: usize = 64;
 
-/// Where entries are kept.
+/// Where entries are stored.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LedgerChoice {
-    /// In memory: gone with the process.
+    /// In memory: lost when the process ends.
     Memory,
     /// In an SQLite file.
     Sqlite(PathBuf),
 }
 
-pub(super) fn ledger(config: &Config) -> Result<LedgerChoice, Failure> {
+pub(super) fn ledger(config: &Config) -> Result<LedgerChoice, CommandError> {
     if config.ledger == "memory" {
         return Ok(LedgerChoice::Memory);
     }
     match config.ledger.strip_prefix("sqlite:") {
         Some(file) if !file.is_empty() => Ok(LedgerChoice::Sqlite(file.into())),
-        _ => Err(Failure::usage(format_args!(
-            "ledger {:?}: say sqlite:FILE, or memory to try things out",
+        _ => Err(CommandError::usage(format_args!(
+            "ledger {:?}: write sqlite:FILE, or memory for trials",
             config.ledger
         ))),
     }
 }
 
-/// Reads the one key that tokens are checked with.
-pub(super) fn jwt(config: &Config) -> Result<Jwt, Failure> {
+/// Reads the key that verifies tokens.
+pub(super) fn jwt(config: &Config) -> Result<Jwt, CommandError> {
     check_one_key(config)?;
     let mut jwt = if let Some(file) = &config.jwt_public_key_file {
         named(file, Jwt::from_public_pem(read_key(file)?))?
@@ -64,8 +64,8 @@ pub(super) fn jwt(config: &Config) -> Result<Jwt, Failure> {
     Ok(jwt)
 }
 
-/// What makes tokens: only a shared secret can.
-pub(super) fn signer(config: &Config) -> Result<Signer, Failure> {
+/// Reads the shared secret that signs tokens.
+pub(super) fn signer(config: &Config) -> Result<Signer, CommandError> {
     check_one_key(config)?;
     let secret = secret(config)?;
     let mut signer = secret.named(Signer::hs256(&secret.bytes))?;
@@ -78,31 +78,31 @@ pub(super) fn signer(config: &Config) -> Result<Signer, Failure> {
     Ok(signer)
 }
 
-/// What tickets are signed with: the tokens' secret, so that a restarted server and its neighbours take
-/// the same ones. With a public key there is none, and each server takes its own.
-pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, Failure> {
+/// The secret that signs tickets: the tokens' secret, so that tickets stay valid across a restart, and between
+/// servers with the same secret. `None` with a public key: each server then generates its own.
+pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, CommandError> {
     if config.jwt_secret.is_none() && config.jwt_secret_file.is_none() {
         return Ok(None);
     }
-    secret(config).map(|found| Some(found.bytes))
+    secret(config).map(|secret| Some(secret.bytes))
 }
 
-pub(super) fn origins(config: &Config) -> Result<Origins, Failure> {
-    Origins::allow(&config.allowed_origins).map_err(Failure::usage)
+pub(super) fn origins(config: &Config) -> Result<Origins, CommandError> {
+    Origins::allow(&config.allowed_origins).map_err(CommandError::usage)
 }
 
-pub(super) fn page(config: &Config) -> Result<Option<Page>, Failure> {
-    config.page.as_deref().map(Page::folder).transpose()
+pub(super) fn page(config: &Config) -> Result<Option<WebPage>, CommandError> {
+    config.page.as_deref().map(WebPage::folder).transpose()
 }
 
-pub(super) fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
+pub(super) fn tls(config: &Config) -> Result<Option<Tls>, CommandError> {
     match (&config.tls_certificate_file, &config.tls_key_file) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => Tls::from_pem_files(certificate, key)
             .map(Some)
-            .map_err(Failure::usage),
-        _ => Err(Failure::usage(
-            "tls_certificate_file and tls_key_file go together: set both",
+            .map_err(CommandError::usage),
+        _ => Err(CommandError::usage(
+            "set both tls_certificate_file and tls_key_file, or neither",
         )),
     }
 }
@@ -123,7 +123,7 @@ pub(super) fn drain(config: &Config) -> Duration {
     Duration::from_secs(config.drain_seconds)
 }
 
-fn check_one_key(config: &Config) -> Result<(), Failure> {
+fn check_one_key(config: &Config) -> Result<(), CommandError> {
     let keys = [
         ("jwt_secret", config.jwt_secret.is_some()),
         ("jwt_secret_file", config.jwt_secret_file.is_some()),
@@ -136,51 +136,51 @@ fn check_one_key(config: &Config) -> Result<(), Failure> {
         .collect();
     match set.as_slice() {
         [_] => Ok(()),
-        [] => Err(Failure::usage(
-            "no key for tokens: say --jwt-secret-file FILE with a secret of 32 bytes or more \
+        [] => Err(CommandError::usage(
+            "no key for tokens: pass --jwt-secret-file FILE with a secret of 32 bytes or more \
              (openssl rand -hex 32 > FILE), or set jwt_public_key_file or jwt_jwks_file",
         )),
-        several => Err(Failure::usage(format_args!(
-            "{} are all set: leave one",
+        several => Err(CommandError::usage(format_args!(
+            "{} are set: keep only one",
             several.join(" and ")
         ))),
     }
 }
 
-/// A shared secret and where it is from.
-struct Found {
+/// A shared secret, and the name that errors give it.
+struct SharedSecret {
     bytes: Vec<u8>,
     origin: PathBuf,
 }
 
-impl Found {
-    fn named<T>(&self, made: Result<T, tallycast::KeyError>) -> Result<T, Failure> {
-        named(&self.origin, made)
+impl SharedSecret {
+    fn named<T>(&self, result: Result<T, tallycast::KeyError>) -> Result<T, CommandError> {
+        named(&self.origin, result)
     }
 }
 
-fn secret(config: &Config) -> Result<Found, Failure> {
+fn secret(config: &Config) -> Result<SharedSecret, CommandError> {
     if let Some(secret) = &config.jwt_secret {
         let bytes = secret.expose().as_bytes().to_owned();
-        return Ok(Found {
+        return Ok(SharedSecret {
             bytes,
             origin: "jwt_secret".into(),
         });
     }
     let Some(file) = &config.jwt_secret_file else {
-        return Err(Failure::usage(
-            "no secret: say --jwt-secret-file FILE (tokens for a public key are made by who has \
-             the private one)",
+        return Err(CommandError::usage(
+            "no secret: pass --jwt-secret-file FILE (with a public key, sign tokens where the private \
+             key is)",
         ));
     };
-    Ok(Found {
+    Ok(SharedSecret {
         bytes: read_secret(file)?,
         origin: file.clone(),
     })
 }
 
-/// A secret is the file's bytes without the newline that editors and `echo` put at the end.
-fn read_secret(file: &Path) -> Result<Vec<u8>, Failure> {
+/// The file's bytes without the final newline that editors and `echo` add.
+fn read_secret(file: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = read(file)?;
     while bytes
         .last()
@@ -191,18 +191,22 @@ fn read_secret(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn read_key(file: &Path) -> Result<String, Failure> {
-    named(file, String::from_utf8(read(file)?).map_err(|_| "not text"))
+fn read_key(file: &Path) -> Result<String, CommandError> {
+    named(
+        file,
+        String::from_utf8(read(file)?).map_err(|_| "not UTF-8 text"),
+    )
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let about = named(file, fs::metadata(file))?;
-    if about.is_file() && about.len() > KEY_FILE_BYTES_MAX {
+fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
+    let metadata = named(file, fs::metadata(file))?;
+    if metadata.is_file() && metadata.len() > KEY_FILE_BYTES_MAX {
         return named(file, Err("too long for a key"));
     }
     named(file, fs::read(file))
 }
 
-fn named<T>(file: &Path, result: Result<T, impl std::fmt::Display>) -> Result<T, Failure> {
-    result.map_err(|why| Failure::usage(format_args!("{}: {why}", file.display())))
+/// Puts the file's name in front of an error.
+fn named<T>(file: &Path, result: Result<T, impl std::fmt::Display>) -> Result<T, CommandError> {
+    result.map_err(|why| CommandError::usage(format_args!("{}: {why}", file.display())))
 }

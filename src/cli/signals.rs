@@ -1,6 +1,8 @@
+//! The signals that ask the process to end.
+
 use std::io;
 
-/// The signals that ask the process to end.
+/// Receives SIGTERM and SIGINT.
 pub(super) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
@@ -8,7 +10,7 @@ pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
 }
 
-/// One of them.
+/// A signal that was received.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Signal {
     Terminate,
@@ -23,7 +25,7 @@ impl Signal {
         }
     }
 
-    /// Ends the process at once, with the exit code of one that the signal has killed.
+    /// Ends the process at once, with the exit code of a process that this signal has killed.
     pub(super) fn exit<T>(self) -> T {
         std::process::exit(match self {
             Self::Terminate => 128 + 15,
@@ -33,7 +35,7 @@ impl Signal {
 }
 
 impl Signals {
-    /// From now on these signals no longer kill the process.
+    /// From now on the signals are received here, and no longer kill the process.
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
@@ -43,7 +45,7 @@ impl Signals {
         })
     }
 
-    /// The next one. Cancel-safe.
+    /// Waits for the next signal. Cancel-safe.
     #[cfg(unix)]
     pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
@@ -53,7 +55,7 @@ impl Signals {
         }
     }
 
-    /// The next one. Cancel-safe.
+    /// Waits for the next signal. Cancel-safe.
     #[cfg(not(unix))]
     pub(super) async fn next(&mut self) -> Signal {
         if tokio::signal::ctrl_c().await.is_err() {

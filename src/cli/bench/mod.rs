@@ -1,10 +1,12 @@
-//! `tallycast bench`: what a server delivers, and how fast, to watchers on this machine.
+//! `tallycast bench`: measures what a server delivers to watchers on this machine, and how fast.
 
 mod generator;
 mod report;
+mod server_process;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod workload;
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
@@ -17,124 +19,126 @@ use reqwest::Url;
 use tallycast::{Accounts, Grant, Scope, Scopes};
 
 use super::{
-    Failure, bearer::BearerArgs, config::Effective, descriptors, settings, token::KeyArgs,
+    bearer::BearerArgs, command_error::CommandError, config::EffectiveConfig, descriptors,
+    settings, signing_key::SigningKeyArgs,
 };
-use generator::{Fault, Fleet, Posts, Target, Way, drive};
-use report::{Report, Server};
+use generator::{
+    BenchError, Clients, HttpSource, Measured, TargetServer, WatchProtocol, workloads,
+};
+use report::Report;
+use server_process::ServerProcess;
+use workload::Workload;
 
-/// Connections that post: as many as there may be bursts on their way.
+/// Connections that post events: one for each burst that may be in flight.
 const POSTERS: usize = 4;
 
-/// Messages before it counts, so that caches and allocators have settled.
+/// Messages before the measurement, so that caches and allocators have settled.
 const WARM_UP: u32 = 100;
 
-/// How long idle watchers are looked at.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long idle watchers are measured.
+const IDLE_TIME: Duration = Duration::from_secs(5);
 
 /// How long the token that this command signs for itself is valid.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 
-/// Descriptors for all but the watchers.
+/// File descriptors for everything but the watchers.
 const DESCRIPTORS_RESERVED: usize = 64;
 
 /// Measures a server: posts events, follows them with many watchers, and checks every message.
 ///
-/// It records events in accounts named bench-…, which stay: take a server to try things on. The token needs
-/// the scopes watch and record, and all accounts. Beside a server on the same machine the watchers take
-/// a processor of their own, all of it.
+/// The events are recorded in accounts named bench-… and stay there: do not run it against a production server.
+/// The token needs the scopes watch and record, and access to all accounts. The watchers keep one processor
+/// fully busy.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// Where the server is, such as `http://127.0.0.1:3000`
+    /// URL of the server, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
     to: String,
     #[command(flatten)]
     bearer: BearerArgs,
     #[command(flatten)]
-    key: KeyArgs,
-    /// What is measured
+    key: SigningKeyArgs,
+    /// What to measure
     #[arg(long, value_enum, default_value_t = Workload::Broadcast)]
     workload: Workload,
     /// How the watchers follow
-    #[arg(long, value_enum, default_value_t = Transport::Socketio)]
-    transport: Transport,
-    /// How many connections follow; of ingest, how many accounts there are
+    #[arg(long, value_enum, default_value_t = BenchTransport::Socketio)]
+    transport: BenchTransport,
+    /// Number of watching connections; with --workload ingest, number of accounts
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     watchers: u32,
-    /// How many events are posted
+    /// Number of events to post
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     messages: u32,
-    /// Events a second, for the workload latency
+    /// Events a second, with --workload latency
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// The server's process, if it is on this machine: adds its processor time and memory
+    /// Process id of the server, if it runs on this machine: adds its processor time and memory
     #[arg(long)]
     pid: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Workload {
-    /// One event at a time, to an account that all watch
-    Broadcast,
-    /// Events in batches, each to one of as many accounts as there are watchers
-    Unicast,
-    /// One event at a time at a fixed rate, to those accounts in turn
-    Latency,
-    /// Events in batches, each to one of those accounts, while nobody watches
-    Ingest,
-    /// How fast watchers connect, up to the end of their snapshot
-    Connect,
-    /// What watchers cost that nothing comes for
-    Idle,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Transport {
+enum BenchTransport {
     /// Socket.IO over a WebSocket
     Socketio,
-    /// The plain WebSocket
+    /// Plain WebSocket
     Ws,
     /// Server-Sent Events
     Sse,
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self::failed(fault)
+impl BenchTransport {
+    fn protocol(self, token: String) -> WatchProtocol {
+        match self {
+            Self::Socketio => WatchProtocol::feed_socket_io(token),
+            Self::Ws => WatchProtocol::feed_web_socket(token),
+            Self::Sse => WatchProtocol::feed_sse(token),
+        }
     }
 }
 
-pub(super) async fn run(args: BenchArgs) -> Result<(), Failure> {
+impl From<BenchError> for CommandError {
+    fn from(error: BenchError) -> Self {
+        Self::failed(error)
+    }
+}
+
+pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     let token = token(&args)?;
     if args.workload == Workload::Idle && args.pid.is_none() {
-        return Err(Failure::usage(
-            "idle watchers are a cost of the server's process: name it with --pid",
+        return Err(CommandError::usage(
+            "--workload idle measures the server's process: pass its process id with --pid",
         ));
     }
-    // It polls without ever waiting, which is nothing for a thread of the runtime.
+    // It polls without ever sleeping, which would block a thread of the runtime.
     let measured = tokio::task::spawn_blocking(move || measure(&args, token));
-    measured.await.map_err(Failure::failed)?
+    measured.await.map_err(CommandError::failed)?
 }
 
-fn measure(args: &BenchArgs, token: String) -> Result<(), Failure> {
+fn measure(args: &BenchArgs, token: String) -> Result<(), CommandError> {
     let limit = descriptors::raise().saturating_sub(DESCRIPTORS_RESERVED);
     if args.watchers as usize > limit {
-        return Err(Failure::usage(format_args!(
-            "{} watchers are more than the limit on open files allows: raise it (ulimit -n), or take {limit}",
+        return Err(CommandError::usage(format_args!(
+            "--watchers {}: the limit on open files allows {limit}; pass fewer, or raise it with ulimit -n",
             args.watchers
         )));
     }
     let target = target(&args.to)?;
-    let prefix = format!("bench-{:08x}-", getrandom::u32().map_err(Failure::failed)?);
-    let mut posts = Posts::new(&target, &token, &prefix);
-    let mut fleet = Fleet::new(target)?;
-    let server = Server::new(args.pid)?;
+    let prefix = format!(
+        "bench-{:08x}-",
+        getrandom::u32().map_err(CommandError::failed)?
+    );
+    let mut source = HttpSource::new(&target, &token, &prefix);
+    let mut clients = Clients::new(target)?;
+    let server = ServerProcess::new(args.pid)?;
     let started = Instant::now();
     let accounts = (0..args.watchers).map(|index| match args.workload {
         Workload::Broadcast => format!("{prefix}0"),
         _ => format!("{prefix}{index}"),
     });
     if args.workload != Workload::Ingest {
-        fleet.watch(way(args.transport, token), accounts)?;
+        clients.watch(args.transport.protocol(token), accounts)?;
     }
     let connected = server.since(started)?;
     let report = Report {
@@ -146,70 +150,68 @@ fn measure(args: &BenchArgs, token: String) -> Result<(), Failure> {
         return Ok(());
     }
     if args.workload == Workload::Idle {
-        let server = Server::new(args.pid)?;
+        let server = ServerProcess::new(args.pid)?;
         let started = Instant::now();
-        while started.elapsed() < IDLE {
-            fleet.turn(IDLE.saturating_sub(started.elapsed()), &mut |_, _| {})?;
+        while started.elapsed() < IDLE_TIME {
+            clients.poll(IDLE_TIME.saturating_sub(started.elapsed()), &mut |_, _| {})?;
         }
         report.idle(&connected, &server.since(started)?);
         return Ok(());
     }
-    fleet.open_posters(POSTERS)?;
-    deliver(args, &mut fleet, &mut posts, WARM_UP.min(args.messages))?;
-    let server = Server::new(args.pid)?;
+    clients.open_posters(POSTERS)?;
+    deliver(args, &mut clients, &mut source, WARM_UP.min(args.messages))?;
+    let server = ServerProcess::new(args.pid)?;
     let started = Instant::now();
-    let measured = deliver(args, &mut fleet, &mut posts, args.messages)?;
+    let measured = deliver(args, &mut clients, &mut source, args.messages)?;
     report.delivered(&measured, &server.since(started)?);
     Ok(())
 }
 
 fn deliver(
     args: &BenchArgs,
-    fleet: &mut Fleet,
-    posts: &mut Posts,
+    clients: &mut Clients,
+    source: &mut HttpSource,
     messages: u32,
-) -> Result<generator::Measured, Fault> {
+) -> Result<Measured, BenchError> {
     match args.workload {
-        Workload::Unicast => drive::unicast(fleet, posts, messages, args.watchers),
-        Workload::Ingest => drive::ingest(fleet, posts, messages, args.watchers),
-        Workload::Latency => drive::at_rate(fleet, posts, messages, args.rate, args.watchers),
-        _ => drive::broadcast(fleet, posts, messages, 1),
+        Workload::Unicast => workloads::unicast(clients, source, messages, args.watchers),
+        Workload::Ingest => workloads::ingest(clients, source, messages, args.watchers),
+        Workload::Latency => {
+            workloads::at_rate(clients, source, messages, args.rate, args.watchers)
+        }
+        _ => workloads::broadcast(clients, source, messages, 1),
     }
 }
 
-fn way(transport: Transport, token: String) -> Way {
-    match transport {
-        Transport::Socketio => Way::feed_socket_io(token),
-        Transport::Ws => Way::feed_web_socket(token),
-        Transport::Sse => Way::feed_sse(token),
-    }
-}
-
-/// The token that was given, or one signed with the server's own secret.
-fn token(args: &BenchArgs) -> Result<String, Failure> {
+/// The token from the command line, or one signed with the server's secret.
+fn token(args: &BenchArgs) -> Result<String, CommandError> {
     if args.key.jwt_secret_file.is_none() {
         return args.bearer.read();
     }
-    let signer = settings::signer(&Effective::load(None, &args.key)?.config)?;
+    let signer = settings::signer(&EffectiveConfig::load(None, &args.key)?.config)?;
     let end = Timestamp::now() + TOKEN_LIFETIME;
     let scopes = Scopes::from_iter([Scope::Watch, Scope::Record]);
     let grant = Grant::new("bench", scopes, Accounts::all()).expiring_at(end);
-    signer.sign(&grant).map_err(Failure::usage)
+    signer.sign(&grant).map_err(CommandError::usage)
 }
 
-fn target(to: &str) -> Result<Target, Failure> {
-    let bad = |why: &str| Failure::usage(format_args!("to {to}: {why}"));
-    let url = Url::parse(to).map_err(|why| bad(&format!("{why}; say http://HOST:PORT")))?;
+fn target(to: &str) -> Result<TargetServer, CommandError> {
+    let bad = |why: &str| CommandError::usage(format_args!("--to {to}: {why}"));
+    let url = Url::parse(to).map_err(|why| bad(&format!("{why}; write http://HOST:PORT")))?;
     if url.scheme() != "http" {
         return Err(bad(
-            "say http://HOST:PORT; TLS is not spoken here, it would be measured too",
+            "write http://HOST:PORT; TLS is not supported, as it would be measured too",
         ));
     }
-    let host = url.host_str().ok_or_else(|| bad("say http://HOST:PORT"))?;
+    let host = url
+        .host_str()
+        .ok_or_else(|| bad("write http://HOST:PORT"))?;
     let port = url.port_or_known_default().unwrap_or(80);
     let authority = format!("{host}:{port}");
-    let found = authority.to_socket_addrs();
-    let mut found = found.map_err(|why| bad(&why.to_string()))?;
-    let address: SocketAddr = found.next().ok_or_else(|| bad("it has no address"))?;
-    Ok(Target::new(address, authority, url.path()))
+    let addresses = authority.to_socket_addrs();
+    let mut addresses = addresses.map_err(|why| bad(&why.to_string()))?;
+    let address: SocketAddr = addresses
+        .next()
+        .ok_or_else(|| bad("the host has no address"))?;
+    Ok(TargetServer::new(address, authority, url.path()))
 }

@@ -1,76 +1,14 @@
-use std::time::{Duration, Instant};
+use super::{generator::Measured, server_process::MeasuredUsage, workload::Workload};
+use crate::cli::output::print_line;
 
-use super::{Workload, generator::Measured, usage};
-use crate::cli::{Failure, say};
-
-/// A server's process before a measurement, where it was named.
-pub(super) struct Server {
-    before: Option<(u32, Used)>,
-}
-
-#[derive(Clone, Copy)]
-struct Used {
-    cpu_seconds: f64,
-    kib: f64,
-}
-
-impl Used {
-    fn since(self, before: Self) -> Self {
-        Self {
-            cpu_seconds: self.cpu_seconds - before.cpu_seconds,
-            kib: self.kib - before.kib,
-        }
-    }
-}
-
-/// What a measurement took.
-pub(super) struct Taken {
-    elapsed: Duration,
-    server: Option<Used>,
-}
-
-impl Server {
-    pub(super) fn new(process: Option<u32>) -> Result<Self, Failure> {
-        let before = match process {
-            Some(process) => Some((process, used(process)?)),
-            None => None,
-        };
-        Ok(Self { before })
-    }
-
-    /// What was taken since; memory is what it grew by.
-    pub(super) fn since(self, started: Instant) -> Result<Taken, Failure> {
-        let elapsed = started.elapsed();
-        let server = match self.before {
-            Some((process, before)) => Some(used(process)?.since(before)),
-            None => None,
-        };
-        Ok(Taken { elapsed, server })
-    }
-}
-
-fn used(process: u32) -> Result<Used, Failure> {
-    let read = || {
-        Ok(Used {
-            cpu_seconds: usage::cpu_seconds(process)?,
-            kib: usage::rss_kib(process)? as f64,
-        })
-    };
-    read().map_err(|why: std::io::Error| {
-        Failure::usage(format_args!(
-            "pid {process}: {why}; name a process on this machine, and a Linux one"
-        ))
-    })
-}
-
-/// The small table at the end.
+/// Prints the figures of a benchmark.
 pub(super) struct Report {
     pub(super) workload: Workload,
     pub(super) watchers: u32,
 }
 
 impl Report {
-    pub(super) fn delivered(&self, measured: &Measured, taken: &Taken) {
+    pub(super) fn delivered(&self, measured: &Measured, usage: &MeasuredUsage) {
         let seconds = measured.elapsed.as_secs_f64();
         let millions = measured.delivered as f64 / 1e6;
         self.begin();
@@ -104,7 +42,7 @@ impl Report {
                 ),
             );
         }
-        if let Some(server) = taken.server {
+        if let Some(server) = usage.server {
             row(
                 "server",
                 format_args!("{:.1} CPU s per million", server.cpu_seconds / millions),
@@ -112,15 +50,15 @@ impl Report {
         }
     }
 
-    pub(super) fn connected(&self, taken: &Taken) {
-        let seconds = taken.elapsed.as_secs_f64();
+    pub(super) fn connected(&self, usage: &MeasuredUsage) {
+        let seconds = usage.elapsed.as_secs_f64();
         self.begin();
         row(
             "connected",
             format_args!("{:.0} a second", f64::from(self.watchers) / seconds),
         );
-        self.memory(taken);
-        if let Some(server) = taken.server {
+        self.memory(usage);
+        if let Some(server) = usage.server {
             row(
                 "server",
                 format_args!(
@@ -131,7 +69,7 @@ impl Report {
         }
     }
 
-    pub(super) fn idle(&self, connected: &Taken, idle: &Taken) {
+    pub(super) fn idle(&self, connected: &MeasuredUsage, idle: &MeasuredUsage) {
         self.begin();
         self.memory(connected);
         if let Some(server) = idle.server {
@@ -147,17 +85,14 @@ impl Report {
 
     fn begin(&self) {
         let name = format!("{:?}", self.workload).to_lowercase();
-        let watched = match self.workload {
+        let noun = match self.workload {
             Workload::Ingest => "accounts",
             _ => "watchers",
         };
-        row(
-            "workload",
-            format_args!("{name}, {} {watched}", self.watchers),
-        );
+        row("workload", format_args!("{name}, {} {noun}", self.watchers));
     }
 
-    fn memory(&self, connected: &Taken) {
+    fn memory(&self, connected: &MeasuredUsage) {
         if let Some(server) = connected.server {
             row(
                 "memory",
@@ -168,5 +103,5 @@ impl Report {
 }
 
 fn row(name: &str, what: impl std::fmt::Display) {
-    say(format_args!("{name:<11}{what}"));
+    print_line(format_args!("{name:<11}{what}"));
 }

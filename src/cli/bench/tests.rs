@@ -1,17 +1,17 @@
-//! What the generator's checks let pass, and what not. Not inside of its folder: the benchmark that includes
-//! it runs no tests.
+//! Tests of the generator's checks. They are not in its folder, since the benchmark that includes that folder
+//! runs no tests.
 
 use std::rc::Rc;
 
 use super::generator::{
-    Fault, Way, frame,
-    watcher::{News, Watcher},
+    BenchError, WatchProtocol, frame,
+    watcher::{BenchWatcher, Received},
 };
 
 const HEAD: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
 
-fn socket_io() -> Way {
-    Way::feed_socket_io("token".to_owned())
+fn socket_io() -> WatchProtocol {
+    WatchProtocol::feed_socket_io("token".to_owned())
 }
 
 /// A server's frame, with the length in as many bits as it needs.
@@ -40,7 +40,7 @@ fn update(account: &str, from: u64, to: u64, pad: usize) -> String {
     )
 }
 
-/// All that a server sends to a watcher of `a-0`, from the first byte on.
+/// Everything that a server sends to a watcher of `a-0`.
 fn session(messages: &[String]) -> Vec<u8> {
     let opening = [
         r#"0{"sid":"s"}"#,
@@ -64,20 +64,20 @@ struct Seen {
     answer: Vec<u8>,
 }
 
-fn read(way: Way, pieces: &[&[u8]]) -> Result<Seen, Fault> {
-    let mut watcher = Watcher::new(Rc::new(way), "a-0".to_owned());
+fn read(protocol: WatchProtocol, pieces: &[&[u8]]) -> Result<Seen, BenchError> {
+    let mut watcher = BenchWatcher::new(Rc::new(protocol), "a-0".to_owned());
     let mut seen = Seen::default();
     for piece in pieces {
         let (live, entries) = (&mut seen.live, &mut seen.entries);
-        watcher.read(piece, &mut seen.answer, &mut |news| match news {
-            News::Live => *live += 1,
-            News::Entries { count, .. } => entries.push(count),
+        watcher.read(piece, &mut seen.answer, &mut |received| match received {
+            Received::Live => *live += 1,
+            Received::Entries { count, .. } => entries.push(count),
         })?;
     }
     Ok(seen)
 }
 
-fn read_messages(messages: &[String]) -> Result<Seen, Fault> {
+fn read_messages(messages: &[String]) -> Result<Seen, BenchError> {
     read(socket_io(), &[&session(messages)])
 }
 
@@ -88,11 +88,11 @@ fn messages_in_order_are_counted_by_entries() {
 }
 
 #[test]
-fn the_first_message_follows_what_was_there() {
+fn the_first_message_must_follow_the_live_offset() {
     let lost = read_messages(&[update("a-0", 9, 9, 0)]);
     assert!(matches!(
         lost,
-        Err(Fault::Lost {
+        Err(BenchError::Lost {
             expected: 8,
             got: 9,
             ..
@@ -101,11 +101,11 @@ fn the_first_message_follows_what_was_there() {
 }
 
 #[test]
-fn a_lost_message_is_noticed_at_the_next_one() {
+fn a_lost_message_is_detected_at_the_next_one() {
     let lost = read_messages(&[update("a-0", 8, 8, 0), update("a-0", 10, 10, 0)]);
     assert!(matches!(
         lost,
-        Err(Fault::Lost {
+        Err(BenchError::Lost {
             expected: 9,
             got: 10,
             ..
@@ -114,11 +114,11 @@ fn a_lost_message_is_noticed_at_the_next_one() {
 }
 
 #[test]
-fn a_doubled_message_is_noticed() {
-    let doubled = read_messages(&[update("a-0", 8, 8, 0), update("a-0", 8, 8, 0)]);
+fn a_duplicate_message_is_detected() {
+    let duplicate = read_messages(&[update("a-0", 8, 8, 0), update("a-0", 8, 8, 0)]);
     assert!(matches!(
-        doubled,
-        Err(Fault::Repeated {
+        duplicate,
+        Err(BenchError::Repeated {
             expected: 9,
             got: 8,
             ..
@@ -127,11 +127,11 @@ fn a_doubled_message_is_noticed() {
 }
 
 #[test]
-fn swapped_messages_are_noticed() {
+fn swapped_messages_are_detected() {
     let swapped = read_messages(&[update("a-0", 9, 9, 0), update("a-0", 8, 8, 0)]);
     assert!(matches!(
         swapped,
-        Err(Fault::Lost {
+        Err(BenchError::Lost {
             expected: 8,
             got: 9,
             ..
@@ -140,9 +140,9 @@ fn swapped_messages_are_noticed() {
 }
 
 #[test]
-fn somebody_elses_message_is_noticed() {
+fn a_message_to_another_account_is_detected() {
     let stray = read_messages(&[update("a-1", 8, 8, 0)]);
-    assert!(matches!(stray, Err(Fault::Stray { .. })));
+    assert!(matches!(stray, Err(BenchError::Stray { .. })));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_session_reads_the_same_in_any_two_pieces() {
     let bytes = session(&messages);
     let whole = read(socket_io(), &[&bytes]).unwrap();
     assert_eq!(whole.entries, [1, 1, 2]);
-    // Every split but within the long padding, where one is as good as another.
+    // Every split except those within the long padding, which are all alike.
     let splits = (1..2_000).chain(bytes.len() - 2_000..bytes.len());
     for split in splits {
         let (first, second) = bytes.split_at(split);
@@ -172,23 +172,23 @@ fn pings_are_answered_and_the_namespace_is_joined() {
     bytes.extend([0x89, 1, b'!']);
     let seen = read(socket_io(), &[&bytes]).unwrap();
     let mut answer = Vec::new();
-    Way::join(&mut answer, "/feed,", "token", "a-0");
+    WatchProtocol::write_connect(&mut answer, "/feed,", "token", "a-0");
     frame::write(&mut answer, frame::TEXT, b"3");
     frame::write(&mut answer, frame::PONG, b"!");
     assert_eq!(seen.answer, answer);
 }
 
 #[test]
-fn a_refusal_says_why() {
+fn a_refusal_contains_its_reason() {
     let refused = read(
-        Way::feed_web_socket(String::new()),
+        WatchProtocol::feed_web_socket(String::new()),
         &[b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}"],
     );
-    assert!(matches!(refused, Err(Fault::Refused(why)) if why.contains("401")));
+    assert!(matches!(refused, Err(BenchError::Refused(why)) if why.contains("401")));
     let mut bytes = HEAD.to_vec();
     bytes.extend(framed(r#"44/feed,{"message":"not_found"}"#));
     let refused = read(socket_io(), &[&bytes]);
-    assert!(matches!(refused, Err(Fault::Refused(why)) if why.contains("not_found")));
+    assert!(matches!(refused, Err(BenchError::Refused(why)) if why.contains("not_found")));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn events_read_the_same_byte_by_byte_however_they_are_chunked() {
             bytes.extend(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes());
         }
         let pieces: Vec<&[u8]> = bytes.chunks(1).collect();
-        let seen = read(Way::feed_sse(String::new()), &pieces).unwrap();
+        let seen = read(WatchProtocol::feed_sse(String::new()), &pieces).unwrap();
         assert_eq!((seen.live, seen.entries), (1, vec![2]), "split at {split}");
     }
 }

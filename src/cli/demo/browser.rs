@@ -3,7 +3,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Opens a link where there is a screen to open it on. Best effort: the link is printed anyway.
+/// Opens a link in the browser if there is a screen. Best effort: the link is printed as well.
 pub(super) fn open(link: &str) {
     let Some(mut command) = opener() else { return };
     let quiet = command
@@ -12,7 +12,7 @@ pub(super) fn open(link: &str) {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     if let Ok(mut child) = quiet.spawn() {
-        // Somebody has to hear of its end; a browser that it starts may live longer than the demo.
+        // The child must be waited for, or it stays a zombie. A browser that it starts may outlive the demo.
         std::thread::spawn(move || child.wait());
     }
 }

@@ -5,23 +5,23 @@ use tallycast::{Accounts, Grant, KeyError, Scope, Signer};
 
 use super::purchases::accounts;
 
-/// How long the printed link works.
+/// How long the printed link is valid.
 const TOKEN_HOURS: i64 = 24;
 
-/// Addresses for documentation (RFC 5737, RFC 3849): nobody has them, and most machines have a route there.
-const ELSEWHERE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-const ELSEWHERE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+/// Documentation addresses (RFC 5737, RFC 3849): no machine has them, and most machines have a route to them.
+const REMOTE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const ANY_PORT: u16 = 9;
 
-/// What the page is told in the fragment of its address: a browser keeps that to itself.
+/// The link to the page. Its parameters are in the fragment, which a browser does not send to the server.
 #[derive(Debug)]
 pub(super) struct Link {
     fragment: String,
 }
 
 impl Link {
-    /// With a token that watches and records all accounts, and the ports of the lanes.
-    pub(super) fn new(signer: &Signer, lanes: &[u16]) -> Result<Self, KeyError> {
+    /// With a token to watch and record all accounts, and the extra ports.
+    pub(super) fn new(signer: &Signer, extra_ports: &[u16]) -> Result<Self, KeyError> {
         let grant = Grant::new(
             "demo",
             [Scope::Watch, Scope::Record],
@@ -30,14 +30,14 @@ impl Link {
         let expires_at = Timestamp::now() + SignedDuration::from_hours(TOKEN_HOURS);
         let token = signer.sign(&grant.expiring_at(expires_at))?;
         let account = accounts().next().expect("there are twelve");
-        let lanes: Vec<_> = lanes.iter().map(u16::to_string).collect();
-        let lanes = lanes.join(",");
+        let ports: Vec<_> = extra_ports.iter().map(u16::to_string).collect();
+        let ports = ports.join(",");
         Ok(Self {
-            fragment: format!("token={token}&account={account}&lanes={lanes}"),
+            fragment: format!("token={token}&account={account}&lanes={ports}"),
         })
     }
 
-    /// For a browser on this machine: a server that listens on all addresses has none of its own.
+    /// For a browser on this machine. If the server listens on all addresses, this is the loopback address.
     pub(super) fn here(&self, mut public: SocketAddr) -> String {
         if public.ip().is_unspecified() {
             public.set_ip(match public {
@@ -48,7 +48,7 @@ impl Link {
         self.at(public)
     }
 
-    /// For a browser elsewhere in the network, where the server listens on all addresses and has such a one.
+    /// For a browser on another machine, if the server listens on all addresses and this machine is in a network.
     pub(super) fn nearby(&self, mut public: SocketAddr) -> Option<String> {
         if !public.ip().is_unspecified() {
             return None;
@@ -62,15 +62,15 @@ impl Link {
     }
 }
 
-/// The address by which this machine would talk to others. To connect a UDP socket sends nothing: it only
-/// looks the route up.
+/// The address from which this machine would reach others. Connecting a UDP socket sends nothing; it only looks up
+/// the route.
 fn address_in_network(unspecified: IpAddr) -> Option<IpAddr> {
-    let elsewhere: IpAddr = match unspecified {
-        IpAddr::V4(_) => ELSEWHERE_V4.into(),
-        IpAddr::V6(_) => ELSEWHERE_V6.into(),
+    let remote: IpAddr = match unspecified {
+        IpAddr::V4(_) => REMOTE_V4.into(),
+        IpAddr::V6(_) => REMOTE_V6.into(),
     };
     let socket = UdpSocket::bind((unspecified, 0)).ok()?;
-    socket.connect((elsewhere, ANY_PORT)).ok()?;
+    socket.connect((remote, ANY_PORT)).ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_unspecified() && !address.is_loopback()).then_some(address)
 }

@@ -1,32 +1,33 @@
 use jiff::civil::Date;
 use tallycast::{Account, Amount, Event};
 
-use crate::cli::replay::table::{Columns, Table};
+use crate::cli::table::{Columns, Table};
 
-/// Every purchase of a sample of CDNOW's customers; `data/README.md` says where it is from.
+/// Every purchase of a sample of CDNOW's customers. `data/README.md` names the source.
 static FILE: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/data/cdnow_purchases.csv"
 ));
 
-/// How many accounts the customers are folded into: few enough that each moves every few seconds.
+/// The number of accounts that the customers are distributed over. There are few, so that each changes every few
+/// seconds.
 pub(super) const ACCOUNTS: u32 = 12;
 
-/// What accounts are called, before their number.
-const ACCOUNT: &str = "customer-";
+/// The start of an account's name, before its number.
+const ACCOUNT_PREFIX: &str = "customer-";
 
-/// What is paid in.
+/// The currency.
 pub(super) const UNIT: &str = "USD";
 
-/// The real purchases, again and again: as of now, folded into a few accounts.
+/// The real purchases in an endless loop, distributed over a few accounts.
 #[derive(Debug)]
 pub(super) struct Purchases {
-    rows: Vec<Row>,
+    rows: Vec<PurchaseRow>,
     next: usize,
     round: u32,
 }
 
-/// One purchase as it is recorded.
+/// A purchase and its event.
 #[derive(Debug)]
 pub(super) struct Purchase {
     pub(super) account: Account,
@@ -35,7 +36,7 @@ pub(super) struct Purchase {
 }
 
 #[derive(Debug)]
-struct Row {
+struct PurchaseRow {
     customer: u32,
     date: Date,
     discs: u32,
@@ -51,14 +52,14 @@ impl Purchases {
             category: None,
             quantity: Some("quantity".to_owned()),
         };
-        let sound = "the file is built in, and a test reads it";
-        let mut table = Table::read(FILE.as_bytes(), "cdnow_purchases.csv", &columns).expect(sound);
+        let valid = "the file is built in, and a test reads it";
+        let mut table = Table::read(FILE.as_bytes(), "cdnow_purchases.csv", &columns).expect(valid);
         let mut rows = Vec::new();
-        while let Some(cells) = table.next_row().expect(sound) {
-            rows.push(Row {
-                customer: cells.account.parse().expect(sound),
-                date: cells.time.parse().expect(sound),
-                discs: cells.quantity.and_then(|n| n.parse().ok()).expect(sound),
+        while let Some(cells) = table.next_row().expect(valid) {
+            rows.push(PurchaseRow {
+                customer: cells.account.parse().expect(valid),
+                date: cells.time.parse().expect(valid),
+                discs: cells.quantity.and_then(|n| n.parse().ok()).expect(valid),
                 dollars: cells.amount.to_owned(),
             });
         }
@@ -69,7 +70,7 @@ impl Purchases {
         }
     }
 
-    /// The next purchase. Its id is of its round, so a purchase that comes again counts again.
+    /// The next purchase. Its id contains the round, so that a repeated purchase is not a duplicate.
     pub(super) fn next_purchase(&mut self) -> Purchase {
         let row = &self.rows[self.next];
         let number = self.next + 1;
@@ -99,7 +100,7 @@ impl Purchases {
     }
 }
 
-impl Row {
+impl PurchaseRow {
     fn description(&self) -> String {
         let Self {
             customer,
@@ -112,23 +113,23 @@ impl Row {
     }
 }
 
-/// The account of a customer. All ids of the sample end in 4: the digits before it tell them apart.
+/// The account of a customer. All ids of the sample end in 4, so only the digits before it are used.
 fn account(customer: u32) -> Account {
     account_of(customer / 10 % ACCOUNTS)
 }
 
 fn account_of(index: u32) -> Account {
-    Account::parse(&format!("{ACCOUNT}{:02}", index + 1)).expect("the name is short and plain")
+    Account::parse(&format!("{ACCOUNT_PREFIX}{:02}", index + 1)).expect("the name is short ASCII")
 }
 
-/// All accounts that purchases come to.
+/// All accounts that have purchases.
 pub(super) fn accounts() -> impl Iterator<Item = Account> {
     (0..ACCOUNTS).map(account_of)
 }
 
-/// What to call an account's customer: `Customer 01`.
+/// The name of an account's customer: `Customer 01`.
 pub(super) fn title(account: &Account) -> String {
-    account.as_str().replace(ACCOUNT, "Customer ")
+    account.as_str().replace(ACCOUNT_PREFIX, "Customer ")
 }
 
 fn category(discs: u32) -> &'static str {
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn every_account_gets_a_fair_part_and_there_are_no_others() {
+    fn purchases_are_spread_over_all_accounts() {
         let mut purchases = Purchases::read();
         let mut counts = BTreeMap::new();
         for _ in 0..6_856 {
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn each_round_has_ids_of_its_own() {
+    fn each_round_has_new_ids() {
         let mut purchases = Purchases::read();
         let first = purchases.next_purchase();
         for _ in 1..6_856 {

@@ -2,20 +2,20 @@ use clap::ValueEnum;
 use csv::{Terminator, WriterBuilder};
 use serde_json::value::RawValue;
 
-use super::row::{COLUMNS, Row, row};
+use super::row::{COLUMNS, ExportRow, row};
 
-/// How entries are written.
+/// The format of exported entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// The entry's JSON, one a line
+pub(super) enum ExportFormat {
+    /// One entry's JSON per line
     Ndjson,
-    /// A table with a line of names (RFC 4180)
+    /// A table with a header line (RFC 4180)
     Csv,
 }
 
-impl Format {
-    /// What stands before the first entry.
-    pub(super) fn head(self) -> Vec<u8> {
+impl ExportFormat {
+    /// What precedes the first entry.
+    pub(super) fn header(self) -> Vec<u8> {
         let mut text = Vec::new();
         if self == Self::Csv {
             append_rows([COLUMNS], &mut text);
@@ -36,7 +36,8 @@ impl Format {
                 }
             }
             Self::Csv => {
-                let rows: Result<Vec<Row>, _> = entries.iter().map(|entry| row(entry)).collect();
+                let rows: Result<Vec<ExportRow>, _> =
+                    entries.iter().map(|entry| row(entry)).collect();
                 append_rows(rows?, text);
             }
         }
@@ -53,7 +54,7 @@ fn append_rows<R: IntoIterator<Item: AsRef<[u8]>>>(
         .from_writer(text);
     for row in rows {
         let written = writer.write_record(row);
-        written.expect("rows are of one length, and memory takes them");
+        written.expect("rows have one length, and writing to memory does not fail");
     }
-    writer.flush().expect("memory takes them");
+    writer.flush().expect("writing to memory does not fail");
 }

@@ -1,6 +1,6 @@
-//! `tallycast export`: an account's whole history, as lines of JSON or as a table.
+//! `tallycast export`: writes an account's whole history, as lines of JSON or as CSV.
 
-mod draft;
+mod atomic_file;
 mod format;
 mod pages;
 mod progress;
@@ -15,43 +15,43 @@ use std::{
 use clap::Args;
 
 use super::{
-    Failure,
-    remote::{Remote, RemoteArgs},
+    command_error::CommandError,
+    remote_feed::{RemoteFeed, RemoteFeedArgs},
     signals::Signals,
 };
-use draft::Draft;
-use format::Format;
-use pages::{Pages, PagesError};
-use progress::Progress;
+use atomic_file::AtomicFile;
+use format::ExportFormat;
+use pages::{ExportPages, PagesError};
+use progress::ExportProgress;
 
-/// How long a page may take before its connection counts as dead.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a page may take before its connection is considered dead.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Writes all entries of an account, oldest first.
 ///
-/// Values are written as the ledger has them. If the history changes meanwhile, because a backup was
-/// restored for instance, the command fails.
+/// Values are written as they are stored. The command fails if the history changes during the export, for example
+/// because a backup was restored.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    remote: RemoteArgs,
-    /// How an entry is written
-    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
-    format: Format,
-    /// The file to write, which is replaced once the export is whole [default: stdout]
+    remote: RemoteFeedArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
+    format: ExportFormat,
+    /// File to write; it is replaced once the export is complete [default: stdout]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How often in a row to ask a server that does not answer
+    /// Attempts in a row before giving up on a server that does not answer
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
 }
 
-/// Why an export is not whole.
+/// Why an export is incomplete.
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
     #[error("{0}")]
     Pages(#[from] PagesError),
-    #[error("an entry is not as Tallycast writes it: {0}")]
+    #[error("cannot read an entry: {0}")]
     Entry(#[from] serde_json::Error),
     #[error("the export could not be written: {0}")]
     Write(#[from] io::Error),
@@ -59,48 +59,52 @@ enum ExportError {
     Interrupted,
 }
 
-pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
-    let remote = Remote::new(&args.remote, ANSWER_TIMEOUT)?;
-    let pages = Pages::new(remote, args.attempts);
+pub(super) async fn run(args: ExportArgs) -> Result<(), CommandError> {
+    let remote = RemoteFeed::new(&args.remote, PAGE_TIMEOUT)?;
+    let pages = ExportPages::new(remote, args.attempts);
     match args.output {
         Some(path) => into_file(pages, args.format, path).await,
         None => into_stdout(pages, args.format).await,
     }
 }
 
-async fn into_stdout(pages: Pages, format: Format) -> Result<(), Failure> {
-    let progress = Progress::beside_stdout();
+async fn into_stdout(pages: ExportPages, format: ExportFormat) -> Result<(), CommandError> {
+    let progress = ExportProgress::with_stdout();
     let copied = copy(pages, format, &mut io::stdout(), &progress).await;
     progress.finish();
     match copied {
-        // Nobody reads the output any more, as after `| head`.
+        // The reader has closed the pipe, as `| head` does.
         Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(Failure::failed),
+        done => done.map_err(CommandError::failed),
     }
 }
 
-async fn into_file(pages: Pages, format: Format, path: PathBuf) -> Result<(), Failure> {
-    // Before there is a draft, which a signal would leave behind.
-    let mut signals = Signals::listen().map_err(Failure::failed)?;
-    let mut draft = Draft::of(path)?;
-    let progress = Progress::new();
+async fn into_file(
+    pages: ExportPages,
+    format: ExportFormat,
+    path: PathBuf,
+) -> Result<(), CommandError> {
+    // Before the temporary file exists: a signal would otherwise leave it behind.
+    let mut signals = Signals::listen().map_err(CommandError::failed)?;
+    let mut file = AtomicFile::create(path)?;
+    let progress = ExportProgress::new();
     let copied = tokio::select! {
-        copied = copy(pages, format, &mut draft, &progress) => copied,
+        copied = copy(pages, format, &mut file, &progress) => copied,
         _ = signals.next() => Err(ExportError::Interrupted),
     };
     progress.finish();
-    let done = copied.and_then(|()| Ok(draft.publish()?));
-    done.map_err(Failure::failed)
+    let done = copied.and_then(|()| Ok(file.persist()?));
+    done.map_err(CommandError::failed)
 }
 
-/// Writes each page as it comes.
+/// Writes each page as it arrives.
 async fn copy(
-    mut pages: Pages,
-    format: Format,
+    mut pages: ExportPages,
+    format: ExportFormat,
     out: &mut impl Write,
-    progress: &Progress,
+    progress: &ExportProgress,
 ) -> Result<(), ExportError> {
-    let mut text = format.head();
+    let mut text = format.header();
     loop {
         let page = pages.next(progress).await?;
         format.append(page.entries(), &mut text)?;

@@ -2,27 +2,27 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::progress::Progress;
+use super::progress::ExportProgress;
 use crate::cli::{
     backoff::Backoff,
-    remote::{Remote, Trouble},
+    remote_feed::{RemoteFeed, RequestError},
 };
 
-/// How many entries to ask for at once: the most that a server gives.
+/// Entries per page: the server's maximum.
 const PAGE_ENTRIES: &str = "200";
 
-/// An account's entries page by page, oldest first, all of one history.
-pub(super) struct Pages {
-    remote: Remote,
+/// Reads an account's entries page by page, oldest first, and checks that they belong to one history.
+pub(super) struct ExportPages {
+    remote: RemoteFeed,
     attempts: u32,
     epoch: Option<String>,
-    /// The offset of the last entry that was read, which is also how many these are.
+    /// The offset of the last entry that was read, which is also the number of entries read.
     entries: u64,
 }
 
 /// Some entries, and whether more follow.
 #[derive(Deserialize)]
-pub(super) struct Page {
+pub(super) struct ExportPage {
     epoch: String,
     entries: Vec<Box<RawValue>>,
     next: Option<u64>,
@@ -33,16 +33,16 @@ pub(super) struct Page {
 pub(super) enum PagesError {
     #[error("{0}")]
     Refused(String),
-    #[error("gave up at attempt {attempts}: {why}. Export again when the server is back")]
+    #[error("gave up at attempt {attempts}: {why}. Export again once the server is back")]
     GaveUp { attempts: u32, why: String },
-    #[error("the ledger was restored or copied meanwhile: export again")]
+    #[error("the ledger was restored or copied during the export: export again")]
     OtherEpoch,
-    #[error("entry {0} is not there any more, the history changed meanwhile: export again")]
+    #[error("entry {0} is not there any more, the history changed: export again")]
     Gap(u64),
 }
 
-impl Page {
-    /// Their JSON, byte by byte as the server gave it.
+impl ExportPage {
+    /// The entries' JSON, byte for byte as the server sent it.
     pub(super) fn entries(&self) -> &[Box<RawValue>] {
         &self.entries
     }
@@ -52,9 +52,9 @@ impl Page {
     }
 }
 
-impl Pages {
-    /// `attempts`: how often in a row a page is asked for.
-    pub(super) fn new(remote: Remote, attempts: u32) -> Self {
+impl ExportPages {
+    /// `attempts`: how often in a row a page is requested.
+    pub(super) fn new(remote: RemoteFeed, attempts: u32) -> Self {
         Self {
             remote,
             attempts,
@@ -63,36 +63,40 @@ impl Pages {
         }
     }
 
-    /// How many entries were read.
+    /// The number of entries read so far.
     pub(super) fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// The following page, which is asked for again while the trouble is a passing one.
-    pub(super) async fn next(&mut self, progress: &Progress) -> Result<Page, PagesError> {
+    /// The next page. Retries temporary errors.
+    pub(super) async fn next(
+        &mut self,
+        progress: &ExportProgress,
+    ) -> Result<ExportPage, PagesError> {
         let mut backoff = Backoff::default();
         loop {
-            let (why, pause) = match self.ask().await {
+            let (why, pause) = match self.fetch().await {
                 Ok(page) => return self.checked(page),
-                Err(Trouble::Final(why)) => return Err(PagesError::Refused(why)),
-                Err(Trouble::Passing { why, pause }) => (why, pause),
+                Err(RequestError::Permanent(why)) => return Err(PagesError::Refused(why)),
+                Err(RequestError::Temporary { why, pause }) => (why, pause),
             };
             match backoff.failed() {
                 attempts if attempts >= self.attempts => {
                     return Err(PagesError::GaveUp { attempts, why });
                 }
-                1 => progress.note(&format!("{why}; trying on")),
+                1 => progress.note(&format!("{why}; retrying")),
                 _ => {}
             }
             backoff.wait(pause).await;
         }
     }
 
-    async fn ask(&self) -> Result<Page, Trouble> {
+    async fn fetch(&self) -> Result<ExportPage, RequestError> {
         let response = self.remote.get(self.url()).await?;
         let body = response.bytes().await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Trouble::Final(format!("the answer is no page of entries: {error}")))
+        serde_json::from_slice(&body).map_err(|error| {
+            RequestError::Permanent(format!("the response is not a page of entries: {error}"))
+        })
     }
 
     fn url(&self) -> Url {
@@ -103,13 +107,13 @@ impl Pages {
         url
     }
 
-    /// The page, if it goes on where the last one ended.
-    fn checked(&mut self, page: Page) -> Result<Page, PagesError> {
+    /// Returns the page if it continues where the last one ended.
+    fn checked(&mut self, page: ExportPage) -> Result<ExportPage, PagesError> {
         let epoch = self.epoch.get_or_insert_with(|| page.epoch.clone());
         if *epoch != page.epoch {
             return Err(PagesError::OtherEpoch);
         }
-        // It was asked for because the page before said that there is more.
+        // The page before said that there are more entries.
         if page.entries.is_empty() && self.entries > 0 {
             return Err(PagesError::Gap(self.entries + 1));
         }
@@ -126,9 +130,9 @@ impl Pages {
 
 fn offset(entry: &RawValue) -> Option<u64> {
     #[derive(Deserialize)]
-    struct Place {
+    struct EntryOffset {
         offset: u64,
     }
-    let place: Place = serde_json::from_str(entry.get()).ok()?;
-    Some(place.offset)
+    let entry: EntryOffset = serde_json::from_str(entry.get()).ok()?;
+    Some(entry.offset)
 }

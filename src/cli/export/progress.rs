@@ -2,24 +2,24 @@ use std::io::{IsTerminal, stdout};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::complain;
+use crate::cli::output::print_error;
 
-/// Shows on stderr how many entries were exported, if that is a terminal.
-pub(super) struct Progress {
+/// Shows the number of exported entries on stderr, if that is a terminal.
+pub(super) struct ExportProgress {
     bar: ProgressBar,
 }
 
-impl Progress {
+impl ExportProgress {
     pub(super) fn new() -> Self {
         let style = ProgressStyle::with_template("{human_pos} entries")
-            .expect("the template is a constant that a test draws");
+            .expect("the template is a constant, and a test draws it");
         Self {
             bar: ProgressBar::new_spinner().with_style(style),
         }
     }
 
-    /// Entries on a terminal show by themselves how far it is.
-    pub(super) fn beside_stdout() -> Self {
+    /// For an export to stdout: hidden if that is a terminal, where the entries themselves show the progress.
+    pub(super) fn with_stdout() -> Self {
         if stdout().is_terminal() {
             return Self {
                 bar: ProgressBar::hidden(),
@@ -28,17 +28,17 @@ impl Progress {
         Self::new()
     }
 
-    /// So many entries were written.
+    /// Sets the number of entries written so far.
     pub(super) fn at(&self, entries: u64) {
         self.bar.set_position(entries);
     }
 
-    /// Something that whoever waits should know.
+    /// Prints a message for the user.
     pub(super) fn note(&self, text: &str) {
-        self.bar.suspend(|| complain(text));
+        self.bar.suspend(|| print_error(text));
     }
 
-    /// Makes room for what comes after.
+    /// Removes the progress line.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -48,7 +48,7 @@ impl Progress {
 mod tests {
     #[test]
     fn progress_can_be_drawn() {
-        let progress = super::Progress::new();
+        let progress = super::ExportProgress::new();
         progress.at(3);
         progress.finish();
     }

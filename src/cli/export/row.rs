@@ -26,16 +26,16 @@ pub(super) const COLUMNS: [&str; 21] = [
     "attributes",
 ];
 
-/// An entry's cells, one a column; what it has not is empty.
-pub(super) type Row = [String; COLUMNS.len()];
+/// An entry's cells, one per column. A field that the entry does not have is empty.
+pub(super) type ExportRow = [String; COLUMNS.len()];
 
-/// The fields of a JSON object, as they are written: no number becomes a float.
+/// The fields of a JSON object in their original spelling: no number becomes a float.
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
-pub(super) fn row(entry: &RawValue) -> Result<Row, Error> {
+pub(super) fn row(entry: &RawValue) -> Result<ExportRow, Error> {
     let fields: Fields<'_> = serde_json::from_str(entry.get())?;
     let (reverses_source, reverses_id) = reversed(&fields)?;
-    let mut row = Row::default();
+    let mut row = ExportRow::default();
     for (cell, column) in row.iter_mut().zip(COLUMNS) {
         *cell = match column {
             "reverses_source" => reverses_source.clone(),
@@ -46,7 +46,7 @@ pub(super) fn row(entry: &RawValue) -> Result<Row, Error> {
     Ok(row)
 }
 
-/// The source and id of what a reversal takes back: a bare id is of the reversal's own source.
+/// The source and id of the entry that a reversal reverses. A bare id has the reversal's own source.
 fn reversed(fields: &Fields<'_>) -> Result<(String, String), Error> {
     match fields.get("reverses") {
         Some(key) if !is_text(key) => {
@@ -58,7 +58,7 @@ fn reversed(fields: &Fields<'_>) -> Result<(String, String), Error> {
     }
 }
 
-/// A text without its quotes, anything else as it is written.
+/// A string without its quotes; any other value as it is written.
 fn text(fields: &Fields<'_>, name: &str) -> Result<String, Error> {
     match fields.get(name) {
         Some(field) if is_text(field) => serde_json::from_str(field.get()),

@@ -1,70 +1,74 @@
-//! `tallycast replay`: the rows of a CSV file become events, in order and once each.
+//! `tallycast replay`: posts the rows of a CSV file as events, in order and once each.
 
 mod pace;
 mod plan;
 mod producer;
 mod progress;
 mod row;
-pub(super) mod table;
 mod tally;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, bearer::BearerArgs, say, signals::Signals};
+use super::{
+    bearer::BearerArgs,
+    command_error::CommandError,
+    output::print_line,
+    signals::Signals,
+    table::{Columns, TableError},
+};
 use pace::{Pace, Speed};
 use plan::Plan;
-use producer::{Batch, Producer, SendError};
-use progress::Progress;
-use row::Naming;
-use table::{Columns, TableError};
+use producer::{Producer, ReplayBatch, SendError};
+use progress::ReplayProgress;
+use row::RowMapping;
 use tally::Tally;
 
-/// Reports the rows of a CSV file as events, one each.
+/// Posts the rows of a CSV file as events, one each.
 ///
-/// A row's id is the file's name and the row's number, so the same file may be replayed again, after a break
-/// for instance: what is recorded already counts as a duplicate and changes nothing.
+/// An event's id is the file's name and the row's number. It is safe to replay the same file again, for example after
+/// an interruption: rows that are already recorded count as duplicates and change nothing.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// The CSV file; its first row names the columns
+    /// CSV file; the first row names the columns
     file: PathBuf,
-    /// Where the server is, such as `http://127.0.0.1:3000`
+    /// URL of the server, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
     to: String,
     #[command(flatten)]
     bearer: BearerArgs,
     #[command(flatten)]
     columns: Columns,
-    /// What the amounts are in: an ISO 4217 code or a unit's name
+    /// Unit of the amounts: an ISO 4217 code or a unit's name
     #[arg(long, default_value = "USD")]
     unit: String,
-    /// What is counted
+    /// Meter that the amounts add to
     #[arg(long, default_value = "spend")]
     meter: String,
-    /// Who reports; with the id, what a repetition is known by [default: the file's name]
+    /// Source of the events; together with the id it identifies duplicates [default: the file's name]
     #[arg(long)]
     source: Option<String>,
-    /// When the events happened
+    /// Time of the events
     #[arg(long, value_enum, default_value_t = Times::Original)]
     times: Times,
-    /// `max`, a factor of the file's own time such as `3600x`, or a rate such as `50/s`
+    /// `max`, a factor on the file's own time such as `3600x`, or a rate such as `50/s`
     #[arg(long, default_value = "max")]
     speed: Speed,
-    /// How many seconds to go on trying when the server does not answer
+    /// How long to retry when the server does not answer
     #[arg(long, value_name = "SECONDS", default_value_t = RETRY_SECONDS)]
     retry_for: u64,
 }
 
-/// Long enough for a server to be replaced, or for its ledger to be repaired by hand.
+/// Long enough to replace a server, or to repair its ledger by hand.
 const RETRY_SECONDS: u64 = 300;
 
-/// When replayed events happened.
+/// The time of replayed events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Times {
-    /// When the file says; a date without a time of day gets one that depends only on the row's number
+    /// From the file; a date without a time of day gets one that depends only on the row's number
     Original,
-    /// When they arrive
+    /// The time of arrival
     Now,
 }
 
@@ -74,30 +78,28 @@ enum ReplayError {
     #[error("{0}")]
     Table(#[from] TableError),
     #[error("{0}")]
-    Usage(String),
-    #[error("{0}")]
     Send(#[from] SendError),
-    #[error("{refused} of {rows} rows were not recorded; the first reasons are above")]
+    #[error("{refused} of {rows} rows were not recorded; the first reasons are listed above")]
     Refused { refused: u64, rows: u64 },
-    #[error("signals cannot be listened to: {0}")]
+    #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
-    #[error("interrupted: the same command again goes on from here")]
+    #[error("interrupted: run the same command again to continue from here")]
     Interrupted,
 }
 
-impl From<ReplayError> for Failure {
+impl From<ReplayError> for CommandError {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::Table(_)
-            | ReplayError::Usage(_)
-            | ReplayError::Send(SendError::Url { .. } | SendError::Token) => Self::usage(error),
+            ReplayError::Table(_) | ReplayError::Send(SendError::Url { .. } | SendError::Token) => {
+                Self::usage(error)
+            }
             _ => Self::failed(error),
         }
     }
 }
 
-/// Replays the file; answers once every row is durable, or refused.
-pub(super) async fn run(args: ReplayArgs) -> Result<(), Failure> {
+/// Replays the file. Returns once every row is durable or refused.
+pub(super) async fn run(args: ReplayArgs) -> Result<(), CommandError> {
     let token = args.bearer.read()?;
     Ok(replay_file(args, &token).await?)
 }
@@ -105,23 +107,23 @@ pub(super) async fn run(args: ReplayArgs) -> Result<(), Failure> {
 async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
     let mut signals = Signals::listen().map_err(ReplayError::Signals)?;
     let producer = Producer::new(&args.to, token, Duration::from_secs(args.retry_for))?;
-    let naming = Naming::new(
+    let mapping = RowMapping::new(
         &args.file,
         args.source,
         args.meter,
         args.unit,
         args.times == Times::Original,
     )?;
-    let plan = Plan::of(&args.file, &args.columns, naming)?;
+    let plan = Plan::of(&args.file, &args.columns, mapping)?;
     let rows = plan.rows();
-    let mut progress = Progress::new(rows);
+    let mut progress = ReplayProgress::new(rows);
     let mut tally = Tally::default();
     let ended = tokio::select! {
         ended = send_all(plan, Pace::new(args.speed), producer, &mut progress, &mut tally) => ended,
         _ = signals.next() => Err(ReplayError::Interrupted),
     };
     progress.finish();
-    say(&tally);
+    print_line(&tally);
     ended?;
     match tally.refused() {
         0 => Ok(()),
@@ -133,10 +135,10 @@ async fn send_all(
     mut plan: Plan,
     mut pace: Pace,
     mut producer: Producer,
-    progress: &mut Progress,
+    progress: &mut ReplayProgress,
     tally: &mut Tally,
 ) -> Result<(), ReplayError> {
-    let mut batch = Batch::default();
+    let mut batch = ReplayBatch::default();
     while let Some(event) = plan.next_event()? {
         let due = pace.due(event.happened);
         if !batch.has_room_for(&event) || (due.is_some() && !batch.is_empty()) {
@@ -154,9 +156,9 @@ async fn send_all(
 }
 
 async fn send(
-    batch: &mut Batch,
+    batch: &mut ReplayBatch,
     producer: &mut Producer,
-    progress: &mut Progress,
+    progress: &mut ReplayProgress,
     tally: &mut Tally,
 ) -> Result<(), ReplayError> {
     let results = producer.send(batch, progress).await?;

@@ -6,11 +6,11 @@ use tokio::time::Instant;
 /// How fast a file is replayed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Speed {
-    /// As fast as the server answers.
+    /// As fast as the server accepts events.
     Max,
-    /// This many times the file's own time.
+    /// The time between the file's events, divided by this factor.
     Factor(f64),
-    /// This many events a second.
+    /// Events per second.
     Rate(f64),
 }
 
@@ -28,14 +28,12 @@ impl FromStr for Speed {
         };
         match number.parse::<f64>() {
             Ok(number) if number.is_finite() && number > 0.0 => Ok(speed(number)),
-            _ => Err(
-                "a speed is `max`, a factor such as `3600x`, or a rate such as `50/s`".to_owned(),
-            ),
+            _ => Err("write `max`, a factor such as `3600x`, or a rate such as `50/s`".to_owned()),
         }
     }
 }
 
-/// Says when each event is due.
+/// Computes when each event is due.
 #[derive(Debug)]
 pub(super) struct Pace {
     speed: Speed,
@@ -44,7 +42,7 @@ pub(super) struct Pace {
     last: Duration,
 }
 
-/// What a replay may wait at the most, in all: longer is as good as for ever, and would not fit an instant.
+/// The longest wait since the start: a longer one could overflow an instant.
 const WAIT_SECONDS_MAX: f64 = 1e9;
 
 impl Pace {
@@ -57,8 +55,8 @@ impl Pace {
         }
     }
 
-    /// When the next event, which happened at `happened`, is due; `None` is now. The first one is due at
-    /// once, and none before the one ahead of it.
+    /// When the next event, which happened at `happened`, is due; `None` means now. The first event is due at once,
+    /// and no event is due before the one ahead of it.
     pub(super) fn due(&mut self, happened: Timestamp) -> Option<Instant> {
         let now = Instant::now();
         let (start, first) = *self.start.get_or_insert((now, happened));
@@ -116,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_of_ages_does_not_overflow() {
+    async fn the_longest_time_span_does_not_overflow() {
         let ends = [Timestamp::MIN.as_second(), Timestamp::MAX.as_second()];
         assert!(dues(Speed::Factor(1e-300), &ends)[1] > Duration::from_secs(1));
     }

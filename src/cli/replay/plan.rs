@@ -1,64 +1,66 @@
 use std::{collections::VecDeque, fs::File, path::Path};
 
-use super::{
-    row::{Naming, RowEvent, When},
-    table::{Columns, Table, TableError},
-};
+use super::row::{RowEvent, RowMapping, RowTime};
+use crate::cli::table::{Columns, Table, TableError};
 
-/// The most rows of one day that are put in order of their time: what a big shop sells in a day. Of a
-/// longer day only each such part is in order, which changes no total.
+/// The most rows of one day that are sorted by time, about a big shop's sales in a day. A longer day is sorted in
+/// parts of this size, which changes no total.
 const DAY_ROWS_MAX: usize = 100_000;
 
-/// A file's events in the order in which they are sent: that of the file, and within a day of bare dates
-/// that of the times which its rows were given.
+/// A file's events in the order in which they are sent: the file's order, except that rows with the same date and no
+/// time of day are sorted by the time that they were given.
 pub(super) struct Plan {
     table: Table<File>,
-    naming: Naming,
+    mapping: RowMapping,
     rows: u64,
     ready: VecDeque<RowEvent>,
-    /// The row that ended the last day.
+    /// The row after the last day, already read.
     next: Option<RowEvent>,
 }
 
 impl Plan {
-    /// Reads the file to its end, so that nothing is sent of one that has a mistake.
-    pub(super) fn of(file: &Path, columns: &Columns, naming: Naming) -> Result<Self, TableError> {
+    /// Reads the whole file first, so that nothing is sent from a file with an error.
+    pub(super) fn of(
+        file: &Path,
+        columns: &Columns,
+        mapping: RowMapping,
+    ) -> Result<Self, TableError> {
         let mut table = Table::open(file, columns)?;
         let mut rows = 0;
         while let Some(cells) = table.next_row()? {
-            naming.event(&cells)?;
+            mapping.event(&cells)?;
             rows += 1;
         }
         Ok(Self {
             table: Table::open(file, columns)?,
-            naming,
+            mapping,
             rows,
             ready: VecDeque::new(),
             next: None,
         })
     }
 
-    /// How many rows the file has.
+    /// The number of rows in the file.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The next event to send, or `None` after the last.
+    /// The next event to send; `None` after the last one.
     pub(super) fn next_event(&mut self) -> Result<Option<RowEvent>, TableError> {
         if self.ready.is_empty() {
-            self.read_on()?;
+            self.fill_ready()?;
         }
         Ok(self.ready.pop_front())
     }
 
-    /// Makes ready what comes next: a row with an instant, or all of a day.
-    fn read_on(&mut self) -> Result<(), TableError> {
+    /// Reads the next row with a time of day, or all rows of the next day.
+    fn fill_ready(&mut self) -> Result<(), TableError> {
         let Some(first) = self.take_row()? else {
             return Ok(());
         };
         let when = first.when;
         self.ready.push_back(first);
-        while matches!(when, When::Day(_)) && self.ready.len() < DAY_ROWS_MAX {
+        while matches!(when, RowTime::Day(_)) && self.ready.len() < DAY_ROWS_MAX {
             match self.take_row()? {
                 Some(row) if row.when == when => self.ready.push_back(row),
                 other => {
@@ -76,7 +78,7 @@ impl Plan {
             return Ok(Some(row));
         }
         let cells = self.table.next_row()?;
-        cells.map(|cells| self.naming.event(&cells)).transpose()
+        cells.map(|cells| self.mapping.event(&cells)).transpose()
     }
 }
 
@@ -88,13 +90,13 @@ mod tests {
     use std::{collections::HashSet, path::PathBuf};
 
     #[derive(clap::Parser)]
-    struct Line {
+    struct ColumnFlags {
         #[command(flatten)]
         columns: Columns,
     }
 
     fn columns(options: &[&str]) -> Columns {
-        Line::parse_from([&["replay"], options].concat()).columns
+        ColumnFlags::parse_from([&["replay"], options].concat()).columns
     }
 
     struct Written {
@@ -112,14 +114,14 @@ mod tests {
         }
     }
 
-    fn naming(file: &Path, with_time: bool) -> Naming {
-        Naming::new(file, None, "spend".to_owned(), "USD".to_owned(), with_time).unwrap()
+    fn mapping(file: &Path, with_time: bool) -> RowMapping {
+        RowMapping::new(file, None, "spend".to_owned(), "USD".to_owned(), with_time).unwrap()
     }
 
     fn events_with(text: &str, options: &[&str], with_time: bool) -> Vec<Value> {
         let file = written(text);
-        let naming = naming(&file.path, with_time);
-        let mut plan = Plan::of(&file.path, &columns(options), naming).unwrap();
+        let mapping = mapping(&file.path, with_time);
+        let mut plan = Plan::of(&file.path, &columns(options), mapping).unwrap();
         let mut events = Vec::new();
         while let Some(event) = plan.next_event().unwrap() {
             events.push(serde_json::from_str(&event.json).unwrap());
@@ -132,10 +134,10 @@ mod tests {
         events_with(text, &[], true)
     }
 
-    fn complaint(text: impl AsRef<[u8]>, options: &[&str]) -> String {
+    fn error_of(text: impl AsRef<[u8]>, options: &[&str]) -> String {
         let file = written(text);
-        let naming = naming(&file.path, true);
-        let refused = Plan::of(&file.path, &columns(options), naming).map(|_| ());
+        let mapping = mapping(&file.path, true);
+        let refused = Plan::of(&file.path, &columns(options), mapping).map(|_| ());
         let message = refused.unwrap_err().to_string();
         let folder = file.path.parent().unwrap().to_str().unwrap();
         message.replace(&format!("{folder}/"), "")
@@ -182,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn as_of_now_no_time_is_said() {
+    fn without_times_an_event_has_no_time() {
         let events = events_with(&format!("{HEADER}a,1997-01-01,1,1.00\n"), &[], false);
         assert_eq!(events[0].get("time"), None);
     }
 
     #[test]
-    fn times_of_day_are_kept() {
+    fn times_of_day_are_preserved() {
         let text = format!(
             "{HEADER}a,1997-01-01T10:00:00+08:00,1,1\nb,1997-01-01 09:30:00,1,1\nc,1997-01-01,1,1\n"
         );
@@ -217,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_place_and_its_cure_before_anything_is_sent() {
-        let at = |row: &str| complaint(format!("{HEADER}a,1997-01-01,1,1.00\n{row}\n"), &[]);
+    fn an_error_names_its_row_and_its_cure() {
+        let at = |row: &str| error_of(format!("{HEADER}a,1997-01-01,1,1.00\n{row}\n"), &[]);
         assert_eq!(
             at("b,1997-01-02,1,$3"),
             "sales.csv, row 2 (line 3): the amount `$3` cannot be read: an amount is a decimal such as \
@@ -232,30 +234,30 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_is_told_with_those_that_are_there() {
+    fn an_error_about_a_missing_column_lists_the_columns() {
         assert_eq!(
-            complaint("who,date,dollars\n", &[]),
-            "sales.csv: it has no column `customer_id`; its first row names `who`, `date`, `dollars`. \
-             Say which one it is with --account-column"
+            error_of("who,date,dollars\n", &[]),
+            "sales.csv: no column `customer_id`; the first row has `who`, `date`, `dollars`. \
+             Name the column with --account-column"
         );
-        assert!(complaint("date,date,customer_id,dollars\n", &[]).contains("two columns"));
-        assert!(complaint(HEADER, &["--category-column=genre"]).contains("--category-column"));
-        assert!(complaint("", &[]).contains("its first row names nothing"));
+        assert!(error_of("date,date,customer_id,dollars\n", &[]).contains("two columns"));
+        assert!(error_of(HEADER, &["--category-column=genre"]).contains("--category-column"));
+        assert!(error_of("", &[]).contains("the first row has no names"));
     }
 
     #[test]
-    fn a_file_that_is_no_utf_8_is_refused_with_its_row() {
+    fn an_error_about_text_that_is_not_utf_8_names_the_row() {
         let mut text = format!("{HEADER}a,1997-01-01,1,1.00\n").into_bytes();
         text.extend(b"b\xff,1997-01-01,1,1.00\n");
-        let message = complaint(text, &[]);
+        let message = error_of(text, &[]);
         assert!(
-            message.starts_with("sales.csv, row 2 (line 3): it is not UTF-8"),
+            message.starts_with("sales.csv, row 2 (line 3): not UTF-8"),
             "{message}"
         );
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_a_column_name() {
+    fn a_byte_order_mark_is_not_part_of_a_column_name() {
         let text = "\u{feff}customer_id,date,dollars\na,1997-01-01,1\n";
         assert_eq!(events(text)[0]["account"], "a");
     }

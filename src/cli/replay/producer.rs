@@ -4,60 +4,62 @@ use reqwest::{Client, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::{progress::Progress, row::RowEvent, table::Place, tally::ItemResult};
+use super::{progress::ReplayProgress, row::RowEvent, tally::ItemResult};
+use crate::cli::table::RowLocation;
 
-/// The most events of one request: half of what the server takes, and durable in one commit.
+/// The most events per request: half of the server's limit, and durable in one commit.
 const BATCH_EVENTS_MAX: usize = 500;
-/// The most bytes of one request: below the server's 4 MiB.
+/// The most bytes per request: below the server's 4 MiB.
 const BATCH_BYTES_MAX: usize = 3 * 1024 * 1024;
-/// How long a server may take to take a connection, and to answer a batch.
+/// How long a server may take to accept a connection, and to answer a batch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The first pause before another try, which doubles from try to try …
+/// The pause before the first retry. It doubles with each retry …
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// … up to this: a server that is back should not wait long for its producer.
+/// … up to this, so that a server that is back soon receives events again.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The longest `Retry-After` that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
-/// What is shown at most of an answer that is not understood.
-const ANSWER_CHARS_SHOWN: usize = 200;
+/// The most characters that are shown of a response that cannot be read.
+const RESPONSE_CHARS_MAX: usize = 200;
 
-/// Events that are sent together.
+/// Events that are sent in one request.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    places: Vec<Place>,
+pub(super) struct ReplayBatch {
+    locations: Vec<RowLocation>,
     /// NDJSON.
     body: String,
 }
 
-impl Batch {
+impl ReplayBatch {
     pub(super) fn push(&mut self, event: RowEvent) {
-        self.places.push(event.place);
+        self.locations.push(event.location);
         self.body.push_str(&event.json);
         self.body.push('\n');
     }
 
     pub(super) fn has_room_for(&self, event: &RowEvent) -> bool {
-        self.places.len() < BATCH_EVENTS_MAX && self.body.len() + event.json.len() < BATCH_BYTES_MAX
+        self.locations.len() < BATCH_EVENTS_MAX
+            && self.body.len() + event.json.len() < BATCH_BYTES_MAX
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.locations.is_empty()
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = Place> {
-        self.places.iter().copied()
+    pub(super) fn rows(&self) -> impl Iterator<Item = RowLocation> {
+        self.locations.iter().copied()
     }
 
     pub(super) fn clear(&mut self) {
-        self.places.clear();
+        self.locations.clear();
         self.body.clear();
     }
 }
 
-/// Sends batches to a server, again and again until it has answered.
+/// Sends batches to a server, and retries until it has answered.
 ///
-/// A batch whose answer was lost is sent again as it is: what was recorded is a duplicate then.
+/// A batch without a response is sent again unchanged: events that were recorded count as duplicates then.
 #[derive(Debug)]
 pub(super) struct Producer {
     client: Client,
@@ -66,20 +68,20 @@ pub(super) struct Producer {
     retry_for: Duration,
 }
 
-/// Why a batch was not taken.
+/// Why a batch was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    #[error("`{url}` is no address of a server: {cause}; write it as http://127.0.0.1:3000")]
+    #[error("--to `{url}` is not a server's URL: {cause}; write http://127.0.0.1:3000")]
     Url { url: String, cause: String },
-    #[error("the token is no token: it has signs that a header cannot hold")]
+    #[error("the token contains characters that are not allowed in a header")]
     Token,
-    #[error("no HTTPS or HTTP client can be set up: {0}")]
+    #[error("cannot set up an HTTP client: {0}")]
     Client(reqwest::Error),
     #[error("{url} refused: {answer}")]
     Refused { url: Url, answer: String },
     #[error(
-        "{url} did not take the events for {seconds} s: {last}. Start it again, then this command: it goes \
-         on from here"
+        "{url} did not take the events for {seconds} s: {last}. Once the server is back, run the same command \
+         again: it continues from here"
     )]
     GaveUp {
         url: Url,
@@ -88,29 +90,29 @@ pub(super) enum SendError {
     },
 }
 
-/// Why one try failed.
-enum Failure {
-    /// The next one may not.
-    Passing {
+/// Why one attempt failed.
+enum AttemptError {
+    /// The next attempt may succeed.
+    Temporary {
         what: String,
         pause: Option<Duration>,
     },
-    Final(SendError),
+    Permanent(SendError),
 }
 
 #[derive(Deserialize)]
-struct BatchAnswer {
+struct BatchResponse {
     results: Vec<ItemResult>,
 }
 
 #[derive(Deserialize)]
-struct ProblemAnswer {
+struct ProblemResponse {
     code: String,
     detail: String,
 }
 
 impl Producer {
-    /// `retry_for`: how long one batch is tried again without an answer.
+    /// `retry_for`: how long a batch is retried before giving up.
     pub(super) fn new(to: &str, token: &str, retry_for: Duration) -> Result<Self, SendError> {
         let mut token = header::HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| SendError::Token)?;
@@ -128,22 +130,22 @@ impl Producer {
         })
     }
 
-    /// Sends a batch and answers with a result per event, in order.
+    /// Sends a batch and returns one result per event, in order.
     pub(super) async fn send(
         &mut self,
-        batch: &Batch,
-        progress: &Progress,
+        batch: &ReplayBatch,
+        progress: &ReplayProgress,
     ) -> Result<Vec<ItemResult>, SendError> {
         let give_up_at = Instant::now() + self.retry_for;
         let mut pause = PAUSE_MIN;
-        let mut is_told = false;
+        let mut is_reported = false;
         loop {
-            let (what, asked) = match self.attempt(batch).await {
+            let (what, requested) = match self.attempt(batch).await {
                 Ok(results) => return Ok(results),
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Passing { what, pause }) => (what, pause),
+                Err(AttemptError::Permanent(error)) => return Err(error),
+                Err(AttemptError::Temporary { what, pause }) => (what, pause),
             };
-            let wait = asked.unwrap_or_else(|| jittered(pause));
+            let wait = requested.unwrap_or_else(|| jittered(pause));
             if Instant::now() + wait > give_up_at {
                 return Err(SendError::GaveUp {
                     url: self.events_url.clone(),
@@ -151,16 +153,16 @@ impl Producer {
                     last: what,
                 });
             }
-            if !is_told {
-                progress.note(&format!("{what}; trying on"));
-                is_told = true;
+            if !is_reported {
+                progress.note(&format!("{what}; retrying"));
+                is_reported = true;
             }
             sleep(wait).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
-    async fn attempt(&self, batch: &Batch) -> Result<Vec<ItemResult>, Failure> {
+    async fn attempt(&self, batch: &ReplayBatch) -> Result<Vec<ItemResult>, AttemptError> {
         let response = self
             .client
             .post(self.events_url.clone())
@@ -174,32 +176,32 @@ impl Producer {
         let pause = retry_after(&response);
         let text = response.text().await.map_err(|error| unanswered(&error))?;
         if status == StatusCode::OK {
-            let answer = serde_json::from_str::<BatchAnswer>(&text).ok();
+            let answer = serde_json::from_str::<BatchResponse>(&text).ok();
             return answer
                 .map(|answer| answer.results)
-                .filter(|results| results.len() == batch.places.len())
+                .filter(|results| results.len() == batch.locations.len())
                 .ok_or_else(|| {
                     self.refused(&format!(
-                        "an answer that Tallycast does not give: {}",
+                        "a response that is not Tallycast's: {}",
                         shown(&text)
                     ))
                 });
         }
         let what = describe(status, &text);
-        let is_passing = status.is_server_error()
+        let is_temporary = status.is_server_error()
             || matches!(
                 status,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
             );
-        Err(if is_passing {
-            Failure::Passing { what, pause }
+        Err(if is_temporary {
+            AttemptError::Temporary { what, pause }
         } else {
             self.refused(&what)
         })
     }
 
-    fn refused(&self, answer: &str) -> Failure {
-        Failure::Final(SendError::Refused {
+    fn refused(&self, answer: &str) -> AttemptError {
+        AttemptError::Permanent(SendError::Refused {
             url: self.events_url.clone(),
             answer: answer.to_owned(),
         })
@@ -213,7 +215,7 @@ fn events_url(to: &str) -> Result<Url, SendError> {
     };
     let mut url = Url::parse(to).map_err(|error| bad(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(bad("it does not begin with http:// or https://"));
+        return Err(bad("it does not start with http:// or https://"));
     }
     url.set_query(None);
     url.set_fragment(None);
@@ -224,14 +226,14 @@ fn events_url(to: &str) -> Result<Url, SendError> {
     Ok(url)
 }
 
-/// No answer, or half of one: what became of the batch is unknown, and a repetition settles it.
-fn unanswered(error: &reqwest::Error) -> Failure {
-    // The innermost cause is the one that says what happened.
+/// No response, or an incomplete one. Whether the batch was recorded is unknown; sending it again settles that.
+fn unanswered(error: &reqwest::Error) -> AttemptError {
+    // The innermost cause is the most specific one.
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    Failure::Passing {
+    AttemptError::Temporary {
         what: format!("the server does not answer ({cause})"),
         pause: None,
     }
@@ -244,7 +246,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 fn describe(status: StatusCode, text: &str) -> String {
-    match serde_json::from_str::<ProblemAnswer>(text) {
+    match serde_json::from_str::<ProblemResponse>(text) {
         Ok(problem) => format!("{status}, {}: {}", problem.code, problem.detail),
         Err(_) => format!("{status} {}", shown(text)),
     }
@@ -252,12 +254,12 @@ fn describe(status: StatusCode, text: &str) -> String {
 
 fn shown(text: &str) -> String {
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    line.take(ANSWER_CHARS_SHOWN).collect()
+    line.take(RESPONSE_CHARS_MAX).collect()
 }
 
-/// Between half and all of `pause`, so that producers do not come back in step.
+/// Between half of `pause` and all of it, so that producers do not retry at the same time.
 fn jittered(pause: Duration) -> Duration {
-    // Without randomness an even pause is good enough.
+    // If this fails there is no jitter, which is acceptable.
     let random = getrandom::u32().unwrap_or(u32::MAX);
     pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
@@ -267,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_go_below_the_address_whatever_its_path() {
+    fn the_events_url_keeps_the_path_of_the_server_url() {
         let url = |to: &str| events_url(to).unwrap().to_string();
         assert_eq!(
             url("http://127.0.0.1:3000"),

@@ -5,22 +5,22 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a log gets a line: rarely enough to be read afterwards.
+/// The interval between lines in a log.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shows on stderr how far the replay is: a bar on a terminal, else a line now and then.
-pub(super) struct Progress {
+/// Shows the progress on stderr: a bar on a terminal, otherwise a line every [`LINE_INTERVAL`].
+pub(super) struct ReplayProgress {
     rows: u64,
     bar: Option<ProgressBar>,
     line_at: Instant,
 }
 
-impl Progress {
+impl ReplayProgress {
     pub(super) fn new(rows: u64) -> Self {
         let style = ProgressStyle::with_template(
             "{bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left {msg}",
         )
-        .expect("the template is a constant that a test draws");
+        .expect("the template is a constant, and a test draws it");
         let bar = stderr()
             .is_terminal()
             .then(|| ProgressBar::new(rows).with_style(style));
@@ -31,7 +31,7 @@ impl Progress {
         }
     }
 
-    /// The server has answered this many rows.
+    /// Sets the number of rows that the server has answered.
     pub(super) fn at(&mut self, answered: u64) {
         match &self.bar {
             Some(bar) => {
@@ -46,7 +46,7 @@ impl Progress {
         }
     }
 
-    /// Something that whoever waits should know.
+    /// Prints a message for the user.
     pub(super) fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
@@ -54,7 +54,7 @@ impl Progress {
         }
     }
 
-    /// Makes room for the summary.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -66,7 +66,7 @@ impl Progress {
 mod tests {
     #[test]
     fn progress_can_be_drawn() {
-        let mut progress = super::Progress::new(10);
+        let mut progress = super::ReplayProgress::new(10);
         progress.at(3);
         progress.note("waiting");
         progress.finish();

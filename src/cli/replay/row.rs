@@ -4,33 +4,30 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::Serialize;
 use tallycast::{Account, Amount, Event};
 
-use super::{
-    ReplayError,
-    table::{Cells, Place, TableError},
-};
+use crate::cli::table::{Cells, RowLocation, TableError};
 
-/// One row as an event that is ready to be sent.
+/// A row's event, ready to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct RowEvent {
-    pub(super) place: Place,
-    pub(super) when: When,
-    /// When it happened; of a bare date, the time that the row was given.
+    pub(super) location: RowLocation,
+    pub(super) when: RowTime,
+    /// When it happened; for a date without a time of day, the time that the row was given.
     pub(super) happened: Timestamp,
     pub(super) json: String,
 }
 
-/// What a time cell says.
+/// The value of a time cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(super) enum RowTime {
     /// A date without a time of day.
     Day(civil::Date),
-    /// An instant; one without an offset is in UTC.
+    /// An instant. Without an offset it is in UTC.
     Instant(Timestamp),
 }
 
 /// How the rows of one file become events.
 #[derive(Debug)]
-pub(super) struct Naming {
+pub(super) struct RowMapping {
     file: PathBuf,
     file_name: String,
     source: String,
@@ -40,7 +37,7 @@ pub(super) struct Naming {
 }
 
 #[derive(Serialize)]
-struct EventJson<'a> {
+struct EventLine<'a> {
     id: String,
     source: &'a str,
     account: &'a str,
@@ -52,35 +49,37 @@ struct EventJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<Attributes<'a>>,
+    attributes: Option<RowAttributes<'a>>,
 }
 
 #[derive(Serialize)]
-struct Attributes<'a> {
+struct RowAttributes<'a> {
     quantity: &'a str,
 }
 
-/// The digits that a row's number may need behind the file's name.
+/// The digits that a row's number may need after the file's name.
 const ROW_DIGITS_MAX: usize = 12;
 
-impl Naming {
-    /// `with_time`: say when it happened; else the arrival counts, and a repetition, which also leaves the
-    /// time out, is still a duplicate.
+impl RowMapping {
+    /// `with_time`: events carry the time of their row. Otherwise the server uses the time of arrival; as a second
+    /// replay leaves the time out too, its events are still duplicates.
     pub(super) fn new(
         file: &Path,
         source: Option<String>,
         meter: String,
         unit: String,
         with_time: bool,
-    ) -> Result<Self, ReplayError> {
+    ) -> Result<Self, TableError> {
         let name = file.file_name().and_then(|name| name.to_str());
-        let room = Event::ID_CHARS_MAX - ROW_DIGITS_MAX;
-        let Some(name) = name.filter(|name| name.chars().count() <= room) else {
-            return Err(ReplayError::Usage(format!(
-                "{}: a file's name is a part of its rows' ids: give it a name of at most {room} \
-                 characters, in UTF-8",
-                file.display()
-            )));
+        let chars_max = Event::ID_CHARS_MAX - ROW_DIGITS_MAX;
+        let Some(name) = name.filter(|name| name.chars().count() <= chars_max) else {
+            return Err(TableError::whole(
+                file,
+                format!(
+                    "the ids of the rows contain the file's name: rename it to at most {chars_max} characters \
+                     of UTF-8"
+                ),
+            ));
         };
         Ok(Self {
             file: file.to_owned(),
@@ -94,14 +93,14 @@ impl Naming {
 
     /// The event of a row.
     pub(super) fn event(&self, cells: &Cells<'_>) -> Result<RowEvent, TableError> {
-        let place = cells.place;
-        let bad = |message: String| TableError::at(&self.file, place, message);
+        let location = cells.location;
+        let bad = |message: String| TableError::at(&self.file, location, message);
         Account::parse(cells.account).map_err(|e| bad(e.to_string()))?;
         check_amount(cells.amount).map_err(bad)?;
-        let when = When::parse(cells.time).map_err(bad)?;
-        let happened = when.instant(place.row);
-        let json = EventJson {
-            id: format!("{}:{}", self.file_name, place.row),
+        let when = RowTime::parse(cells.time).map_err(bad)?;
+        let happened = when.instant(location.row);
+        let json = EventLine {
+            id: format!("{}:{}", self.file_name, location.row),
             source: &self.source,
             account: cells.account,
             amount: cells.amount,
@@ -112,14 +111,14 @@ impl Naming {
             attributes: cells
                 .quantity
                 .filter(|text| !text.is_empty())
-                .map(|quantity| Attributes { quantity }),
+                .map(|quantity| RowAttributes { quantity }),
         };
         let json = serde_json::to_string(&json).expect("strings are JSON");
         if json.len() > Event::BYTES_MAX {
-            return Err(bad("it is too long: an event has at most 16 KiB".to_owned()));
+            return Err(bad("the event is too long: the limit is 16 KiB".to_owned()));
         }
         Ok(RowEvent {
-            place,
+            location,
             when,
             happened,
             json,
@@ -130,20 +129,20 @@ impl Naming {
 fn check_amount(text: &str) -> Result<(), String> {
     match text.parse::<Amount>() {
         Ok(amount) if amount.is_negative() => Err(format!(
-            "the amount `{text}` is below zero: a row is a consumption; take the row out, and report \
-             the correction as a reversal or an adjustment"
+            "the amount `{text}` is below zero: a row is a consumption; remove the row, and post the \
+             correction as a reversal or an adjustment"
         )),
         Ok(_) => Ok(()),
         Err(error) => Err(format!("the amount `{text}` cannot be read: {error}")),
     }
 }
 
-/// A step that visits every second of a day once before it comes back to the first (it shares no factor
-/// with 86,400), and close to the golden ratio of a day, so that any few rows in a row lie far apart.
+/// A step that visits every second of a day once before it returns to the first (it has no factor in common with
+/// 86,400). It is close to a day divided by the golden ratio, so that a few consecutive rows are far apart.
 const DAY_STEP_SECONDS: u64 = 53_401;
 const DAY_SECONDS: u64 = 86_400;
 
-impl When {
+impl RowTime {
     fn parse(text: &str) -> Result<Self, String> {
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(Self::Instant(instant));
@@ -162,8 +161,8 @@ impl When {
         }
     }
 
-    /// The instant; a bare date gets a time of day that depends only on the row's number, so that a file
-    /// that has grown since is still the same file up to there.
+    /// The instant. A date without a time of day gets one that depends only on the row's number, so that rows keep
+    /// their events when the file grows.
     fn instant(self, row: u64) -> Timestamp {
         match self {
             Self::Instant(instant) => instant,

@@ -2,9 +2,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::table::Place;
+use crate::cli::table::RowLocation;
 
-/// What the server says of one event.
+/// The server's result for one event.
 #[derive(Debug, Deserialize)]
 pub(super) struct ItemResult {
     pub(super) status: ItemStatus,
@@ -23,10 +23,10 @@ pub(super) enum ItemStatus {
     Rejected,
 }
 
-/// The most reasons that are told: the first ones nearly always explain the rest.
+/// The most reasons that are listed. The first ones nearly always explain the rest.
 const REASONS_MAX: usize = 5;
 
-/// What became of the rows so far.
+/// Counts the results of the rows, and collects the first reasons of refusals.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     recorded: u64,
@@ -37,7 +37,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn count(&mut self, place: Place, result: ItemResult) {
+    pub(super) fn count(&mut self, location: RowLocation, result: ItemResult) {
         let count = match result.status {
             ItemStatus::Recorded => &mut self.recorded,
             ItemStatus::Duplicate => &mut self.duplicate,
@@ -47,19 +47,19 @@ impl Tally {
         *count += 1;
         let is_refused = matches!(result.status, ItemStatus::Conflict | ItemStatus::Rejected);
         if is_refused && self.reasons.len() < REASONS_MAX {
-            let Place { row, line } = place;
+            let RowLocation { row, line } = location;
             let ItemResult { code, message, .. } = result;
             self.reasons
                 .push(format!("row {row} (line {line}): {code}: {message}"));
         }
     }
 
-    /// How many rows the server has answered.
+    /// The number of rows that the server has answered.
     pub(super) fn answered(&self) -> u64 {
         self.recorded + self.duplicate + self.refused()
     }
 
-    /// How many rows are not in the ledger as the file says.
+    /// The number of rows that are not recorded as they are in the file.
     pub(super) fn refused(&self) -> u64 {
         self.conflict + self.rejected
     }
@@ -70,9 +70,9 @@ impl fmt::Display for Tally {
         for reason in &self.reasons {
             writeln!(f, "{reason}")?;
         }
-        let told = u64::try_from(self.reasons.len()).unwrap_or(u64::MAX);
-        if self.refused() > told {
-            writeln!(f, "… and {} more", self.refused() - told)?;
+        let listed = u64::try_from(self.reasons.len()).unwrap_or(u64::MAX);
+        if self.refused() > listed {
+            writeln!(f, "… and {} more", self.refused() - listed)?;
         }
         let Self {
             recorded,
@@ -93,16 +93,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_reasons_are_told_and_the_others_counted() {
+    fn the_first_reasons_are_listed_and_the_others_counted() {
         let mut tally = Tally::default();
         let json = r#"{ "status": "rejected", "code": "invalid_unit", "message": "use USD" }"#;
         for row in 1..=7 {
-            let place = Place { row, line: row + 1 };
-            tally.count(place, serde_json::from_str(json).unwrap());
+            let location = RowLocation { row, line: row + 1 };
+            tally.count(location, serde_json::from_str(json).unwrap());
         }
         let recorded = r#"{ "status": "recorded", "offset": 1, "position": "p", "total": "1" }"#;
         tally.count(
-            Place { row: 8, line: 9 },
+            RowLocation { row: 8, line: 9 },
             serde_json::from_str(recorded).unwrap(),
         );
         let text = tally.to_string();

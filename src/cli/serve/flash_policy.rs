@@ -1,4 +1,4 @@
-//! The Flash socket policy file: what Flash players asked a host for before they opened a socket to it.
+//! The Flash socket policy file, which Flash players request from a host before they open a socket to it.
 
 use std::{io, time::Duration};
 
@@ -9,19 +9,19 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// What a player sends, whole.
+/// A player's whole request.
 const REQUEST: &[u8] = b"<policy-file-request/>\0";
-/// More than that no request has (bytes).
+/// A longer request is not a player's.
 const REQUEST_BYTES_MAX: usize = 64;
-/// A player asks at once, and reads a line: whoever takes longer is none.
+/// A player sends its request at once and reads one line, so a client that takes longer is not one.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// At once; more wait in the kernel's backlog. With the second listener's, fewer than the descriptors that
-/// [`settings::limits`](crate::cli::settings::limits) keeps back from the public one.
+/// Simultaneous connections; more wait in the kernel's backlog. Together with those of the admin listener, fewer than
+/// the file descriptors that [`settings::limits`](crate::cli::settings::limits) reserves.
 const CONNECTIONS_MAX: usize = 16;
-/// Between two attempts to accept when there are no resources for it.
+/// The pause after a failed accept.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The file: pages of these origins, or all if there is no list, may open sockets to this port.
+/// The policy file: pages of these origins, or all pages if there are none, may open sockets to this port.
 pub(super) fn file(origins: &[String], port: u16) -> Vec<u8> {
     let mut domains: Vec<&str> = origins.iter().map(|origin| host(origin)).collect();
     if domains.is_empty() || domains.contains(&"*") {
@@ -29,7 +29,7 @@ pub(super) fn file(origins: &[String], port: u16) -> Vec<u8> {
     }
     domains.sort_unstable();
     domains.dedup();
-    // Hosts of origins are letters, digits and a few signs that XML leaves alone.
+    // An origin's host needs no escaping in XML: letters, digits and a few signs.
     let allowed: String = domains
         .iter()
         .map(|domain| format!("<allow-access-from domain=\"{domain}\" to-ports=\"{port}\"/>"))
@@ -38,17 +38,17 @@ pub(super) fn file(origins: &[String], port: u16) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The host of `scheme://host:port`, or all of what is no origin.
+/// The host of `scheme://host:port`; any other text is returned whole.
 fn host(origin: &str) -> &str {
     let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
     match authority.rsplit_once(':') {
-        // Not the colons within an IPv6 address.
+        // A colon within an IPv6 address is not followed by a port.
         Some((host, port)) if !port.ends_with(']') => host,
         _ => authority,
     }
 }
 
-/// Answers whoever asks for the file. Dropped, it cuts all that are connected.
+/// Serves the file to all clients. Dropping this future closes their connections.
 pub(super) async fn serve(listener: TcpListener, file: Vec<u8>) {
     let mut connections = JoinSet::new();
     loop {
@@ -59,7 +59,7 @@ pub(super) async fn serve(listener: TcpListener, file: Vec<u8>) {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((tcp, _)) => {
-                    connections.spawn(attend(tcp, file.clone()));
+                    connections.spawn(serve_connection(tcp, file.clone()));
                 }
                 Err(_) => sleep(ACCEPT_BACKOFF).await,
             },
@@ -67,11 +67,11 @@ pub(super) async fn serve(listener: TcpListener, file: Vec<u8>) {
     }
 }
 
-async fn attend(tcp: TcpStream, file: Vec<u8>) {
+async fn serve_connection(tcp: TcpStream, file: Vec<u8>) {
     match timeout(DEADLINE, answer(tcp, &file)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "no Flash policy sent"),
-        Err(_) => tracing::debug!("no Flash policy sent: its client took too long"),
+        Err(_) => tracing::debug!("no Flash policy sent: the client timed out"),
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn all_may_where_there_is_no_list_or_a_star() {
+    fn all_origins_are_allowed_by_default_or_with_a_star() {
         for origins in [vec![], vec!["https://a.example".to_owned(), "*".to_owned()]] {
             let file = String::from_utf8(file(&origins, 443)).unwrap();
             assert_eq!(file.matches("domain=").count(), 1, "{file}");

@@ -1,6 +1,6 @@
-//! `tallycast watch`: a terminal follows a feed, by long polling.
+//! `tallycast watch`: follows a feed in a terminal, by long polling.
 
-mod show;
+mod message;
 
 use std::{
     io::{self, Write},
@@ -11,54 +11,54 @@ use clap::Args;
 use reqwest::{StatusCode, Url};
 
 use super::{
-    Failure,
     backoff::Backoff,
-    complain,
-    remote::{Remote, RemoteArgs, Trouble},
+    command_error::CommandError,
+    output::print_error,
+    remote_feed::{RemoteFeed, RemoteFeedArgs, RequestError},
 };
-use show::Feed;
+use message::WatchMessage;
 
-/// How long one request waits for news, in seconds; the server takes up to 55.
+/// How long one request waits for a message, in seconds. The server accepts up to 55.
 const WAIT_SECONDS: u64 = 25;
 
-/// How long a request may take beyond that before its connection counts as dead.
+/// How long a request may take beyond that before its connection is considered dead.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Follows an account: a line for each entry, and its totals.
+/// Follows an account: prints a line for each entry, and the totals.
 ///
-/// It goes on through restarts of the server, from where it was.
+/// After a restart of the server it continues where it stopped.
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
     #[command(flatten)]
-    remote: RemoteArgs,
-    /// How many past entries to show first, 0 to 100
+    remote: RemoteFeedArgs,
+    /// Number of past entries to print first, 0 to 100
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=100))]
     recent: u16,
 }
 
-pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
-    let mut watcher = Watcher {
-        remote: Remote::new(&args.remote, Duration::from_secs(WAIT_SECONDS) + GRACE)?,
+pub(super) async fn run(args: WatchArgs) -> Result<(), CommandError> {
+    let mut poll = LongPoll {
+        remote: RemoteFeed::new(&args.remote, Duration::from_secs(WAIT_SECONDS) + GRACE)?,
         recent: args.recent,
         position: None,
     };
     let mut backoff = Backoff::default();
     loop {
-        match watcher.next().await {
+        match poll.next().await {
             Ok(Some(message)) => {
                 backoff.reset();
-                if show(&message).is_err() {
-                    // Nobody reads the output any more, as after `| head`.
+                if print(&message).is_err() {
+                    // The reader has closed the pipe, as `| head` does.
                     return Ok(());
                 }
-                watcher.position = Some(message.position);
+                poll.position = Some(message.position);
             }
             Ok(None) => backoff.reset(),
-            Err(Trouble::Final(why)) => return Err(Failure::Failed(why)),
-            Err(Trouble::Passing { why, pause }) => {
-                // Said once, not at every attempt.
+            Err(RequestError::Permanent(why)) => return Err(CommandError::Failed(why)),
+            Err(RequestError::Temporary { why, pause }) => {
+                // Printed once, not at every attempt.
                 if backoff.failed() == 1 {
-                    complain(&format!("{why}; trying on"));
+                    print_error(&format!("{why}; retrying"));
                 }
                 backoff.wait(pause).await;
             }
@@ -66,24 +66,24 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
     }
 }
 
-/// A feed, and how far it was read.
-struct Watcher {
-    remote: Remote,
+/// A feed, and the position up to which it has been read.
+struct LongPoll {
+    remote: RemoteFeed,
     recent: u16,
     position: Option<String>,
 }
 
-impl Watcher {
-    /// The next message; none when nothing has happened for a while.
-    async fn next(&self) -> Result<Option<Feed>, Trouble> {
-        let response = self.remote.get(self.asked()).await?;
+impl LongPoll {
+    /// The next message; `None` if there was none within the wait.
+    async fn next(&self) -> Result<Option<WatchMessage>, RequestError> {
+        let response = self.remote.get(self.request_url()).await?;
         match response.status() {
             StatusCode::NO_CONTENT => Ok(None),
             _ => Ok(response.json().await.map(Some)?),
         }
     }
 
-    fn asked(&self) -> Url {
+    fn request_url(&self) -> Url {
         let mut url = self.remote.url();
         let mut query = url.query_pairs_mut();
         query.append_pair("recent", &self.recent.to_string());
@@ -96,7 +96,7 @@ impl Watcher {
     }
 }
 
-fn show(message: &Feed) -> io::Result<()> {
+fn print(message: &WatchMessage) -> io::Result<()> {
     let mut out = io::stdout().lock();
     message.print(&mut out)?;
     out.flush()

@@ -1,6 +1,6 @@
-//! WebSocket frames (RFC 6455, section 5.2) as a client meets them: from servers unmasked and whole.
+//! WebSocket frames (RFC 6455, section 5.2) on the client's side. Frames from servers are unmasked and unfragmented.
 
-use super::Fault;
+use super::error::BenchError;
 
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const CLOSE: u8 = 8;
@@ -14,18 +14,18 @@ const LENGTH_OF_64_BITS: u8 = 127;
 
 /// A frame from a server.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Frame<'a> {
+pub(crate) struct ServerFrame<'a> {
     pub(crate) opcode: u8,
     pub(crate) payload: &'a [u8],
 }
 
-/// The frame at the beginning of `bytes`, and how many of them it takes; none while it is not whole.
-pub(crate) fn first(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
+/// The frame at the start of `bytes`, and its length in bytes; `None` while it is incomplete.
+pub(crate) fn first(bytes: &[u8]) -> Result<Option<(ServerFrame<'_>, usize)>, BenchError> {
     let [first, second, rest @ ..] = bytes else {
         return Ok(None);
     };
     if first & FINAL == 0 || second & MASKED != 0 {
-        return Err(Fault::garbled(b"a fragment, or a masked frame"));
+        return Err(BenchError::garbled(b"a fragment, or a masked frame"));
     }
     let (length, head) = match *second {
         LENGTH_OF_64_BITS => match rest.first_chunk::<8>() {
@@ -41,15 +41,15 @@ pub(crate) fn first(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
     let end = usize::try_from(length)
         .ok()
         .and_then(|length| length.checked_add(head))
-        .ok_or_else(|| Fault::garbled(b"a frame beyond all memory"))?;
-    let frame = bytes.get(head..end).map(|payload| Frame {
+        .ok_or_else(|| BenchError::garbled(b"a frame that does not fit in memory"))?;
+    let frame = bytes.get(head..end).map(|payload| ServerFrame {
         opcode: first & !FINAL,
         payload,
     });
     Ok(frame.map(|frame| (frame, end)))
 }
 
-/// Appends a client's frame. It must be masked; a key of zeros masks nothing, and no server can tell.
+/// Appends a client's frame. It must be masked; a key of zeros leaves the payload as it is, and is valid.
 pub(crate) fn write(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(FINAL | opcode);
     match u16::try_from(payload.len()) {

@@ -1,12 +1,12 @@
-//! What a message says, as far as a watcher must know it: found by its keys, not parsed.
+//! What a watcher needs to know of a message: found by its keys, without parsing the JSON.
 
 use memchr::{memchr, memmem};
 
-use super::Fault;
+use super::error::BenchError;
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Message<'a> {
-    /// From here on it happens now; the account is at this offset.
+pub(super) enum BenchMessage<'a> {
+    /// The watcher is live; its account is at this offset.
     Live { offset: u64 },
     /// The entries `from` to `to` of the account.
     Update {
@@ -14,17 +14,17 @@ pub(super) enum Message<'a> {
         from: u64,
         to: u64,
     },
-    /// The server goes away, or throws the watcher out.
+    /// The server shuts down, or closes this watcher's feed.
     Closing,
-    /// A snapshot or the like.
+    /// A snapshot, or any other message.
     Other,
 }
 
-impl<'a> Message<'a> {
-    /// Reads a message's JSON, which begins with its `type`. Keys are looked for from left to right, in
-    /// the order in which Tallycast writes them and its peers are told to.
-    pub(super) fn read(json: &'a [u8]) -> Result<Self, Fault> {
-        let garbled = || Fault::garbled(json);
+impl<'a> BenchMessage<'a> {
+    /// Reads a message's JSON, which begins with its `type`. Keys are searched from left to right, in the
+    /// order in which Tallycast writes them and in which its peers are made to.
+    pub(super) fn read(json: &'a [u8]) -> Result<Self, BenchError> {
+        let garbled = || BenchError::garbled(json);
         let kind = json.strip_prefix(br#"{"type":""#).ok_or_else(garbled)?;
         if kind.starts_with(b"update\"") {
             let (account, rest) = text_after(kind, br#""account":""#).ok_or_else(garbled)?;

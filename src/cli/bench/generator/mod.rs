@@ -1,32 +1,33 @@
-//! The load generator: many watchers on one thread, which polls without sleeping and reads no more of a
-//! message than it must to check it. It has to be cheaper than any server that it measures.
+//! The load generator: many watchers on one thread, which polls without sleeping and reads only as much
+//! of a message as it needs to check it. It must cost less than any server that it measures.
 //!
-//! - A [`Way`] says how a watcher follows: Socket.IO, plain WebSocket or SSE.
-//! - A `Watcher` makes messages of bytes, and its `Sequence` checks each one. Neither does I/O.
-//! - A [`Fleet`] owns the connections: of the watchers, and of whoever posts events.
-//! - A [`Source`] makes messages: [`Posts`] by HTTP; a peer in a benchmark is told to by a line.
-//! - The functions of [`drive`] ask a source for messages, and measure how they arrive.
+//! - A [`WatchProtocol`] is how a watcher follows: Socket.IO, plain WebSocket or SSE.
+//! - A `BenchWatcher` parses bytes into messages, and its `Sequence` checks each one. Neither does I/O.
+//! - [`Clients`] owns the connections of the watchers, and those that post events.
+//! - A [`Source`] makes messages: [`HttpSource`] posts events; a peer in a benchmark is asked by a line of text.
+//! - The functions of [`workloads`] ask a source for messages, and measure how they arrive.
 //!
-//! `benches/peers.rs` includes this folder too, so nothing here names another part of the crate.
+//! `benches/peers.rs` includes this folder too, so nothing here uses another part of the crate.
 
-pub(crate) mod drive;
-mod fault;
-mod fleet;
+mod clients;
+mod error;
 pub(crate) mod frame;
+mod http_source;
 mod latencies;
 mod message;
 mod poster;
-mod posts;
+mod protocol;
+pub(crate) mod random_accounts;
 mod sequence;
-mod target;
-mod targets;
+mod silence;
+pub(crate) mod source;
+mod target_server;
 pub(crate) mod watcher;
-mod way;
+pub(crate) mod workloads;
 
-pub(crate) use drive::{Measured, Source};
-pub(crate) use fault::Fault;
-pub(crate) use fleet::Fleet;
-pub(crate) use posts::Posts;
-pub(crate) use target::Target;
-pub(crate) use targets::Targets;
-pub(crate) use way::Way;
+pub(crate) use clients::Clients;
+pub(crate) use error::BenchError;
+pub(crate) use http_source::HttpSource;
+pub(crate) use protocol::WatchProtocol;
+pub(crate) use target_server::TargetServer;
+pub(crate) use workloads::Measured;

@@ -3,19 +3,19 @@ use std::io::{self, Read, Write};
 use memchr::memmem;
 use mio::net::TcpStream;
 
-use super::Fault;
+use super::error::BenchError;
 
-/// The longest answer that is read: receipts of a batch, a few hundred bytes each.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest response that is read: the receipts of a batch, a few hundred bytes each.
+const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// A kept-alive HTTP connection that posts events: one request at a time.
+/// A keep-alive HTTP connection that posts events, one request at a time.
 #[derive(Debug)]
 pub(super) struct Poster {
     stream: TcpStream,
-    /// What is still to be written.
+    /// Bytes still to be written.
     outgoing: Vec<u8>,
-    /// What has come of the answer.
-    answer: Vec<u8>,
+    /// The part of the response that has arrived.
+    response: Vec<u8>,
     is_busy: bool,
 }
 
@@ -24,18 +24,18 @@ impl Poster {
         Self {
             stream,
             outgoing: Vec::new(),
-            answer: Vec::new(),
+            response: Vec::new(),
             is_busy: false,
         }
     }
 
-    /// An answer is still due.
+    /// Whether it still waits for a response.
     pub(super) fn is_busy(&self) -> bool {
         self.is_busy
     }
 
     /// Sends a request. It must not be busy.
-    pub(super) fn post(&mut self, head: &str, body: &str) -> Result<(), Fault> {
+    pub(super) fn post(&mut self, head: &str, body: &str) -> Result<(), BenchError> {
         self.is_busy = true;
         self.outgoing.extend(head.as_bytes());
         let length = format!("Content-Length: {}\r\n\r\n", body.len());
@@ -44,8 +44,8 @@ impl Poster {
         self.write()
     }
 
-    /// Writes what there is room for.
-    pub(super) fn write(&mut self) -> Result<(), Fault> {
+    /// Writes as much as the socket accepts.
+    pub(super) fn write(&mut self) -> Result<(), BenchError> {
         while !self.outgoing.is_empty() {
             match self.stream.write(&self.outgoing) {
                 Ok(written) => drop(self.outgoing.drain(..written)),
@@ -56,36 +56,38 @@ impl Poster {
         Ok(())
     }
 
-    /// Reads what there is; true: the answer is whole, and good.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<bool, Fault> {
+    /// Reads what has arrived. Returns true once the response is complete and successful.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<bool, BenchError> {
         loop {
             match self.stream.read(buffer) {
-                Ok(0) => return Err(Fault::Closed),
-                Ok(read) => self.answer.extend(&buffer[..read]),
+                Ok(0) => return Err(BenchError::Closed),
+                Ok(read) => self.response.extend(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        let Some(end) = whole(&self.answer)? else {
+        let Some(end) = end_of(&self.response)? else {
             return Ok(false);
         };
-        check(&self.answer[..end])?;
-        self.answer.drain(..end);
+        check(&self.response[..end])?;
+        self.response.drain(..end);
         self.is_busy = false;
         Ok(true)
     }
 }
 
-/// Where the answer ends; none while it is not whole.
-fn whole(answer: &[u8]) -> Result<Option<usize>, Fault> {
-    if answer.len() > ANSWER_BYTES_MAX {
-        return Err(Fault::garbled(b"an answer that does not end"));
+/// Where the response ends; `None` while it is incomplete.
+fn end_of(response: &[u8]) -> Result<Option<usize>, BenchError> {
+    if response.len() > RESPONSE_BYTES_MAX {
+        return Err(BenchError::garbled(b"a response that does not end"));
     }
-    let Some(head) = memmem::find(answer, b"\r\n\r\n") else {
+    let Some(head) = memmem::find(response, b"\r\n\r\n") else {
         return Ok(None);
     };
-    let end = head + 4 + content_length(&answer[..head]).ok_or_else(|| Fault::garbled(answer))?;
-    Ok((answer.len() >= end).then_some(end))
+    let end = head
+        + 4
+        + content_length(&response[..head]).ok_or_else(|| BenchError::garbled(response))?;
+    Ok((response.len() >= end).then_some(end))
 }
 
 fn content_length(head: &[u8]) -> Option<usize> {
@@ -95,18 +97,18 @@ fn content_length(head: &[u8]) -> Option<usize> {
     length.trim().parse().ok()
 }
 
-/// Every event must have been recorded, and now.
-fn check(answer: &[u8]) -> Result<(), Fault> {
-    let is_good = answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.1 201");
+/// Every event must have been recorded by this request.
+fn check(response: &[u8]) -> Result<(), BenchError> {
+    let is_good = response.starts_with(b"HTTP/1.1 200") || response.starts_with(b"HTTP/1.1 201");
     let statuses: [&[u8]; 3] = [
         br#""status":"rejected""#,
         br#""status":"conflict""#,
         br#""status":"duplicate""#,
     ];
-    let is_refused = |status: &&[u8]| memmem::find(answer, status).is_some();
+    let is_refused = |status: &&[u8]| memmem::find(response, status).is_some();
     if is_good && !statuses.iter().any(is_refused) {
         return Ok(());
     }
-    let body = memmem::find(answer, b"\r\n\r\n").map_or(0, |head| head + 4);
-    Err(Fault::refused(&answer[body..]))
+    let body = memmem::find(response, b"\r\n\r\n").map_or(0, |head| head + 4);
+    Err(BenchError::refused(&response[body..]))
 }

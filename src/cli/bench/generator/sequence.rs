@@ -1,6 +1,6 @@
-use super::Fault;
+use super::error::BenchError;
 
-/// What one watcher has got of its account, and so what must come next.
+/// Checks that a watcher receives each entry of its account once, and in order.
 #[derive(Debug)]
 pub(super) struct Sequence {
     account: String,
@@ -16,36 +16,36 @@ impl Sequence {
         &self.account
     }
 
-    /// What comes follows this offset.
-    pub(super) fn starts_after(&mut self, offset: u64) {
+    /// The next entry is the one after this offset.
+    pub(super) fn start_after(&mut self, offset: u64) {
         self.last = offset;
     }
 
-    /// Takes the entries `from` to `to` if they are the next ones of this account; answers how many.
-    pub(super) fn take(&mut self, account: &[u8], from: u64, to: u64) -> Result<u64, Fault> {
+    /// Accepts the entries `from` to `to` if they are the next ones of this account, and returns their number.
+    pub(super) fn accept(&mut self, account: &[u8], from: u64, to: u64) -> Result<u64, BenchError> {
         if account != self.account.as_bytes() {
-            return Err(Fault::Stray {
+            return Err(BenchError::Stray {
                 watched: self.account.clone(),
                 account: String::from_utf8_lossy(account).into_owned(),
             });
         }
         let expected = self.last + 1;
         if from != expected || to < from {
-            return Err(self.disorder(expected, from));
+            return Err(self.out_of_order(expected, from));
         }
         self.last = to;
         Ok(to - from + 1)
     }
 
-    fn disorder(&self, expected: u64, got: u64) -> Fault {
+    fn out_of_order(&self, expected: u64, got: u64) -> BenchError {
         let account = self.account.clone();
         match got > expected {
-            true => Fault::Lost {
+            true => BenchError::Lost {
                 account,
                 expected,
                 got,
             },
-            false => Fault::Repeated {
+            false => BenchError::Repeated {
                 account,
                 expected,
                 got,

@@ -2,123 +2,127 @@ use std::{mem, rc::Rc};
 
 use memchr::{memchr, memmem};
 
-use super::{Fault, Way, frame, message::Message, sequence::Sequence};
+use super::{
+    error::BenchError, frame, message::BenchMessage, protocol::WatchProtocol, sequence::Sequence,
+};
 
-/// What a watcher keeps of a message that is not whole yet, at most. No server under test sends one that
-/// is longer than a feed's messages, which end at 256 KiB.
-const REST_BYTES_MAX: usize = 1024 * 1024;
+/// The most that is buffered of an incomplete message. A feed's messages have at most 256 KiB, and no
+/// server under test sends longer ones.
+const BUFFERED_BYTES_MAX: usize = 1024 * 1024;
 
-/// One connection that follows an account: bytes in, checked messages out.
+/// One connection that follows an account: it takes bytes and returns checked messages.
 #[derive(Debug)]
-pub(crate) struct Watcher {
-    way: Rc<Way>,
+pub(crate) struct BenchWatcher {
+    protocol: Rc<WatchProtocol>,
     sequence: Sequence,
-    /// The server has agreed to what the first request asked for.
-    is_agreed: bool,
-    /// The beginning of what is not whole yet.
+    /// The server has accepted the HTTP request.
+    is_accepted: bool,
+    /// The start of an incomplete frame or chunk.
     rest: Vec<u8>,
-    /// The beginning of an event that is not whole yet, out of its chunks.
+    /// The start of an incomplete SSE event.
     event: Vec<u8>,
 }
 
-/// What a watcher has got.
+/// What a watcher has received.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum News {
-    /// It follows.
+pub(crate) enum Received {
+    /// It is live.
     Live,
-    /// That many entries in one message of that many bytes.
+    /// `count` entries in one message of `bytes` bytes.
     Entries { count: u64, bytes: u64 },
 }
 
-impl Watcher {
-    pub(crate) fn new(way: Rc<Way>, account: String) -> Self {
+impl BenchWatcher {
+    pub(crate) fn new(protocol: Rc<WatchProtocol>, account: String) -> Self {
         Self {
-            way,
+            protocol,
             sequence: Sequence::new(account),
-            is_agreed: false,
+            is_accepted: false,
             rest: Vec::new(),
             event: Vec::new(),
         }
     }
 
-    /// Takes what was read, in pieces of any length. Appends to `answer` what must be written back.
+    /// Reads bytes, in pieces of any length. Appends to `answer` what must be written back.
     pub(crate) fn read(
         &mut self,
         bytes: &[u8],
         answer: &mut Vec<u8>,
-        news: &mut impl FnMut(News),
-    ) -> Result<(), Fault> {
+        received: &mut impl FnMut(Received),
+    ) -> Result<(), BenchError> {
         if self.rest.is_empty() {
-            let taken = self.take(bytes, answer, news)?;
-            self.rest.extend(&bytes[taken..]);
+            let consumed = self.read_complete(bytes, answer, received)?;
+            self.rest.extend(&bytes[consumed..]);
         } else {
-            let mut held = mem::take(&mut self.rest);
-            held.extend(bytes);
-            let taken = self.take(&held, answer, news)?;
-            held.drain(..taken);
-            self.rest = held;
+            let mut buffered = mem::take(&mut self.rest);
+            buffered.extend(bytes);
+            let consumed = self.read_complete(&buffered, answer, received)?;
+            buffered.drain(..consumed);
+            self.rest = buffered;
         }
         match self.rest.len() + self.event.len() {
-            ..=REST_BYTES_MAX => Ok(()),
-            _ => Err(Fault::garbled(b"a message that does not end")),
+            ..=BUFFERED_BYTES_MAX => Ok(()),
+            _ => Err(BenchError::garbled(b"a message that does not end")),
         }
     }
 
-    /// Takes what is whole; answers how many bytes that was.
-    fn take(
+    /// Reads all complete frames or chunks, and returns how many bytes they took.
+    fn read_complete(
         &mut self,
         bytes: &[u8],
         answer: &mut Vec<u8>,
-        news: &mut impl FnMut(News),
-    ) -> Result<usize, Fault> {
-        let mut taken = 0;
-        if !self.is_agreed {
+        received: &mut impl FnMut(Received),
+    ) -> Result<usize, BenchError> {
+        let mut consumed = 0;
+        if !self.is_accepted {
             let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
                 return Ok(0);
             };
-            if !bytes.starts_with(self.way.agreed()) {
-                return Err(Fault::refused(bytes));
+            if !bytes.starts_with(self.protocol.accepted()) {
+                return Err(BenchError::refused(bytes));
             }
-            self.is_agreed = true;
-            taken = end + 4;
+            self.is_accepted = true;
+            consumed = end + 4;
         }
-        let way = self.way.clone();
-        if let Way::Sse { .. } = *way {
-            while let Some((chunk, length)) = first_chunk(&bytes[taken..])? {
-                self.take_chunk(chunk, news)?;
-                taken += length;
+        let protocol = self.protocol.clone();
+        if let WatchProtocol::Sse { .. } = *protocol {
+            while let Some((chunk, length)) = first_chunk(&bytes[consumed..])? {
+                self.read_chunk(chunk, received)?;
+                consumed += length;
             }
-            return Ok(taken);
+            return Ok(consumed);
         }
-        while let Some((frame, length)) = frame::first(&bytes[taken..])? {
-            match (frame.opcode, &*way) {
+        while let Some((frame, length)) = frame::first(&bytes[consumed..])? {
+            match (frame.opcode, &*protocol) {
                 (frame::PING, _) => frame::write(answer, frame::PONG, frame.payload),
-                (frame::CLOSE, _) => return Err(Fault::Closed),
-                (frame::TEXT, Way::SocketIo { namespace, token }) => {
-                    self.take_packet(frame.payload, namespace, token, answer, news)?;
+                (frame::CLOSE, _) => return Err(BenchError::Closed),
+                (frame::TEXT, WatchProtocol::SocketIo { namespace, token }) => {
+                    self.read_packet(frame.payload, namespace, token, answer, received)?;
                 }
-                (frame::TEXT, _) => self.take_message(frame.payload, frame.payload, news)?,
-                _ => return Err(Fault::garbled(frame.payload)),
+                (frame::TEXT, _) => self.read_message(frame.payload, frame.payload, received)?,
+                _ => return Err(BenchError::garbled(frame.payload)),
             }
-            taken += length;
+            consumed += length;
         }
-        Ok(taken)
+        Ok(consumed)
     }
 
-    /// A packet of Engine.IO 4, and in it one of Socket.IO 5.
-    fn take_packet(
+    /// Reads an Engine.IO 4 packet with the Socket.IO 5 packet in it.
+    fn read_packet(
         &mut self,
         packet: &[u8],
         namespace: &str,
         token: &str,
         answer: &mut Vec<u8>,
-        news: &mut impl FnMut(News),
-    ) -> Result<(), Fault> {
+        received: &mut impl FnMut(Received),
+    ) -> Result<(), BenchError> {
         match packet {
-            [b'0', ..] => Way::join(answer, namespace, token, self.sequence.account()),
+            [b'0', ..] => {
+                WatchProtocol::write_connect(answer, namespace, token, self.sequence.account())
+            }
             [b'2', ..] => frame::write(answer, frame::TEXT, b"3"),
             [b'4', b'0', ..] => {}
-            [b'4', b'1', ..] => return Err(Fault::Closed),
+            [b'4', b'1', ..] => return Err(BenchError::Closed),
             [b'4', b'2', event @ ..] => {
                 // `["name",{…}]`
                 let event = event.strip_prefix(namespace.as_bytes());
@@ -126,69 +130,73 @@ impl Watcher {
                     let comma = memchr(b',', event)?;
                     event[comma + 1..].strip_suffix(b"]")
                 });
-                let json = argument.ok_or_else(|| Fault::garbled(packet))?;
-                self.take_message(json, packet, news)?;
+                let json = argument.ok_or_else(|| BenchError::garbled(packet))?;
+                self.read_message(json, packet, received)?;
             }
-            [b'4', b'4', why @ ..] => return Err(Fault::refused(why)),
-            _ => return Err(Fault::garbled(packet)),
+            [b'4', b'4', why @ ..] => return Err(BenchError::refused(why)),
+            _ => return Err(BenchError::garbled(packet)),
         }
         Ok(())
     }
 
-    /// The lines of a chunk; an empty one ends an event.
-    fn take_chunk(&mut self, chunk: &[u8], news: &mut impl FnMut(News)) -> Result<(), Fault> {
+    /// Reads the lines of a chunk; an empty line ends an event.
+    fn read_chunk(
+        &mut self,
+        chunk: &[u8],
+        received: &mut impl FnMut(Received),
+    ) -> Result<(), BenchError> {
         if chunk.is_empty() {
-            return Err(Fault::Closed);
+            return Err(BenchError::Closed);
         }
-        let mut held = mem::take(&mut self.event);
-        held.extend(chunk);
-        let mut taken = 0;
-        while let Some(end) = memmem::find(&held[taken..], b"\n\n") {
-            let event = &held[taken..taken + end];
+        let mut buffered = mem::take(&mut self.event);
+        buffered.extend(chunk);
+        let mut consumed = 0;
+        while let Some(end) = memmem::find(&buffered[consumed..], b"\n\n") {
+            let event = &buffered[consumed..consumed + end];
             if let Some(data) = memmem::find(event, b"data: ") {
                 let line = &event[data + b"data: ".len()..];
                 let json = &line[..memchr(b'\n', line).unwrap_or(line.len())];
-                self.take_message(json, json, news)?;
+                self.read_message(json, json, received)?;
             }
-            taken += end + 2;
+            consumed += end + 2;
         }
-        held.drain(..taken);
-        self.event = held;
+        buffered.drain(..consumed);
+        self.event = buffered;
         Ok(())
     }
 
-    fn take_message(
+    fn read_message(
         &mut self,
         json: &[u8],
         payload: &[u8],
-        news: &mut impl FnMut(News),
-    ) -> Result<(), Fault> {
-        match Message::read(json)? {
-            Message::Live { offset } => {
-                self.sequence.starts_after(offset);
-                news(News::Live);
+        received: &mut impl FnMut(Received),
+    ) -> Result<(), BenchError> {
+        match BenchMessage::read(json)? {
+            BenchMessage::Live { offset } => {
+                self.sequence.start_after(offset);
+                received(Received::Live);
             }
-            Message::Update { account, from, to } => news(News::Entries {
-                count: self.sequence.take(account, from, to)?,
+            BenchMessage::Update { account, from, to } => received(Received::Entries {
+                count: self.sequence.accept(account, from, to)?,
                 bytes: payload.len() as u64,
             }),
-            Message::Closing => return Err(Fault::Closed),
-            Message::Other => {}
+            BenchMessage::Closing => return Err(BenchError::Closed),
+            BenchMessage::Other => {}
         }
         Ok(())
     }
 }
 
-/// The chunk at the beginning of a body (RFC 9112, section 7.1), and its length with all around it.
-fn first_chunk(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Fault> {
+/// The chunk at the start of a body (RFC 9112, section 7.1), and its length including size line and line end.
+fn first_chunk(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, BenchError> {
     let Some(end) = memmem::find(bytes, b"\r\n") else {
         return Ok(None);
     };
     let length = std::str::from_utf8(&bytes[..end]).ok();
     let length = length.and_then(|hex| usize::from_str_radix(hex, 16).ok());
     let length = length
-        .filter(|length| *length <= REST_BYTES_MAX)
-        .ok_or_else(|| Fault::garbled(&bytes[..end]))?;
+        .filter(|length| *length <= BUFFERED_BYTES_MAX)
+        .ok_or_else(|| BenchError::garbled(&bytes[..end]))?;
     let start = end + 2;
     let chunk = bytes.get(start..start + length + 2);
     Ok(chunk.map(|chunk| (&chunk[..length], start + length + 2)))

@@ -1,3 +1,5 @@
+//! A CSV file, read row by row.
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -6,26 +8,26 @@ use std::{
 use clap::Args;
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
 
-/// Which columns of a file say what.
+/// The names of the columns.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Columns {
-    /// The column that names whose consumption it is
+    /// Column with the account
     #[arg(
         long = "account-column",
         value_name = "NAME",
         default_value = "customer_id"
     )]
     pub(in crate::cli) account: String,
-    /// The column that says when: a date, or a date and time
+    /// Column with the time: a date, or a date and time
     #[arg(long = "time-column", value_name = "NAME", default_value = "date")]
     pub(in crate::cli) time: String,
-    /// The column that says how much
+    /// Column with the amount
     #[arg(long = "amount-column", value_name = "NAME", default_value = "dollars")]
     pub(in crate::cli) amount: String,
-    /// The column that says on what
+    /// Column with the category
     #[arg(long = "category-column", value_name = "NAME")]
     pub(in crate::cli) category: Option<String>,
-    /// The column that says how many; kept as the attribute `quantity`
+    /// Column with the quantity; recorded as the attribute `quantity`
     #[arg(long = "quantity-column", value_name = "NAME")]
     pub(in crate::cli) quantity: Option<String>,
 }
@@ -33,7 +35,7 @@ pub(in crate::cli) struct Columns {
 /// One row, as text.
 #[derive(Debug)]
 pub(in crate::cli) struct Cells<'a> {
-    pub(in crate::cli) place: Place,
+    pub(in crate::cli) location: RowLocation,
     pub(in crate::cli) account: &'a str,
     pub(in crate::cli) time: &'a str,
     pub(in crate::cli) amount: &'a str,
@@ -41,24 +43,24 @@ pub(in crate::cli) struct Cells<'a> {
     pub(in crate::cli) quantity: Option<&'a str>,
 }
 
-/// Where a row is: its number, counted from 1 after the header, and its line in the file.
+/// A row's number, counted from 1 after the header, and its line in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct Place {
+pub(in crate::cli) struct RowLocation {
     pub(in crate::cli) row: u64,
     pub(in crate::cli) line: u64,
 }
 
-/// A CSV file that is read row by row.
+/// A CSV file and the place up to which it has been read.
 pub(in crate::cli) struct Table<R> {
     name: PathBuf,
     reader: Reader<R>,
     record: StringRecord,
-    indexes: Indexes,
+    indexes: ColumnIndexes,
     row: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Indexes {
+struct ColumnIndexes {
     account: usize,
     time: usize,
     amount: usize,
@@ -70,13 +72,13 @@ impl Table<std::fs::File> {
     /// Opens a file and finds its columns.
     pub(in crate::cli) fn open(path: &Path, columns: &Columns) -> Result<Self, TableError> {
         let file = std::fs::File::open(path)
-            .map_err(|error| TableError::whole(path, format!("it cannot be opened: {error}")))?;
+            .map_err(|error| TableError::whole(path, format!("cannot be opened: {error}")))?;
         Self::read(file, path, columns)
     }
 }
 
 impl<R: io::Read> Table<R> {
-    /// Reads a table from anything; `name` is what errors call it.
+    /// Reads a table from any reader. Errors call it `name`.
     pub(in crate::cli) fn read(
         reader: R,
         name: impl Into<PathBuf>,
@@ -85,7 +87,7 @@ impl<R: io::Read> Table<R> {
         let name = name.into();
         let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(reader);
         let header = reader.headers().map_err(|error| csv_error(&name, error))?;
-        let indexes = Indexes::find(header, columns, &name)?;
+        let indexes = ColumnIndexes::find(header, columns, &name)?;
         Ok(Self {
             name,
             reader,
@@ -104,7 +106,7 @@ impl<R: io::Read> Table<R> {
         self.row += 1;
         let cell = |index| &self.record[index];
         Ok(Some(Cells {
-            place: Place {
+            location: RowLocation {
                 row: self.row,
                 line: self.record.position().map_or(0, csv::Position::line),
             },
@@ -117,22 +119,22 @@ impl<R: io::Read> Table<R> {
     }
 }
 
-impl Indexes {
+impl ColumnIndexes {
     fn find(header: &StringRecord, columns: &Columns, file: &Path) -> Result<Self, TableError> {
         let find = |name: &str, option: &str| {
-            // Spreadsheets like to begin a file with a byte order mark.
+            // Spreadsheets often write a byte order mark at the start of a file.
             let is_it = |cell: &str| cell.trim_start_matches('\u{feff}') == name;
             let mut found = header.iter().enumerate().filter(|(_, cell)| is_it(cell));
             match (found.next(), found.next()) {
                 (Some((index, _)), None) => Ok(index),
                 (Some(_), Some(_)) => Err(TableError::whole(
                     file,
-                    format!("two columns are called `{name}`: rename one"),
+                    format!("two columns are named `{name}`: rename one"),
                 )),
                 (None, _) => Err(TableError::whole(
                     file,
                     format!(
-                        "it has no column `{name}`; its first row names {}. Say which one it is with {option}",
+                        "no column `{name}`; the first row has {}. Name the column with {option}",
                         names(header)
                     ),
                 )),
@@ -152,12 +154,12 @@ impl Indexes {
     }
 }
 
-/// The most column names that a complaint lists.
+/// The most column names that an error lists.
 const NAMES_SHOWN_MAX: usize = 20;
 
 fn names(header: &StringRecord) -> String {
     if header.is_empty() {
-        return "nothing".to_owned();
+        return "no names".to_owned();
     }
     let names: Vec<_> = header
         .iter()
@@ -172,29 +174,29 @@ fn names(header: &StringRecord) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-/// What is wrong with a file, where, and what to do about it.
+/// What is wrong with a file, where, and how to fix it.
 #[derive(Debug)]
 pub(in crate::cli) struct TableError {
     file: PathBuf,
-    place: Option<Place>,
+    location: Option<RowLocation>,
     message: String,
 }
 
 impl TableError {
-    /// Something about the file as a whole.
+    /// An error about the file as a whole.
     pub(in crate::cli) fn whole(file: &Path, message: String) -> Self {
         Self {
             file: file.to_owned(),
-            place: None,
+            location: None,
             message,
         }
     }
 
-    /// Something about one row.
-    pub(in crate::cli) fn at(file: &Path, place: Place, message: String) -> Self {
+    /// An error about one row.
+    pub(in crate::cli) fn at(file: &Path, location: RowLocation, message: String) -> Self {
         Self {
             file: file.to_owned(),
-            place: Some(place),
+            location: Some(location),
             message,
         }
     }
@@ -202,7 +204,7 @@ impl TableError {
 
 fn csv_error(file: &Path, error: csv::Error) -> TableError {
     // The record number counts the header.
-    let place = error.position().map(|position| Place {
+    let location = error.position().map(|position| RowLocation {
         row: position.record(),
         line: position.line(),
     });
@@ -212,12 +214,12 @@ fn csv_error(file: &Path, error: csv::Error) -> TableError {
         } => format!(
             "it has {len} cells and the first row has {expected_len}: put cells that hold a comma in quotes"
         ),
-        ErrorKind::Utf8 { .. } => "it is not UTF-8: save the file as UTF-8".to_owned(),
+        ErrorKind::Utf8 { .. } => "not UTF-8: save the file as UTF-8".to_owned(),
         _ => error.to_string(),
     };
     TableError {
         file: file.to_owned(),
-        place,
+        location,
         message,
     }
 }
@@ -226,12 +228,14 @@ impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             file,
-            place,
+            location,
             message,
         } = self;
         let file = file.display();
-        match place {
-            Some(Place { row, line }) => write!(f, "{file}, row {row} (line {line}): {message}"),
+        match location {
+            Some(RowLocation { row, line }) => {
+                write!(f, "{file}, row {row} (line {line}): {message}")
+            }
             None => write!(f, "{file}: {message}"),
         }
     }

@@ -2,26 +2,26 @@ use std::{io, net::SocketAddr, time::Duration};
 
 /// Why a measurement is void.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("a message to {account} is lost or out of order: {expected} was due, {got} came")]
+pub(crate) enum BenchError {
+    #[error("a message to {account} is lost or out of order: expected entry {expected}, got {got}")]
     Lost {
         account: String,
         expected: u64,
         got: u64,
     },
-    #[error("a message to {account} came twice or late: {expected} was due, {got} came")]
+    #[error("a message to {account} arrived twice or late: expected entry {expected}, got {got}")]
     Repeated {
         account: String,
         expected: u64,
         got: u64,
     },
-    #[error("a watcher of {watched} got a message to {account}")]
+    #[error("a watcher of {watched} received a message to {account}")]
     Stray { watched: String, account: String },
-    #[error("a message came that was not asked for: does somebody else record in these accounts?")]
+    #[error("an unexpected message arrived: is another client recording in these accounts?")]
     Surplus,
-    #[error("not a message that the generator knows: {0}")]
+    #[error("unreadable message: {0}")]
     Garbled(String),
-    #[error("no connection to {address}: {cause}")]
+    #[error("cannot connect to {address}: {cause}")]
     Unreachable {
         address: SocketAddr,
         cause: io::Error,
@@ -30,27 +30,27 @@ pub(crate) enum Fault {
     Closed,
     #[error("the server refused: {0}")]
     Refused(String),
-    #[error("nothing came for {} s, and {missing} were still due", waited.as_secs())]
+    #[error("nothing arrived for {} s; {missing} were still due", waited.as_secs())]
     Silent { waited: Duration, missing: u64 },
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
-impl Fault {
-    /// What came, as far as a line has room for it.
+impl BenchError {
+    /// With the start of the bytes that could not be read.
     pub(super) fn garbled(bytes: &[u8]) -> Self {
-        Self::Garbled(shown(bytes))
+        Self::Garbled(shortened(bytes))
     }
 
-    /// A refusal, as far as a line has room for it.
+    /// With the start of the server's answer.
     pub(super) fn refused(bytes: &[u8]) -> Self {
-        Self::Refused(shown(bytes))
+        Self::Refused(shortened(bytes))
     }
 }
 
-fn shown(bytes: &[u8]) -> String {
-    const CHARS_SHOWN: usize = 200;
+fn shortened(bytes: &[u8]) -> String {
+    const CHARS_MAX: usize = 200;
     let text = String::from_utf8_lossy(bytes);
     let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    text.take(CHARS_SHOWN).collect()
+    text.take(CHARS_MAX).collect()
 }

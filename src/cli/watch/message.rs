@@ -5,9 +5,9 @@ use std::{
 
 use serde::Deserialize;
 
-/// A feed message, as far as it is shown.
+/// The parts of a feed message that are printed.
 #[derive(Debug, Deserialize)]
-pub(super) struct Feed {
+pub(super) struct WatchMessage {
     pub(super) position: String,
     #[serde(rename = "type")]
     kind: String,
@@ -16,15 +16,15 @@ pub(super) struct Feed {
     #[serde(default)]
     offset: Option<u64>,
     #[serde(default)]
-    recent: Vec<Entry>,
+    recent: Vec<WatchEntry>,
     #[serde(default)]
-    entries: Vec<Entry>,
+    entries: Vec<WatchEntry>,
     #[serde(default)]
-    totals: Vec<Totals>,
+    totals: Vec<WatchTotals>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Entry {
+struct WatchEntry {
     offset: u64,
     kind: String,
     amount: Option<String>,
@@ -34,12 +34,12 @@ struct Entry {
     description: Option<String>,
     time: String,
     #[serde(flatten)]
-    alert: Option<Alert>,
+    alert: Option<WatchAlert>,
 }
 
-/// What only an alert has.
+/// The fields that only an alert has.
 #[derive(Debug, Deserialize)]
-struct Alert {
+struct WatchAlert {
     budget: String,
     threshold: u16,
     spent: String,
@@ -47,22 +47,22 @@ struct Alert {
 }
 
 #[derive(Debug, Deserialize)]
-struct Totals {
+struct WatchTotals {
     meter: String,
     unit: String,
-    all: Window,
-    month: Option<Window>,
-    day: Option<Window>,
+    all: WatchWindow,
+    month: Option<WatchWindow>,
+    day: Option<WatchWindow>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Window {
+struct WatchWindow {
     amount: String,
     count: i64,
 }
 
-impl Feed {
-    /// A line for each entry, then one for each total that came with them.
+impl WatchMessage {
+    /// Prints a line for each entry, then a line for each of the totals.
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
         if self.kind == "snapshot" {
             let reason = self.reason.as_deref().unwrap_or_default();
@@ -70,7 +70,7 @@ impl Feed {
                 out,
                 "snapshot at {} ({})",
                 self.offset.unwrap_or(0),
-                Plain(reason)
+                TerminalText(reason)
             )?;
         }
         if self.kind == "rollover" {
@@ -86,13 +86,18 @@ impl Feed {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for WatchEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, .. } = self;
-        write!(f, "#{offset}  {}  {}", Plain(&self.time), Plain(&self.kind))?;
+        write!(
+            f,
+            "#{offset}  {}  {}",
+            TerminalText(&self.time),
+            TerminalText(&self.kind)
+        )?;
         if let Some(alert) = &self.alert {
             let unit = self.unit.as_deref().unwrap_or_default();
-            return write!(f, "  {alert} {}", Plain(unit));
+            return write!(f, "  {alert} {}", TerminalText(unit));
         }
         let fields = [
             &self.meter,
@@ -102,43 +107,56 @@ impl fmt::Display for Entry {
             &self.description,
         ];
         for field in fields.into_iter().flatten() {
-            write!(f, "  {}", Plain(field))?;
+            write!(f, "  {}", TerminalText(field))?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Alert {
+impl fmt::Display for WatchAlert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (budget, spent, limit) = (Plain(&self.budget), Plain(&self.spent), Plain(&self.limit));
+        let (budget, spent, limit) = (
+            TerminalText(&self.budget),
+            TerminalText(&self.spent),
+            TerminalText(&self.limit),
+        );
         write!(f, "{budget}  {} %: {spent} of {limit}", self.threshold)
     }
 }
 
-impl fmt::Display for Totals {
+impl fmt::Display for WatchTotals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Window { amount, count } = &self.all;
-        let (meter, unit) = (Plain(&self.meter), Plain(&self.unit));
-        write!(f, "total  {meter}  {} {unit} ({count})", Plain(amount))?;
+        let WatchWindow { amount, count } = &self.all;
+        let (meter, unit) = (TerminalText(&self.meter), TerminalText(&self.unit));
+        write!(
+            f,
+            "total  {meter}  {} {unit} ({count})",
+            TerminalText(amount)
+        )?;
         for (name, window) in [("month", &self.month), ("day", &self.day)] {
             if let Some(window) = window {
-                write!(f, "  {name} {} ({})", Plain(&window.amount), window.count)?;
+                write!(
+                    f,
+                    "  {name} {} ({})",
+                    TerminalText(&window.amount),
+                    window.count
+                )?;
             }
         }
         Ok(())
     }
 }
 
-/// Text from elsewhere, without what would steer the terminal: control characters, and those that
-/// turn the direction of writing.
-struct Plain<'a>(&'a str);
+/// Untrusted text, with the characters that could manipulate a terminal escaped: control characters, and those that
+/// change the text direction.
+struct TerminalText<'a>(&'a str);
 
-impl fmt::Display for Plain<'_> {
+impl fmt::Display for TerminalText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
-            let steers = character.is_control()
+            let is_unsafe = character.is_control()
                 || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if steers {
+            if is_unsafe {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 write!(f, "{character}")?;

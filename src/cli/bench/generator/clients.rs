@@ -1,7 +1,7 @@
 use std::{
     io::{self, Read, Write},
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
@@ -9,63 +9,63 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use socket2::SockRef;
 
 use super::{
-    Fault, Target, Way,
+    error::BenchError,
     poster::Poster,
-    watcher::{News, Watcher},
+    protocol::WatchProtocol,
+    silence::SilenceTimeout,
+    target_server::TargetServer,
+    watcher::{BenchWatcher, Received},
 };
 
-/// Handshakes under way at a time: fewer than any server's backlog holds.
+/// Handshakes in progress at a time: fewer than any server's backlog holds.
 const HANDSHAKES_MAX: usize = 64;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Nothing of what is due came for so long: it is lost.
-pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
-
-/// What one turn takes at most from the kernel's list of what is ready.
+/// The most readiness events that one poll takes.
 const EVENTS_MAX: usize = 1_024;
 
-/// What one read takes: a hundred messages.
+/// The most bytes that one read takes: about a hundred messages.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Tokens from here on are of posters.
+/// Tokens from this one on belong to posters.
 const FIRST_POSTER: usize = usize::MAX / 2;
 
 /// All connections to one server, on this thread.
 #[derive(Debug)]
-pub(crate) struct Fleet {
-    target: Target,
+pub(crate) struct Clients {
+    target: TargetServer,
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
-    watchers: Vec<Line>,
+    watchers: Vec<WatcherConnection>,
     live: usize,
     posters: Vec<Poster>,
     counts: Counts,
 }
 
 #[derive(Debug)]
-struct Line {
+struct WatcherConnection {
     stream: TcpStream,
-    watcher: Watcher,
+    watcher: BenchWatcher,
 }
 
-/// What has come so far.
+/// What has arrived so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// Entries that reached a watcher: what is due is counted in these.
+    /// Entries that arrived, each at one watcher. Deliveries are counted in these.
     pub(crate) entries: u64,
-    /// The messages that they came in.
+    /// The messages that carried them.
     pub(crate) messages: u64,
-    /// Bytes of those messages: of a WebSocket frame's payload, or of an event's data.
+    /// The bytes of those messages: a WebSocket frame's payload, or an SSE event's data.
     pub(crate) bytes: u64,
     /// Posts that were answered.
     pub(crate) answers: u64,
 }
 
-impl Fleet {
-    pub(crate) fn new(target: Target) -> Result<Self, Fault> {
+impl Clients {
+    pub(crate) fn new(target: TargetServer) -> Result<Self, BenchError> {
         Ok(Self {
             target,
             poll: Poll::new()?,
@@ -78,32 +78,32 @@ impl Fleet {
         })
     }
 
-    /// Opens a watcher of each account, and returns once all of them follow.
+    /// Opens a watcher for each account, and returns once all of them are live.
     pub(crate) fn watch(
         &mut self,
-        way: Way,
+        protocol: WatchProtocol,
         accounts: impl IntoIterator<Item = String>,
-    ) -> Result<(), Fault> {
-        let way = Rc::new(way);
+    ) -> Result<(), BenchError> {
+        let protocol = Rc::new(protocol);
         let mut accounts = accounts.into_iter().peekable();
-        let mut patience = Patience::default();
+        let mut silence = SilenceTimeout::default();
         while accounts.peek().is_some() || self.live < self.watchers.len() {
             while self.watchers.len() - self.live < HANDSHAKES_MAX {
                 let Some(account) = accounts.next() else {
                     break;
                 };
-                self.open(&way, account)?;
+                self.open(&protocol, account)?;
             }
-            self.turn(Duration::ZERO, &mut |_, _| {})?;
-            patience.check(self.live as u64, || {
+            self.poll(Duration::ZERO, &mut |_, _| {})?;
+            silence.check(self.live as u64, || {
                 (self.watchers.len() - self.live) as u64
             })?;
         }
         Ok(())
     }
 
-    /// Opens connections that post, so many at a time.
-    pub(crate) fn open_posters(&mut self, count: usize) -> Result<(), Fault> {
+    /// Opens `count` connections that post events.
+    pub(crate) fn open_posters(&mut self, count: usize) -> Result<(), BenchError> {
         for _ in 0..count {
             let token = Token(FIRST_POSTER + self.posters.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
@@ -116,7 +116,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// How many follow.
+    /// The number of watchers.
     pub(crate) fn watchers(&self) -> u64 {
         self.watchers.len() as u64
     }
@@ -134,19 +134,19 @@ impl Fleet {
     }
 
     /// Sends a request on a free connection.
-    pub(super) fn post(&mut self, head: &str, body: &str) -> Result<(), Fault> {
+    pub(super) fn post(&mut self, head: &str, body: &str) -> Result<(), BenchError> {
         let mut free = self.posters.iter_mut().filter(|poster| !poster.is_busy());
-        let poster = free.next().expect("a source asks for room first");
+        let poster = free.next().expect("a source checks for a free one first");
         poster.post(head, body)
     }
 
-    /// Takes what has come; waits at most so long if there is nothing. Tells of each watcher, by its
-    /// number, how many entries it got in a message.
-    pub(crate) fn turn(
+    /// Reads what has arrived, and waits up to `wait` if there is nothing. Calls `received` for each message
+    /// with the watcher's number and the number of entries.
+    pub(crate) fn poll(
         &mut self,
         wait: Duration,
-        got: &mut impl FnMut(usize, u64),
-    ) -> Result<(), Fault> {
+        received: &mut impl FnMut(usize, u64),
+    ) -> Result<(), BenchError> {
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
@@ -160,13 +160,13 @@ impl Fleet {
                 self.counts.answers += u64::from(is_answered);
             } else {
                 let (live, counts) = (&mut self.live, &mut self.counts);
-                self.watchers[token].read(&mut self.buffer, &mut |news| match news {
-                    News::Live => *live += 1,
-                    News::Entries { count, bytes } => {
+                self.watchers[token].read(&mut self.buffer, &mut |message| match message {
+                    Received::Live => *live += 1,
+                    Received::Entries { count, bytes } => {
                         counts.entries += count;
                         counts.messages += 1;
                         counts.bytes += bytes;
-                        got(token, count);
+                        received(token, count);
                     }
                 })?;
             }
@@ -174,22 +174,22 @@ impl Fleet {
         Ok(())
     }
 
-    fn open(&mut self, way: &Rc<Way>, account: String) -> Result<(), Fault> {
-        let request = way.request(&self.target, &account);
+    fn open(&mut self, protocol: &Rc<WatchProtocol>, account: String) -> Result<(), BenchError> {
+        let request = protocol.request(&self.target, &account);
         let mut stream = self.connect(&request)?;
         let token = Token(self.watchers.len());
         self.poll
             .registry()
             .register(&mut stream, token, Interest::READABLE)?;
-        let watcher = Watcher::new(way.clone(), account);
-        self.watchers.push(Line { stream, watcher });
+        let watcher = BenchWatcher::new(protocol.clone(), account);
+        self.watchers.push(WatcherConnection { stream, watcher });
         Ok(())
     }
 
-    fn connect(&self, request: &str) -> Result<TcpStream, Fault> {
+    fn connect(&self, request: &str) -> Result<TcpStream, BenchError> {
         let address = self.target.address;
         let stream = std::net::TcpStream::connect_timeout(&address, CONNECT_TIMEOUT);
-        let mut stream = stream.map_err(|cause| Fault::Unreachable { address, cause })?;
+        let mut stream = stream.map_err(|cause| BenchError::Unreachable { address, cause })?;
         stream.set_nodelay(true)?;
         stream.write_all(request.as_bytes())?;
         stream.set_nonblocking(true)?;
@@ -197,24 +197,28 @@ impl Fleet {
     }
 }
 
-impl Line {
-    fn read(&mut self, buffer: &mut [u8], news: &mut impl FnMut(News)) -> Result<(), Fault> {
+impl WatcherConnection {
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        received: &mut impl FnMut(Received),
+    ) -> Result<(), BenchError> {
         loop {
             let read = match self.stream.read(buffer) {
-                Ok(0) => return Err(Fault::Closed),
+                Ok(0) => return Err(BenchError::Closed),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
             let mut answer = Vec::new();
-            self.watcher.read(&buffer[..read], &mut answer, news)?;
+            self.watcher.read(&buffer[..read], &mut answer, received)?;
             if !answer.is_empty() {
-                // A few bytes on a connection that nothing else was written to: there is room.
+                // A few bytes on a connection with nothing else in flight: the kernel's buffer has space.
                 self.stream.write_all(&answer)?;
                 #[cfg(target_os = "linux")]
-                acknowledge_as_a_reader(&self.stream)?;
+                acknowledge_on_read(&self.stream)?;
             }
-            // Less than there was room for: the next read would only say that there is no more.
+            // A short read: the next one would only return `WouldBlock`.
             if read < buffer.len() {
                 return Ok(());
             }
@@ -222,46 +226,11 @@ impl Line {
     }
 }
 
-/// Has the kernel acknowledge what comes when it is read. To a connection that has just answered something, Linux
-/// takes what comes next as an answer too, and acknowledges every second segment as soon as it is there: over the
-/// loopback that is in the server's own `send`, and on its account. So whoever has joined with a message of its own,
-/// or has answered a ping, would cost its server more than others.
+/// Makes the kernel acknowledge data when it is read. After a connection has sent something, Linux treats what
+/// arrives as the reply, and acknowledges every second segment at once: over loopback that happens within the
+/// server's own `send`, and counts as the server's processor time. Without this, watchers that send a message to
+/// join, or answer a ping, would cost their server more than others.
 #[cfg(target_os = "linux")]
-fn acknowledge_as_a_reader(stream: &TcpStream) -> io::Result<()> {
+fn acknowledge_on_read(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_quickack(true)
-}
-
-/// Gives up once nothing has come for long.
-#[derive(Debug)]
-pub(super) struct Patience {
-    seen: u64,
-    since: Instant,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            seen: 0,
-            since: Instant::now(),
-        }
-    }
-}
-
-impl Patience {
-    /// `seen` grows with whatever comes.
-    pub(super) fn check(&mut self, seen: u64, missing: impl FnOnce() -> u64) -> Result<(), Fault> {
-        if seen != self.seen {
-            self.seen = seen;
-            self.since = Instant::now();
-            return Ok(());
-        }
-        let waited = self.since.elapsed();
-        match waited > SILENCE_MAX {
-            true => Err(Fault::Silent {
-                waited,
-                missing: missing(),
-            }),
-            false => Ok(()),
-        }
-    }
 }

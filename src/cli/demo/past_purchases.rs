@@ -8,39 +8,39 @@ use tallycast::{
 
 use super::purchases::{ACCOUNTS, Purchases, UNIT, accounts, title};
 
-/// How far back it goes: a whole month, and some of the one before.
+/// How many days back the purchases go: a whole month, and part of the one before.
 pub(super) const DAYS: i64 = 40;
 /// About a dozen for each account.
-const PURCHASES_A_DAY: i32 = 12 * ACCOUNTS.cast_signed();
-/// More, so that what then comes live does not dwarf it.
+const PURCHASES_PER_DAY: i32 = 12 * ACCOUNTS.cast_signed();
+/// More, so that the live purchases do not dwarf today's.
 const PURCHASES_TODAY: i32 = 40 * ACCOUNTS.cast_signed();
-/// How many events one append takes.
+/// Events per append.
 const BATCH_EVENTS: usize = 1_000;
 
 const THRESHOLDS: [u16; 3] = [50, 80, 100];
-/// Which part of its limit a budget has spent when the demo begins (percent, from and to): the day's is about to
-/// reach the next threshold, the month's has some way to go.
+/// How much of its limit a budget has spent when the demo starts (percent, from and to). The day's budget is about to
+/// reach the next threshold; the month's is further away.
 const DAY_SPENT: [u128; 2] = [75, 79];
 const MONTH_SPENT: [u128; 2] = [60, 70];
-/// Limits are multiples of the first of these that fits (dollars).
-const ROUND: [u128; 9] = [5_000, 1_000, 500, 100, 50, 20, 10, 5, 1];
+/// A limit is a multiple of the first of these that fits (dollars).
+const ROUND_DOLLARS: [u128; 9] = [5_000, 1_000, 500, 100, 50, 20, 10, 5, 1];
 const NANOS_PER_CENT: u128 = 10_000_000;
 
-/// What the accounts bought before the demo began, out of the same purchases.
+/// The purchases from before the start of the demo, taken from the same data.
 #[derive(Debug)]
-pub(super) struct Past {
+pub(super) struct PastPurchases {
     zone: TimeZone,
-    spent: BTreeMap<Account, Spent>,
+    spent: BTreeMap<Account, AccountSpending>,
     events: Vec<Event>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Spent {
+struct AccountSpending {
     today: Amount,
     this_month: Amount,
 }
 
-/// The machine's time zone, or else UTC: an account's must be one that the ledger knows.
+/// The machine's time zone, or UTC if the ledger does not know it.
 pub(super) fn time_zone() -> TimeZone {
     let system = TimeZone::system();
     let is_known = |name| Zone::parse(name).is_ok();
@@ -50,13 +50,13 @@ pub(super) fn time_zone() -> TimeZone {
     }
 }
 
-impl Past {
-    /// The next purchases, spread over the days before `now` and over today as far as it has come.
+impl PastPurchases {
+    /// Spreads the next purchases over the days before `now`, and over today up to `now`.
     pub(super) fn until(now: &Zoned, purchases: &mut Purchases) -> Self {
         let mut past = Self {
             zone: now.time_zone().clone(),
             spent: accounts()
-                .map(|account| (account, Spent::default()))
+                .map(|account| (account, AccountSpending::default()))
                 .collect(),
             events: Vec::new(),
         };
@@ -64,7 +64,7 @@ impl Past {
             let start = midnight(now, days);
             let (end, count) = match days {
                 0 => (now.clone(), PURCHASES_TODAY),
-                days => (midnight(now, days - 1), PURCHASES_A_DAY),
+                days => (midnight(now, days - 1), PURCHASES_PER_DAY),
             };
             let is_this_month = start.date().first_of_month() == now.date().first_of_month();
             for time in times(start.timestamp(), end.timestamp(), count) {
@@ -76,7 +76,7 @@ impl Past {
                 if is_this_month {
                     add(&mut spent.this_month, purchase.dollars);
                 }
-                // Whole seconds, rounded down: never after now.
+                // Whole seconds, rounded down, so that no time is after now.
                 past.events
                     .push(purchase.event.with_time(format_args!("{time:.0}")));
             }
@@ -84,7 +84,7 @@ impl Past {
         past
     }
 
-    /// Records it, behind a profile for each account.
+    /// Writes a profile for each account, then records the purchases.
     pub(super) async fn record(self, feed: &Feed) -> Result<(), AppendError> {
         let profiles = self.spent.iter();
         let profiles = profiles
@@ -103,7 +103,7 @@ impl Past {
         Ok(())
     }
 
-    fn profile(&self, account: &Account, spent: Spent) -> ProfileChange {
+    fn profile(&self, account: &Account, spent: AccountSpending) -> ProfileChange {
         // The page shows a budget's id as its name.
         let day = Budget::new("Today", Period::Day, limit(spent.today, DAY_SPENT), UNIT);
         let month = limit(spent.this_month, MONTH_SPENT);
@@ -119,14 +119,14 @@ impl Past {
     }
 }
 
-/// The beginning of the local day that was so many days ago.
+/// The start of the local day that was `days` days ago.
 fn midnight(now: &Zoned, days: i64) -> Zoned {
     let day = now.checked_sub(days.days());
     day.and_then(|day| day.start_of_day())
-        .expect("the calendar reaches back for so many days")
+        .expect("the calendar reaches back this many days")
 }
 
-/// So many instants, evenly from `start` to `end`.
+/// `count` instants, evenly spaced from `start` to `end`.
 fn times(start: Timestamp, end: Timestamp, count: i32) -> impl Iterator<Item = Timestamp> {
     let length: SignedDuration = end.duration_since(start);
     (0..count).map(move |number| start + length * number / count)
@@ -136,12 +136,14 @@ fn add(sum: &mut Amount, dollars: Amount) {
     *sum = sum.checked_add(dollars).expect("a few thousand dollars");
 }
 
-/// The roundest limit of which `spent` is a part between these percentages.
+/// The roundest limit of which `spent` is between these two percentages.
 fn limit(spent: Amount, [least, most]: [u128; 2]) -> Amount {
     let cents = spent.nanos().unsigned_abs() / NANOS_PER_CENT;
-    // Cents by percent are dollars.
+    // Cents divided by percent are dollars.
     let (low, high) = (cents.div_ceil(most).max(1), cents / least);
-    let multiples = ROUND.iter().map(|round| low.div_ceil(*round) * round);
+    let multiples = ROUND_DOLLARS
+        .iter()
+        .map(|round| low.div_ceil(*round) * round);
     let dollars = multiples.into_iter().find(|dollars| *dollars <= high);
     let dollars = dollars.unwrap_or(low).to_string();
     dollars.parse().expect("a whole number of few digits")
@@ -151,20 +153,20 @@ fn limit(spent: Amount, [least, most]: [u128; 2]) -> Amount {
 mod tests {
     use super::*;
 
-    /// Pasts as of days all over a year, each with the purchases that come next.
-    fn pasts() -> impl Iterator<Item = (Zoned, Past, Purchases)> {
+    /// Past purchases as of several days of a year, each with the purchases that come next.
+    fn samples() -> impl Iterator<Item = (Zoned, PastPurchases, Purchases)> {
         let first: Zoned = "2026-01-01T00:00:07+08:00[Asia/Shanghai]".parse().unwrap();
         (0..365).step_by(23).map(move |days| {
             let now = &first + (days.days().hours(days % 24));
             let mut purchases = Purchases::read();
-            let past = Past::until(&now, &mut purchases);
+            let past = PastPurchases::until(&now, &mut purchases);
             (now, past, purchases)
         })
     }
 
     #[test]
-    fn the_past_has_as_many_purchases_as_the_demo_says() {
-        for (_, past, _) in pasts() {
+    fn the_help_states_the_number_of_past_purchases() {
+        for (_, past, _) in samples() {
             assert_eq!(past.events.len(), 6_240);
         }
     }
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_first_account_is_about_to_reach_a_threshold_of_its_day() {
-        for (now, past, mut purchases) in pasts() {
+        for (now, past, mut purchases) in samples() {
             let account = accounts().next().unwrap();
             let spent = past.spent[&account];
             let profile = past.profile(&account, spent);

@@ -1,4 +1,4 @@
-//! An account's feed on a server, as the commands that read it over HTTP ask for it.
+//! An account's feed on a server, read over HTTP.
 
 use std::time::Duration;
 
@@ -7,52 +7,52 @@ use reqwest::{Client, Response, StatusCode, Url, header::RETRY_AFTER};
 use serde::Deserialize;
 use tallycast::Account;
 
-use super::{Failure, bearer::BearerArgs};
+use super::{bearer::BearerArgs, command_error::CommandError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest pause that a server may ask for; it may be wrong about itself.
+/// The longest `Retry-After` that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
-/// Which feed, where, and by which right.
+/// The account, the server's URL, and the token.
 #[derive(Debug, Args)]
-pub(super) struct RemoteArgs {
+pub(super) struct RemoteFeedArgs {
     /// The account
     account: String,
-    /// Where the server is
+    /// URL of the server
     #[arg(long, env = "TALLYCAST_URL", default_value = "http://127.0.0.1:3000")]
     url: Url,
     #[command(flatten)]
     bearer: BearerArgs,
 }
 
-/// One account's feed over HTTP.
-pub(super) struct Remote {
+/// One account's feed on a server.
+pub(super) struct RemoteFeed {
     client: Client,
     url: Url,
     token: String,
 }
 
-/// Why there is no answer.
-pub(super) enum Trouble {
-    /// Asking again would get the same answer.
-    Final(String),
-    /// The server may be back soon; it may have said when.
-    Passing {
+/// Why a request failed.
+pub(super) enum RequestError {
+    /// A retry would fail in the same way.
+    Permanent(String),
+    /// A retry may succeed, after `pause` if the server named one.
+    Temporary {
         why: String,
         pause: Option<Duration>,
     },
 }
 
-impl Remote {
-    /// `timeout`: how long a request may take before its connection counts as dead.
-    pub(super) fn new(args: &RemoteArgs, timeout: Duration) -> Result<Self, Failure> {
-        let account = Account::parse(&args.account).map_err(Failure::usage)?;
+impl RemoteFeed {
+    /// `timeout`: how long a request may take before its connection is considered dead.
+    pub(super) fn new(args: &RemoteFeedArgs, timeout: Duration) -> Result<Self, CommandError> {
+        let account = Account::parse(&args.account).map_err(CommandError::usage)?;
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
             .build()
-            .map_err(Failure::failed)?;
+            .map_err(CommandError::failed)?;
         Ok(Self {
             client,
             url: feed_url(args.url.clone(), &account)?,
@@ -60,76 +60,76 @@ impl Remote {
         })
     }
 
-    /// Where `GET /v1/feeds/{account}` is.
+    /// The URL of `GET /v1/feeds/{account}`.
     pub(super) fn url(&self) -> Url {
         self.url.clone()
     }
 
-    /// Where `GET /v1/feeds/{account}/entries` is.
+    /// The URL of `GET /v1/feeds/{account}/entries`.
     pub(super) fn entries_url(&self) -> Url {
         let mut url = self.url();
         let path = url.path_segments_mut();
-        path.expect("a feed has a path").push("entries");
+        path.expect("a feed's URL has a path").push("entries");
         url
     }
 
-    /// A 200 or 204; whatever else is the trouble.
-    pub(super) async fn get(&self, url: Url) -> Result<Response, Trouble> {
+    /// Sends a GET request. Any status but 200 and 204 is an error.
+    pub(super) async fn get(&self, url: Url) -> Result<Response, RequestError> {
         let request = self.client.get(url).bearer_auth(&self.token);
         let response = request.send().await?;
         match response.status() {
             StatusCode::OK | StatusCode::NO_CONTENT => Ok(response),
-            _ => Err(refusal(response).await),
+            _ => Err(status_error(response).await),
         }
     }
 }
 
-impl From<reqwest::Error> for Trouble {
+impl From<reqwest::Error> for RequestError {
     fn from(error: reqwest::Error) -> Self {
-        // The URL is the user's own, and long; what matters is the innermost cause.
+        // The user knows the URL; the innermost cause is what helps.
         let error = error.without_url();
         let mut cause: &dyn std::error::Error = &error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        Self::Passing {
+        Self::Temporary {
             why: cause.to_string(),
             pause: None,
         }
     }
 }
 
-/// What an answer that is no message means.
-async fn refusal(response: Response) -> Trouble {
+/// The error that a response with another status means.
+async fn status_error(response: Response) -> RequestError {
     #[derive(Default, Deserialize)]
     #[serde(default)]
-    struct Problem {
+    struct ServerProblem {
         code: String,
         detail: String,
     }
     let status = response.status();
-    let asked = response
+    let retry_after = response
         .headers()
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok());
-    let pause = asked
+    let pause = retry_after
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::from_secs);
-    let problem: Problem = response.json().await.unwrap_or_default();
+    let problem: ServerProblem = response.json().await.unwrap_or_default();
     let why = format!("{status} {} {}", problem.code, problem.detail);
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Trouble::Passing {
+        return RequestError::Temporary {
             why,
             pause: pause.map(|pause| pause.min(RETRY_AFTER_MAX)),
         };
     }
-    Trouble::Final(why)
+    RequestError::Permanent(why)
 }
 
-fn feed_url(mut url: Url, account: &Account) -> Result<Url, Failure> {
+fn feed_url(mut url: Url, account: &Account) -> Result<Url, CommandError> {
     let Ok(mut path) = url.path_segments_mut() else {
-        return Err(Failure::usage(format_args!(
-            "url {url}: say http://HOST:PORT"
+        return Err(CommandError::usage(format_args!(
+            "--url {url}: write http://HOST:PORT"
         )));
     };
     path.pop_if_empty()

@@ -1,6 +1,6 @@
-use super::{Target, frame};
+use super::{frame, target_server::TargetServer};
 
-/// A WebSocket handshake needs a key; nobody checks that it is random.
+/// A WebSocket handshake needs a key; no server checks that it is random.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// Stands for the account in a path.
@@ -8,20 +8,20 @@ const ACCOUNT: &str = "{account}";
 
 /// How a watcher follows an account.
 #[derive(Debug, Clone)]
-pub(crate) enum Way {
-    /// Socket.IO over a WebSocket. The namespace as a packet has it: empty, or `/feed,`.
+pub(crate) enum WatchProtocol {
+    /// Socket.IO over a WebSocket. `namespace` is written as in a packet: empty, or `/feed,`.
     SocketIo {
         namespace: &'static str,
         token: String,
     },
-    /// A message in each text frame. `{account}` in the path stands for the account.
+    /// One message in each text frame. `{account}` in the path stands for the account.
     WebSocket { path: &'static str, token: String },
-    /// A message in each event.
+    /// One message in each event.
     Sse { path: &'static str, token: String },
 }
 
-impl Way {
-    /// Tallycast's feed by Socket.IO.
+impl WatchProtocol {
+    /// Tallycast's feed over Socket.IO.
     pub(crate) fn feed_socket_io(token: String) -> Self {
         Self::SocketIo {
             namespace: "/feed,",
@@ -29,7 +29,7 @@ impl Way {
         }
     }
 
-    /// Tallycast's feed by plain WebSocket.
+    /// Tallycast's feed over a plain WebSocket.
     pub(crate) fn feed_web_socket(token: String) -> Self {
         Self::WebSocket {
             path: "/v1/feeds/{account}/ws",
@@ -37,7 +37,7 @@ impl Way {
         }
     }
 
-    /// Tallycast's feed by Server-Sent Events.
+    /// Tallycast's feed over Server-Sent Events.
     pub(crate) fn feed_sse(token: String) -> Self {
         Self::Sse {
             path: "/v1/feeds/{account}/sse",
@@ -45,8 +45,8 @@ impl Way {
         }
     }
 
-    /// The HTTP request that a watcher begins with.
-    pub(super) fn request(&self, target: &Target, account: &str) -> String {
+    /// The HTTP request that opens a watcher's connection.
+    pub(super) fn request(&self, target: &TargetServer, account: &str) -> String {
         match self {
             // The token is in the packet that joins the namespace.
             Self::SocketIo { .. } => {
@@ -61,8 +61,8 @@ impl Way {
         }
     }
 
-    /// The status of the answer if the server agrees.
-    pub(super) fn agreed(&self) -> &'static [u8] {
+    /// The start of the response if the server accepts the request.
+    pub(super) fn accepted(&self) -> &'static [u8] {
         match self {
             Self::Sse { .. } => b"HTTP/1.1 200",
             _ => b"HTTP/1.1 101",
@@ -70,7 +70,7 @@ impl Way {
     }
 
     /// Appends the Socket.IO packet that joins the namespace.
-    pub(crate) fn join(out: &mut Vec<u8>, namespace: &str, token: &str, account: &str) {
+    pub(crate) fn write_connect(out: &mut Vec<u8>, namespace: &str, token: &str, account: &str) {
         let packet = match token {
             "" => format!(r#"40{namespace}{{"account":"{account}"}}"#),
             _ => format!(r#"40{namespace}{{"token":"{token}","account":"{account}"}}"#),

@@ -2,14 +2,14 @@ use std::net::SocketAddr;
 
 /// The server under load.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
+pub(crate) struct TargetServer {
     pub(super) address: SocketAddr,
     host: String,
-    /// What its routes are below: empty, or `/prefix`.
+    /// The prefix of its routes: empty, or `/prefix`.
     base: String,
 }
 
-impl Target {
+impl TargetServer {
     pub(crate) fn new(address: SocketAddr, host: String, base: &str) -> Self {
         let base = base.trim_end_matches('/').to_owned();
         Self {
@@ -19,7 +19,7 @@ impl Target {
         }
     }
 
-    /// The head of a request up to its own fields, as HTTP/1.1 has it.
+    /// The start of an HTTP/1.1 request; the caller adds further headers and the empty line.
     pub(super) fn request(&self, method: &str, path: &str, token: &str) -> String {
         let Self { host, base, .. } = self;
         let mut head = format!("{method} {base}{path} HTTP/1.1\r\nHost: {host}\r\n");
@@ -32,7 +32,7 @@ impl Target {
     }
 }
 
-impl From<SocketAddr> for Target {
+impl From<SocketAddr> for TargetServer {
     fn from(address: SocketAddr) -> Self {
         Self::new(address, address.to_string(), "")
     }

@@ -1,0 +1,68 @@
+use std::{collections::BTreeSet, path::Path};
+
+use figment::Figment;
+use serde::Serialize;
+
+use super::{
+    layer::{ConfigLayer, invalid_value},
+    values::Config,
+};
+use crate::cli::command_error::CommandError;
+
+/// The key whose value is never printed, and what is printed instead.
+const SECRET_KEY: &str = "jwt_secret";
+const SECRET_SHOWN: &str = "\"(not shown)\"";
+
+/// The effective settings, and the source of each.
+pub(in crate::cli) struct EffectiveConfig {
+    pub(in crate::cli) config: Config,
+    figment: Figment,
+}
+
+impl EffectiveConfig {
+    /// Merges the layers. `flags` serialises to the flags that were given.
+    pub(in crate::cli) fn load(
+        file: Option<&Path>,
+        flags: &impl Serialize,
+    ) -> Result<Self, CommandError> {
+        let known = known_keys();
+        let mut figment = Figment::from(ConfigLayer::of("default", &Config::default())?);
+        if let Some(file) = file {
+            figment = figment.merge(ConfigLayer::file(file)?.checked(&known)?);
+        }
+        figment = figment
+            .merge(ConfigLayer::environment(std::env::vars_os())?.checked(&known)?)
+            .merge(ConfigLayer::of("flag", flags)?);
+        // Lossy: a variable is text, whatever the key's type.
+        let config = figment
+            .extract_lossy()
+            .map_err(|error| invalid_value(&error))?;
+        Ok(Self { config, figment })
+    }
+
+    /// Each setting that has a value: its key, its value as TOML, and its source.
+    pub(in crate::cli) fn lines(&self) -> Vec<(String, String, String)> {
+        let keys = serde_json::to_value(&self.config).unwrap_or_default();
+        let keys = keys.as_object().into_iter().flatten();
+        let set = keys.filter(|(_, value)| !value.is_null());
+        set.map(|(key, value)| {
+            // Strings, numbers and lists of strings are written the same in JSON and TOML.
+            let shown = if key == SECRET_KEY {
+                SECRET_SHOWN.to_owned()
+            } else {
+                value.to_string()
+            };
+            let origin = self
+                .figment
+                .find_metadata(key)
+                .map(|from| from.name.to_string());
+            (key.clone(), shown, origin.unwrap_or_default())
+        })
+        .collect()
+    }
+}
+
+fn known_keys() -> BTreeSet<String> {
+    let defaults = ConfigLayer::of("default", &Config::default());
+    defaults.map(ConfigLayer::into_keys).unwrap_or_default()
+}

@@ -1,0 +1,135 @@
+use std::{collections::BTreeSet, ffi::OsString, fmt, fs, path::Path};
+
+use figment::{
+    Metadata, Profile, Provider,
+    providers::{Format, Serialized, Toml},
+    value::{Dict, Map, Value},
+};
+use serde::Serialize;
+
+use crate::cli::command_error::CommandError;
+
+const PREFIX: &str = "TALLYCAST_";
+
+/// Variables with our prefix that are not settings: those of other flags, and those that Kubernetes sets in
+/// every container of a namespace with a service named `tallycast`.
+const OTHER_VARIABLES: &[&str] = &["config", "token", "url", "port", "service_host"];
+const OTHER_PREFIXES: &[&str] = &["port_", "service_port"];
+
+/// The key whose value is a list, comma-separated in a variable.
+const LIST_KEY: &str = "allowed_origins";
+
+/// The settings of one source, and the name of that source.
+pub(super) struct ConfigLayer {
+    origin: String,
+    values: Dict,
+}
+
+impl ConfigLayer {
+    pub(super) fn of(origin: &str, values: &impl Serialize) -> Result<Self, CommandError> {
+        let values = Serialized::defaults(values)
+            .data()
+            .map_err(|error| invalid_value(&error))?;
+        Ok(Self {
+            origin: origin.to_owned(),
+            values: default_profile(values),
+        })
+    }
+
+    pub(super) fn file(path: &Path) -> Result<Self, CommandError> {
+        let origin = path.display().to_string();
+        let usage = |why: &dyn fmt::Display| CommandError::usage(format_args!("{origin}: {why}"));
+        let text = fs::read_to_string(path).map_err(|error| usage(&error))?;
+        let values = Toml::string(&text).data().map_err(|error| usage(&error))?;
+        Ok(Self {
+            values: default_profile(values),
+            origin,
+        })
+    }
+
+    pub(super) fn environment(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, CommandError> {
+        let mut values = Dict::new();
+        for (name, value) in variables {
+            let Some(key) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+                continue;
+            };
+            let key = key.to_lowercase();
+            let is_other = OTHER_VARIABLES.contains(&key.as_str())
+                || OTHER_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+            if is_other {
+                continue;
+            }
+            let Some(value) = value.to_str() else {
+                return Err(CommandError::usage(format_args!(
+                    "{}: not UTF-8",
+                    name.display()
+                )));
+            };
+            values.insert(key.clone(), variable(&key, value));
+        }
+        Ok(Self {
+            origin: "environment".to_owned(),
+            values,
+        })
+    }
+
+    pub(super) fn into_keys(self) -> BTreeSet<String> {
+        self.values.into_keys().collect()
+    }
+
+    /// Rejects unknown keys: a misspelt one would otherwise silently leave its default in place.
+    pub(super) fn checked(self, known: &BTreeSet<String>) -> Result<Self, CommandError> {
+        let Some(key) = self.values.keys().find(|key| !known.contains(*key)) else {
+            return Ok(self);
+        };
+        let known = known
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let Self { origin, .. } = &self;
+        Err(CommandError::usage(format_args!(
+            "{origin}: unknown key {key:?}; the keys are {known}"
+        )))
+    }
+}
+
+impl Provider for ConfigLayer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+fn default_profile(mut values: Map<Profile, Dict>) -> Dict {
+    values.remove(&Profile::Default).unwrap_or_default()
+}
+
+fn variable(key: &str, value: &str) -> Value {
+    if key != LIST_KEY {
+        return Value::from(value);
+    }
+    let items = value
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
+    Value::from(items.map(Value::from).collect::<Vec<_>>())
+}
+
+/// The error for a value of the wrong type: its source, its key, and what is wrong.
+pub(super) fn invalid_value(error: &figment::Error) -> CommandError {
+    let origin = error
+        .metadata
+        .as_ref()
+        .map_or("configuration", |from| &from.name);
+    CommandError::usage(format_args!(
+        "{origin}: {}: {}",
+        error.path.join("."),
+        error.kind
+    ))
+}

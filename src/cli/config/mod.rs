@@ -1,0 +1,10 @@
+//! The configuration: a flag wins over a variable, a variable over the file, the file over the default.
+
+mod args;
+mod effective;
+mod layer;
+mod values;
+
+pub(super) use args::ConfigArgs;
+pub(super) use effective::EffectiveConfig;
+pub(super) use values::{Config, LogFormat};
