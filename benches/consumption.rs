@@ -63,7 +63,7 @@ impl Desk {
     }
 
     async fn append(&self, events: Vec<Event>) {
-        let events = events.into_iter().map(Ok).collect();
+        let events = events.into_iter().collect();
         let outcomes = self.feed.append_all(events).await.unwrap();
         let recorded =
             |outcome: &tallycast::Outcome| matches!(outcome, tallycast::Outcome::Recorded(_));
@@ -72,11 +72,7 @@ impl Desk {
 
     async fn edit(&self, account: &str, change: ProfileChange) {
         let account = Account::parse(account).unwrap();
-        self.feed
-            .set_profile(&account, change)
-            .await
-            .unwrap()
-            .unwrap();
+        self.feed.set_profile(&account, change).await.unwrap();
     }
 }
 

@@ -105,7 +105,7 @@ fn event(number: usize) -> Event {
 async fn append(feed: &Feed, begin: usize, count: usize) -> Duration {
     let started = Instant::now();
     for batch in (begin..begin + count).step_by(BATCH) {
-        let events = (batch..batch + BATCH).map(|number| Ok(event(number)));
+        let events = (batch..batch + BATCH).map(event);
         feed.append_all(events.collect()).await.unwrap();
     }
     started.elapsed()

@@ -61,7 +61,7 @@ pub(crate) async fn serve(through: Through) {
             let events = indices.into_iter().map(|index| {
                 appended += 1;
                 let id = format!("a-{appended}");
-                Ok(Event::consumption(id, account(index), "0.01", "USD"))
+                Event::consumption(id, account(index), "0.01", "USD")
             });
             let (feed, events) = (hub.feed().clone(), events.collect());
             start(async move {

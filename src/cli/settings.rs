@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tallycast::{Jwt, Limits, Origins, Signer, Tls};
+use tallycast::{Jwt, Limits, Origins, access::Signer, serve::Tls};
 
 use super::{command_error::CommandError, config::Config, descriptors, page::WebPage};
 
@@ -154,7 +154,7 @@ struct SharedSecret {
 }
 
 impl SharedSecret {
-    fn named<T>(&self, result: Result<T, tallycast::KeyError>) -> Result<T, CommandError> {
+    fn named<T>(&self, result: Result<T, tallycast::access::KeyError>) -> Result<T, CommandError> {
         named(&self.origin, result)
     }
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use tallycast::{Account, Accounts, Grant, Scopes};
+use tallycast::{
+    Account, Grant,
+    access::{Accounts, Scopes},
+};
 
 use super::{
     command_error::CommandError, config::EffectiveConfig, output::print_line, settings,

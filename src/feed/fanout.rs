@@ -231,10 +231,8 @@ mod tests {
 
     /// The account gets one more entry.
     fn advance_to(topic: &Topic, account: &Account, offset: u64) {
-        let state = AccountState {
-            offset,
-            ..AccountState::default()
-        };
+        let mut state = AccountState::new(0);
+        state.offset = offset;
         let update = Update {
             from: offset,
             totals: TotalsOf::All,

@@ -16,7 +16,10 @@ use std::{
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
-use tallycast::{Accounts, Grant, Scope, Scopes};
+use tallycast::{
+    Grant, Scope,
+    access::{Accounts, Scopes},
+};
 
 use super::{
     bearer::BearerArgs, command_error::CommandError, config::EffectiveConfig, descriptors,

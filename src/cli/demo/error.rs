@@ -1,6 +1,8 @@
 use std::io;
 
-use tallycast::{AppendError, BuildError, Invalid, KeyError, LedgerError};
+use tallycast::{
+    AppendError, BuildError, Invalid, access::KeyError, feed::ProfileError, ledger::LedgerError,
+};
 
 /// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,4 +27,6 @@ pub(super) enum DemoError {
     Origins(#[from] Invalid),
     #[error("cannot record a purchase: {0}")]
     Record(#[from] AppendError),
+    #[error("cannot set a budget: {0}")]
+    Profile(#[from] ProfileError),
 }

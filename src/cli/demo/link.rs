@@ -1,7 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use jiff::{SignedDuration, Timestamp};
-use tallycast::{Accounts, Grant, KeyError, Scope, Signer};
+use tallycast::{
+    Grant, Scope,
+    access::{Accounts, KeyError, Signer},
+};
 
 use super::purchases::accounts;
 

@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
 use futures_util::future::try_join_all;
-use tallycast::{Limits, Serve, serve};
+use tallycast::{Limits, serve, serve::Serve};
 use tokio::net::TcpListener;
 
 use super::error::DemoError;

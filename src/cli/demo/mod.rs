@@ -19,7 +19,9 @@ use clap::Args;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
-use tallycast::{AppendError, Event, Feed, Hub, Jwt, Origins, Signer, Sqlite, Unavailable};
+use tallycast::{
+    AppendError, Event, Feed, Hub, Jwt, Origins, Sqlite, access::Signer, ledger::Unavailable,
+};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -126,8 +128,8 @@ async fn hub(folder: &Path, secret: &[u8]) -> Result<Hub, DemoError> {
     let ledger = Sqlite::open(folder.join("ledger.db"))?;
     // All origins may call: to a browser the extra ports are other origins than the page's, and the page may be opened
     // under any name. There are no cookies, and no other page has a token signed with this run's random secret.
-    let hub = Hub::builder(ledger).allowed_origins(Origins::allow(["*"])?);
-    Ok(hub.access(Jwt::hs256(secret)?).build().await?)
+    let hub = Hub::builder(ledger, Jwt::hs256(secret)?).allowed_origins(Origins::allow(["*"])?);
+    Ok(hub.build().await?)
 }
 
 /// Serves until the demo is interrupted and its pages are notified.

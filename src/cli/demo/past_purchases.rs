@@ -3,10 +3,14 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned, tz::TimeZone};
 use tallycast::{
-    Account, Amount, AppendError, Budget, Event, Feed, Outcome, Period, ProfileChange, Zone,
+    Account, AppendError, Event, Feed, Outcome,
+    domain::{Amount, Budget, Period, ProfileChange, Zone},
 };
 
-use super::purchases::{ACCOUNTS, Purchases, UNIT, accounts, title};
+use super::{
+    error::DemoError,
+    purchases::{ACCOUNTS, Purchases, UNIT, accounts, title},
+};
 
 /// How many days back the purchases go: a whole month, and part of the one before.
 pub(super) const DAYS: i64 = 40;
@@ -85,18 +89,16 @@ impl PastPurchases {
     }
 
     /// Writes a profile for each account, then records the purchases.
-    pub(super) async fn record(self, feed: &Feed) -> Result<(), AppendError> {
+    pub(super) async fn record(self, feed: &Feed) -> Result<(), DemoError> {
         let profiles = self.spent.iter();
         let profiles = profiles
             .map(|(account, spent)| feed.set_profile(account, self.profile(account, *spent)));
-        for profile in try_join_all(profiles).await? {
-            profile.map_err(AppendError::Rejected)?;
-        }
+        try_join_all(profiles).await?;
         for batch in self.events.chunks(BATCH_EVENTS) {
-            let batch = batch.iter().cloned().map(Ok).collect();
-            for outcome in feed.append_all(batch).await? {
+            let outcomes = feed.append_all(batch.to_vec()).await;
+            for outcome in outcomes.map_err(AppendError::from)? {
                 if let Outcome::Rejected(invalid) | Outcome::Conflict(invalid) = outcome {
-                    return Err(AppendError::Rejected(invalid));
+                    return Err(AppendError::Rejected(invalid).into());
                 }
             }
         }

@@ -1,5 +1,5 @@
 use jiff::civil::Date;
-use tallycast::{Account, Amount, Event};
+use tallycast::{Account, Event, domain::Amount};
 
 use crate::cli::table::{Columns, Table};
 

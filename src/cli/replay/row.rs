@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::Serialize;
-use tallycast::{Account, Amount, Event};
+use tallycast::{Account, Event, domain::Amount};
 
 use crate::cli::table::{Cells, RowLocation, TableError};
 

@@ -1,7 +1,7 @@
 use std::future::IntoFuture;
 
 use axum::Router;
-use tallycast::{Limits, Tls};
+use tallycast::{Limits, serve::Tls};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 

@@ -5,7 +5,7 @@ mod flash_policy;
 mod running_server;
 
 use clap::Args;
-use tallycast::{Hub, HubBuilder, Limits, Memory, Sqlite};
+use tallycast::{Hub, HubBuilder, Jwt, Limits, Memory, Sqlite};
 use tokio::net::TcpListener;
 
 use super::{
@@ -52,7 +52,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
         None => None,
     };
     let metrics = metrics::install()?;
-    let hub = builder(ledger)?.access(access).allowed_origins(origins);
+    let hub = builder(ledger, access)?.allowed_origins(origins);
     let hub = match settings::ticket_secret(&config)? {
         Some(secret) => hub.ticket_secret(secret),
         None => hub,
@@ -89,11 +89,12 @@ async fn bind(key: &str, address: &str) -> Result<TcpListener, CommandError> {
         .map_err(|why| CommandError::failed(format_args!("{key} {address:?}: {why}")))
 }
 
-fn builder(ledger: LedgerChoice) -> Result<HubBuilder, CommandError> {
+fn builder(ledger: LedgerChoice, access: Jwt) -> Result<HubBuilder, CommandError> {
     Ok(match ledger {
-        LedgerChoice::Memory => Hub::builder(Memory::new()),
+        LedgerChoice::Memory => Hub::builder(Memory::new(), access),
         LedgerChoice::Sqlite(file) => {
-            Hub::builder(Sqlite::open(file).map_err(CommandError::failed)?)
+            let ledger = Sqlite::open(file).map_err(CommandError::failed)?;
+            Hub::builder(ledger, access)
         }
     })
 }

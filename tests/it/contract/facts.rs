@@ -183,11 +183,7 @@ pub(super) async fn a_conflated_reader_ends_in_the_same_state(transport: Transpo
         ..ProfileChange::default()
     };
     let alice = account("alice");
-    server
-        .feed()
-        .set_profile(&alice, change)
-        .await
-        .unwrap();
+    server.feed().set_profile(&alice, change).await.unwrap();
     let mut options = server.options();
     options.mode = Some("totals");
     let mut client = open(transport, &options).await;
@@ -314,11 +310,7 @@ pub(super) async fn every_position_gets_what_it_should(transport: Transport) {
         ..ProfileChange::default()
     };
     let alice = account("alice");
-    server
-        .feed()
-        .set_profile(&alice, change)
-        .await
-        .unwrap();
+    server.feed().set_profile(&alice, change).await.unwrap();
     assert_eq!(first(server.after(&head)).await, "snapshot profile_changed");
 
     // Too far behind.

@@ -215,12 +215,7 @@ async fn another_local_day_is_a_rollover_and_comes_once() {
         time_zone: Some("Asia/Shanghai".to_owned()),
         ..ProfileChange::default()
     };
-    test_feed
-        .feed
-        .set_profile(&alice(), zone)
-        .await
-        .unwrap()
-        .unwrap();
+    test_feed.feed.set_profile(&alice(), zone).await.unwrap();
     test_feed.record([purchase(1)]).await;
     let evening = position(&test_feed.feed).await;
     // It is 8 o'clock there; a day in UTC turns meanwhile, and is none.
@@ -307,12 +302,7 @@ async fn an_edited_profile_is_a_snapshot() {
         name: Some("Alice".to_owned()),
         ..ProfileChange::default()
     };
-    test_feed
-        .feed
-        .set_profile(&alice(), change)
-        .await
-        .unwrap()
-        .unwrap();
+    test_feed.feed.set_profile(&alice(), change).await.unwrap();
     let types = until_live(&mut resume(&test_feed.feed, &before)).await;
     assert_eq!(types, ["snapshot profile_changed"]);
     let after = position(&test_feed.feed).await;

@@ -81,7 +81,7 @@ async fn an_edited_profile_reaches_an_open_subscriber_as_a_snapshot() {
         time_zone: Some("Asia/Shanghai".to_owned()),
         ..Default::default()
     };
-    feed.set_profile(&alice(), change).await.unwrap().unwrap();
+    feed.set_profile(&alice(), change).await.unwrap();
     let snapshot = take(&mut subscription).await;
     assert_eq!(snapshot["reason"], "profile_changed");
     assert_eq!(snapshot["time_zone"], "Asia/Shanghai");

@@ -91,7 +91,7 @@ async fn a_long_backlog_lets_the_oldest_go() {
             .filter(|_| round < 4);
         let mut batch = Vec::new();
         for name in busy.chain(seldom) {
-            batch.push(Ok(large(&name, round)));
+            batch.push(large(&name, round));
             recorded.insert(name, round + 1);
         }
         let outcomes = feed.append_all(batch).await.unwrap();

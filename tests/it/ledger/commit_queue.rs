@@ -126,7 +126,7 @@ async fn a_zone_edit_among_appends_counts_them_all() {
         ledger.open();
     };
     let ((before, edited, after), ()) = tokio::join!(together, opened);
-    assert!(before.is_ok() && edited.unwrap().is_ok() && after.is_ok());
+    assert!(before.is_ok() && edited.is_ok() && after.is_ok());
     first.await.unwrap().unwrap();
     let snapshot = feed.snapshot(&alice(), 3).await.unwrap();
     let snapshot: serde_json::Value = serde_json::from_str(snapshot.json().get()).unwrap();

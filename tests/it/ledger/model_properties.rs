@@ -70,7 +70,7 @@ async fn an_event_that_is_refused_ends_no_month_that_comes_back() {
         budgets: vec![Budget::new("b", Period::Month, limit, "CNY")],
         ..ProfileChange::default()
     };
-    feed.set_profile(&alice, change).await.unwrap().unwrap();
+    feed.set_profile(&alice, change).await.unwrap();
     let spend = |id: &str| Event::consumption(id, "alice", "10", "CNY");
     // Of an earlier day of this month: there is none that is over later.
     let early = spend("early").with_time("2026-10-02T00:00:00Z");

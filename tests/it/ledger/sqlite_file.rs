@@ -279,9 +279,9 @@ async fn the_log_stays_bounded_under_load_with_readers() {
                         1,
                         "CNY",
                     );
-                    Ok(event
+                    event
                         .with_source(format!("w-{writer}"))
-                        .with_description("d".repeat(400)))
+                        .with_description("d".repeat(400))
                 });
                 feed.append_all(events.collect()).await.unwrap();
             }

@@ -131,7 +131,12 @@ impl ModelHarness {
     pub(crate) async fn append(&mut self, items: Vec<Item>) {
         let now = self.now();
         let valid = items.iter().filter_map(|(.., event)| event.clone().ok());
-        let mut appended = self.feed.append_all(valid.collect()).await.unwrap().into_iter();
+        let mut appended = self
+            .feed
+            .append_all(valid.collect())
+            .await
+            .unwrap()
+            .into_iter();
         let outcomes = items.iter().map(|(.., event)| match event {
             Ok(_) => appended.next().unwrap(),
             Err(invalid) => Outcome::Rejected(invalid.clone()),

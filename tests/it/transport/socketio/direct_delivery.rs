@@ -74,7 +74,7 @@ async fn an_edit_reaches_a_client_on_direct_delivery() {
             ..ProfileChange::default()
         };
         let edited = host.hub.feed().set_profile(&account("alice"), change).await;
-        edited.unwrap().unwrap();
+        edited.unwrap();
         let snapshot = alice.expect("snapshot").await;
         assert_eq!(snapshot["reason"], "profile_changed");
         assert_eq!(snapshot["time_zone"], time_zone);

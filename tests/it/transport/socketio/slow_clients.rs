@@ -196,7 +196,7 @@ async fn what_does_not_fit_into_a_polling_body_survives_an_upgrade() {
     while !session.receive().await.contains("live") {}
     // Two updates that wait together: the first leaves room for another, both are more than a body.
     for ids in [1..=60, 61..=200] {
-        let events = ids.map(|id| Ok(described("alice", id, &long())));
+        let events = ids.map(|id| described("alice", id, &long()));
         host.hub.feed().append_all(events.collect()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -242,7 +242,7 @@ async fn midnight_and_an_edit_reach_a_client_on_direct_delivery() {
         ..ProfileChange::default()
     };
     let edited = host.hub.feed().set_profile(&account("alice"), change).await;
-    edited.unwrap().unwrap();
+    edited.unwrap();
     assert_eq!(socket.message().await["reason"], "profile_changed");
     host.record("alice", 5..=5).await;
     assert_eq!(socket.message().await["to"], 5);
