@@ -1,4 +1,4 @@
-//! Who may watch what, told by a table of API keys instead of signed tokens.
+//! API keys instead of signed tokens: your own `Authorize`.
 //!
 //! `cargo run --example custom_auth -- --listen 127.0.0.1:3000`
 
@@ -6,11 +6,12 @@ use std::{collections::HashMap, env, error::Error};
 
 use sha2::{Digest, Sha256};
 use tallycast::{
-    Account, Accounts, Authorize, Authorizing, Denied, Event, Grant, Hub, Limits, Memory, Scope,
+    Account, Authorize, Event, Grant, Hub, Limits, Memory, Scope,
+    access::{Accounts, Authorizing, Denied},
 };
 use tokio::net::TcpListener;
 
-/// Grants by the hash of a key: who reads the table, or times the look-up, learns no key.
+/// Grants by the hash of their key. Neither a leaked table nor the timing of a look-up reveals a key.
 struct ApiKeys(HashMap<[u8; 32], Grant>);
 
 impl ApiKeys {
@@ -25,7 +26,7 @@ impl ApiKeys {
 
 impl Authorize for ApiKeys {
     fn authorize<'a>(&'a self, token: &'a str) -> Authorizing<'a> {
-        // A question to a database or another service would be awaited in here.
+        // To ask a database or another service, await it here.
         Box::pin(async move {
             let grant = self.0.get(&hash(token));
             grant.cloned().ok_or(Denied::new("no such API key"))
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Grant::new("shop", Scope::Record, Accounts::all()),
         ),
     ]);
-    let hub = Hub::builder(Memory::new()).access(keys).build().await?;
+    let hub = Hub::builder(Memory::new(), keys).build().await?;
     hub.feed()
         .append(Event::consumption("order-1", "alice", "12.50", "CNY"))
         .await?;

@@ -1,4 +1,4 @@
-//! The contract as JSON Schema, for `make types`: `cargo run --example schema --features schema`.
+//! Prints the contract as JSON Schema, for `make types`: `cargo run --example schema --features schema`.
 
 fn main() {
     println!("{:#}", tallycast::contract());
