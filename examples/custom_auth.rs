@@ -1,4 +1,4 @@
-//! Authorises clients with a table of API keys instead of signed tokens.
+//! API keys instead of signed tokens: your own `Authorize`.
 //!
 //! `cargo run --example custom_auth -- --listen 127.0.0.1:3000`
 
@@ -11,7 +11,7 @@ use tallycast::{
 };
 use tokio::net::TcpListener;
 
-/// Grants by the hash of their key, so that neither the table nor the timing of a lookup reveals a key.
+/// Grants by the hash of their key. Neither a leaked table nor the timing of a look-up reveals a key.
 struct ApiKeys(HashMap<[u8; 32], Grant>);
 
 impl ApiKeys {
@@ -26,7 +26,7 @@ impl ApiKeys {
 
 impl Authorize for ApiKeys {
     fn authorize<'a>(&'a self, token: &'a str) -> Authorizing<'a> {
-        // Await a query to a database or another service here.
+        // To ask a database or another service, await it here.
         Box::pin(async move {
             let grant = self.0.get(&hash(token));
             grant.cloned().ok_or(Denied::new("no such API key"))

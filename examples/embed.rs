@@ -1,18 +1,18 @@
-//! A checkout service whose customers watch what they spend.
+//! A hub in a checkout service: the handler records what customers spend, and their apps follow it.
 //!
 //! `cargo run --example embed -- --listen 127.0.0.1:3000 [--nest /live]`
 //!
-//! With `--nest /live` the hub's routes are under `/live`; clients then need the option
+//! With `--nest /live` the hub's routes are under `/live`. Socket.IO clients then need the option
 //! `path: "/live/socket.io/"`.
 
 use std::{env, error::Error};
 
 use axum::{Json, Router, extract::State, routing::post};
-use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 use tallycast::{
     Account, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Sqlite,
     access::{Accounts, Signer},
+    jiff::{Timestamp, ToSpan},
 };
 use tokio::net::TcpListener;
 
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listen = option("--listen").unwrap_or("127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // For a server on the public internet use `tallycast::serve`, which limits everything.
+    // A server that faces the internet without a proxy should use `tallycast::serve`, which has limits.
     axum::serve(listener, app).await?;
     Ok(())
 }
@@ -47,7 +47,7 @@ struct Order {
     total: String,
 }
 
-/// An order submitted twice by accident counts once, because the order's id is the event's id.
+/// The order's id is also the event's id, so a retried checkout counts once.
 async fn checkout(
     State(feed): State<Feed>,
     Json(order): Json<Order>,
@@ -56,7 +56,7 @@ async fn checkout(
     Ok(Json(feed.append(event).await?))
 }
 
-/// The token that the service gives to its app when a customer logs in.
+/// The token that the service gives to the app when a customer logs in.
 fn token(customer: &str) -> Result<String, Box<dyn Error>> {
     let own = Accounts::only(Account::parse(customer)?);
     let grant = Grant::new(customer, Scope::Watch, own).expiring_at(Timestamp::now() + 1.hour());

@@ -1,8 +1,9 @@
-//! A support chat in the application's own namespace, on the same connections as the feed.
+//! Your own Socket.IO namespace: a support chat on the same connections as the feed.
 //!
 //! `cargo run --example own_namespace -- --listen 127.0.0.1:3000`
 //!
-//! A customer connects to `/support` beside `/feed` and asks; an agent answers with `POST /answers/{customer}`.
+//! A customer's app joins `/support` as well as `/feed` and emits `question`. An agent answers with
+//! `POST /answers/{customer}`.
 
 use std::{env, error::Error, sync::Arc};
 
@@ -11,16 +12,16 @@ use axum::{
     extract::{Path, State},
     routing::post,
 };
-use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
-use socketioxide::{
-    SocketIo,
-    extract::{AckSender, Data, SocketRef, TryData},
-    handler::ConnectHandler,
-};
 use tallycast::{
     Account, Authorize, Grant, Hub, Jwt, Memory, Scope,
     access::{Accounts, Signer},
+    jiff::{Timestamp, ToSpan},
+    socketioxide::{
+        SocketIo,
+        extract::{AckSender, Data, SocketRef, TryData},
+        handler::ConnectHandler,
+    },
 };
 use tokio::net::TcpListener;
 
@@ -28,13 +29,13 @@ const SECRET: &str = "at least 32 bytes that only your services know";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET)?);
-    let hub = hub.build().await?;
+    let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET)?)
+        .build()
+        .await?;
 
     let tokens = Arc::new(Jwt::hs256(SECRET)?);
-    let enter =
-        move |socket: SocketRef, login: TryData<Login>| enter(tokens.clone(), socket, login);
-    hub.socket_io().ns("/support", (async || {}).with(enter));
+    let join = move |socket: SocketRef, login: TryData<Login>| join(tokens.clone(), socket, login);
+    hub.socket_io().ns("/support", (async || {}).with(join));
     let support = Router::new().route("/answers/{customer}", post(answer));
     let support = support.with_state(hub.socket_io().clone());
 
@@ -53,9 +54,9 @@ struct Login {
     token: String,
 }
 
-/// Accepts clients with a valid feed token; the error is the message of the `connect_error`. All
-/// devices of a customer share a room.
-async fn enter(
+/// Accepts a client with a valid token; otherwise the error is the message of its `connect_error`. All
+/// devices of a customer join the same room.
+async fn join(
     tokens: Arc<Jwt>,
     socket: SocketRef,
     TryData(login): TryData<Login>,
@@ -64,18 +65,17 @@ async fn enter(
     let grant = tokens.authorize(&login.token).await;
     let grant = grant.map_err(|_| "unauthorized")?;
     socket.join(room(grant.subject()));
-    // Registered here and not in the connect handler, which runs in its own task: the client's first question
-    // could arrive before it has run.
-    socket.on("question", answer_soon);
+    // Registered here, because the connect handler runs in its own task: the first question could arrive before it.
+    socket.on("question", acknowledge);
     Ok(())
 }
 
-async fn answer_soon(Data(question): Data<String>, ack: AckSender) {
+async fn acknowledge(Data(question): Data<String>, ack: AckSender) {
     println!("a customer asks: {question:?}");
     ack.send("an agent will answer").ok();
 }
 
-/// The agent's answer, to every device of the customer.
+/// Sends the agent's answer to every device of the customer.
 async fn answer(State(io): State<SocketIo>, Path(customer): Path<String>, text: String) {
     if let Some(support) = io.of("/support") {
         support.to(room(&customer)).emit("answer", &text).await.ok();

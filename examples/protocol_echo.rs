@@ -1,6 +1,6 @@
-//! The server that the published Socket.IO and Engine.IO protocol test suites expect, built on a hub.
+//! The echo server that the published Socket.IO and Engine.IO protocol test suites run against, on a hub.
 //!
-//! It shows an application's own namespaces beside the feed: `/` is replaced and echoes, `/custom` is added.
+//! The namespaces `/` and `/custom` echo what a client sends.
 //!
 //! ```sh
 //! cargo run --example protocol_echo        # listens on 127.0.0.1:3000
@@ -14,13 +14,13 @@ use serde::{
     ser::SerializeTuple,
 };
 use serde_json::Value;
-use socketioxide::{
-    SocketIo,
-    extract::{AckSender, Data, SocketRef},
-};
 use tallycast::{
     Authorize, Hub, HubBuilder, Memory,
     access::{Authorizing, Denied},
+    socketioxide::{
+        SocketIo,
+        extract::{AckSender, Data, SocketRef},
+    },
 };
 
 #[tokio::main]
@@ -33,15 +33,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The suites need fast heartbeats and binary packets.
+/// The suites expect fast heartbeats and send binary packets.
 pub(crate) fn settings() -> HubBuilder {
-    Hub::builder(Memory::new(), Nobody)
+    Hub::builder(Memory::new(), DenyAll)
         .heartbeat(Duration::from_millis(300), Duration::from_millis(200))
         .connect_timeout(Duration::from_secs(1))
         .attachments_max(8)
 }
 
-/// Echoes what the suites send.
+/// Registers handlers that echo what the suites send.
 pub(crate) fn register(io: &SocketIo) {
     io.ns("/", async |socket: SocketRef, auth: Data<Value>| {
         greet(&socket, &auth);
@@ -73,13 +73,13 @@ fn greet(socket: &SocketRef, auth: &Value) {
     }
 }
 
-/// All arguments of an event, of any type, including binary.
+/// All arguments of an event, of any type, including binary ones.
 struct Arguments(Vec<rmpv::Value>);
 
 impl<'de> Deserialize<'de> for Arguments {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
+        struct ArgumentsVisitor;
+        impl<'de> Visitor<'de> for ArgumentsVisitor {
             type Value = Arguments;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,8 +94,8 @@ impl<'de> Deserialize<'de> for Arguments {
                 Ok(Arguments(arguments))
             }
         }
-        // The engine's parser gives all arguments to a tuple, but only the first one to any other type.
-        deserializer.deserialize_tuple(1, Each)
+        // The engine's parser reads a tuple as the list of arguments, and a sequence as one argument.
+        deserializer.deserialize_tuple(1, ArgumentsVisitor)
     }
 }
 
@@ -109,11 +109,11 @@ impl Serialize for Arguments {
     }
 }
 
-/// The suites do not open the feed.
-struct Nobody;
+/// Denies every token, since the suites do not use the feed.
+struct DenyAll;
 
-impl Authorize for Nobody {
+impl Authorize for DenyAll {
     fn authorize<'a>(&'a self, _: &'a str) -> Authorizing<'a> {
-        Box::pin(async { Err(Denied::new("nobody is known here")) })
+        Box::pin(async { Err(Denied::new("this server has no feed")) })
     }
 }

@@ -1,13 +1,13 @@
-//! A minimal hub: an in-memory ledger, tokens, and a customer who drinks coffee.
+//! The smallest hub: a ledger in memory, signed tokens, and one customer who buys a coffee every second.
 //!
 //! `cargo run --example quickstart -- --listen 127.0.0.1:3000`
 
 use std::{env, error::Error, time::Duration};
 
-use jiff::{Timestamp, ToSpan};
 use tallycast::{
     Account, Event, Feed, Grant, Hub, Jwt, Limits, Memory, Scope,
     access::{Accounts, Signer},
+    jiff::{Timestamp, ToSpan},
 };
 use tokio::net::TcpListener;
 
@@ -30,19 +30,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("in a terminal:   curl -H \"Authorization: Bearer {token}\" {url}/v1/feeds/alice");
     println!("listening on {url}");
 
-    let drinking = drink_coffee(hub.feed());
+    let purchases = buy_coffee(hub.feed());
     tokio::select! {
         () = tallycast::serve(listener, hub.router(), Limits::default()) => Ok(()),
-        stopped = drinking => stopped,
+        result = purchases => result,
     }
 }
 
-/// Records one coffee per second. Each has its own id, so one that is sent twice counts once.
-async fn drink_coffee(feed: Feed) -> Result<(), Box<dyn Error>> {
+/// Records a coffee every second. Each has its own id, so an event that is sent again counts once.
+async fn buy_coffee(feed: Feed) -> Result<(), Box<dyn Error>> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    for cup in 1_u64.. {
+    for number in 1_u64.. {
         seconds.tick().await;
-        let coffee = Event::consumption(format!("cup-{cup}"), "alice", "2.80", "EUR");
+        let coffee = Event::consumption(format!("coffee-{number}"), "alice", "2.80", "EUR");
         feed.append(coffee.with_category("coffee")).await?;
     }
     Ok(())

@@ -25,7 +25,7 @@ const SESSIONS_MAX: usize = 200_000;
 /// How long a connection may take at the end of a drain for its closing message and handshake.
 const CLOSE_MARGIN: Duration = Duration::from_secs(3);
 
-/// The assembled server. Cheap to clone.
+/// The assembled server. Cheap to clone; all clones are the same server.
 #[derive(Clone)]
 pub struct Hub {
     socket_io: SocketIoTransport,
@@ -33,7 +33,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts to build a hub on a ledger; `access` decides what the bearer of a token may do: a
+    /// Starts building a hub on a ledger. `access` decides what the bearer of a token may do: a
     /// [`Jwt`](crate::Jwt) or your own [`Authorize`].
     pub fn builder(ledger: impl Ledger, access: impl Authorize) -> HubBuilder {
         HubBuilder {
@@ -50,15 +50,15 @@ impl Hub {
 
     /// The public routes: the API under `/v1`, and Socket.IO at `/socket.io`.
     ///
-    /// Merge it into a host's router, or nest it under a prefix. It has no fallback.
+    /// Merge it into your own router, or nest it under a prefix. It has no fallback.
     pub fn router(&self) -> Router {
         api::router(self.state.app.clone())
             .merge(transport::router(self.state.clone()))
             .merge(self.socket_io.router())
     }
 
-    /// The routes of a second listener that the public must not reach: `/health/live`, `/health/ready`, and
-    /// `/metrics` with the output of `metrics`, in Prometheus' text format.
+    /// The routes for operators: `/health/live`, `/health/ready`, and `/metrics` with the output of `metrics`, in
+    /// Prometheus' text format. They check no token, so serve them on a second listener that the public cannot reach.
     ///
     /// The hub records through the `metrics` facade. Install a recorder, such as `metrics-exporter-prometheus`, and
     /// pass its rendering here.
@@ -67,18 +67,18 @@ impl Hub {
         api::admin_router(admin.with_metrics(metrics))
     }
 
-    /// The handle for appending, reading and following. The hub itself uses it too.
+    /// The handle for appending, reading and following in your own code.
     pub fn feed(&self) -> Feed {
         self.state.app.feed.clone()
     }
 
-    /// The engine, for a host's own namespaces, events and rooms.
+    /// The Socket.IO engine, for your own namespaces, events and rooms.
     ///
-    /// The namespace `/feed` is the hub's own: replacing its handler removes the feed. `/` accepts every client and
-    /// does nothing until a host replaces it.
+    /// Do not register a handler for `/feed`: it would replace the feed. `/` accepts every client and does nothing
+    /// until you register a handler for it.
     ///
-    /// Events emitted here wait in the engine, which has room for 64 packets of a session and closes a session whose
-    /// ping does not fit: a flood to a slow client disconnects it. A [`push`](Self::push) without acks to `/feed`
+    /// Events that you emit here wait in the engine. It holds 64 packets per session and closes a session when a ping
+    /// does not fit, so a flood to a slow client disconnects it. A [`push`](Self::push) to `/feed` without acks always
     /// leaves room for pings.
     pub fn socket_io(&self) -> &SocketIo {
         self.socket_io.socket_io()
@@ -86,11 +86,12 @@ impl Hub {
 
     /// Pushes an ephemeral event to connected Socket.IO clients, outside the ledger: at most once.
     ///
-    /// If the future is dropped, the push may be sent or not; one that waits for acknowledgements may have reached
-    /// only some sockets.
+    /// Not cancel-safe: if the future is dropped, the push may or may not be sent, and one that waits for
+    /// acknowledgements may have reached only some sockets.
     ///
     /// # Errors
-    /// `reserved_event` for an event that the feed or the clients reserve, `unknown_namespace`, `invalid_push`.
+    /// `reserved_event` if the feed or the clients reserve the event's name, `unknown_namespace` if no handler is
+    /// registered for the namespace, `invalid_push` if a volatile push asks for acknowledgements.
     pub async fn push(&self, push: Push) -> Result<Pushed, Invalid> {
         self.state.pushes.push(push).await
     }
@@ -101,7 +102,9 @@ impl Hub {
     }
 
     /// Tells all clients to reconnect later, closes their connections in batches over `period`, and refuses new ones.
-    /// Returns when the last one is closed, soon after `period` at the latest.
+    /// Returns when the last one is closed, shortly after `period` at the latest.
+    ///
+    /// Not cancel-safe: if the future is dropped, new connections stay refused, and some old ones may stay open.
     pub async fn drain(&self, period: Duration) {
         self.state
             .drain
@@ -113,13 +116,13 @@ impl Hub {
     }
 
     /// Resolves when the ledger has failed: the outcome of a commit is unknown, and nothing more is recorded until the
-    /// process restarts. Cancel-safe.
+    /// process restarts. Otherwise it never resolves. Cancel-safe.
     pub async fn failed(&self) {
         self.state.app.feed.failed().await;
     }
 }
 
-/// The settings of a [`Hub`].
+/// The settings of a [`Hub`]. Made by [`Hub::builder`].
 pub struct HubBuilder {
     ledger: Box<dyn Ledger>,
     access: Arc<dyn Authorize>,
@@ -132,31 +135,31 @@ pub struct HubBuilder {
 }
 
 impl HubBuilder {
-    /// Which web pages may call. The default is pages of the server's own origin.
+    /// Sets which web pages may call the server. The default is pages of the server's own origin.
     #[must_use]
     pub fn allowed_origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
         self
     }
 
-    /// The clock that days and months are counted by. The default is the machine's. Tokens are always checked by the
-    /// machine's clock.
+    /// Sets the clock that days and months are counted by. The default is the machine's. Tokens are always checked by
+    /// the machine's clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The secret that tickets are signed with. The default is a random key, which ends with the process. Nodes that
-    /// accept each other's tickets share one.
+    /// Sets the secret that signs tickets, which stand in for a token in a URL. The default is a random key, valid
+    /// until the process ends. Processes that must accept each other's tickets need the same secret.
     #[must_use]
     pub fn ticket_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.ticket_secret = Some(secret.as_ref().to_vec());
         self
     }
 
-    /// How often clients are pinged, and how long they may take to answer. The default is 12 and 15 seconds. A client
-    /// whose network is gone is noticed after both.
+    /// Sets how often clients are pinged, and how long they may take to answer. The default is 12 and 15 seconds. A
+    /// client whose network is gone is noticed after the sum of both at the latest.
     #[must_use]
     pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
         self.timing.ping_interval = interval;
@@ -164,39 +167,43 @@ impl HubBuilder {
         self
     }
 
-    /// How long a Socket.IO client may take to join a namespace. The default is 10 seconds.
+    /// Sets how long a Socket.IO client may take to join a namespace. The default is 10 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timing.connect_timeout = timeout;
         self
     }
 
-    /// How long a client may take no byte of what is written to it. The default is 15 seconds.
+    /// Sets how long a write to a client may make no progress before its connection is closed. The default is 15
+    /// seconds.
     #[must_use]
     pub fn write_stall(mut self, timeout: Duration) -> Self {
         self.timing.write_stall = timeout;
         self
     }
 
-    /// How many binary attachments a packet may have. The default is none: the feed needs none, but a host's own
-    /// namespace may.
+    /// Sets how many binary attachments a packet from a client may have. The default is 0: the feed needs none, but
+    /// your own namespaces may.
     #[must_use]
     pub fn attachments_max(mut self, attachments: usize) -> Self {
         self.attachments_max = attachments;
         self
     }
 
-    /// How many Socket.IO sessions may be open at a time. The default is 200,000.
+    /// Sets how many Socket.IO sessions may be open at a time. Further ones are refused. The default is 200,000.
     #[must_use]
     pub fn sessions_max(mut self, sessions: usize) -> Self {
         self.sessions_max = sessions;
         self
     }
 
-    /// Opens the ledger and assembles the hub. It must run inside a Tokio runtime.
+    /// Opens the ledger and assembles the hub.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub async fn build(self) -> Result<Hub, BuildError> {
         let (ledger, clock) = (self.ledger, self.clock);
         // Opening reads from the disk, so it must not block the runtime.

@@ -13,7 +13,7 @@ use crate::{
 const PAST_BYTES: usize = 1024 * 1024;
 
 impl Feed {
-    /// An account's profile. Cancel-safe.
+    /// An account's profile; the default profile if the account does not exist. Cancel-safe.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -66,13 +66,14 @@ impl Feed {
         Ok(zone.date_of(self.now()))
     }
 
-    /// Edits an account's profile. A new time zone recomputes its days in the same transaction, which takes
-    /// about two seconds per million entries of the account, mostly before the transaction.
+    /// Replaces an account's profile, and returns the new one. A new time zone recomputes the account's days in the
+    /// same transaction, which takes about two seconds per million entries of the account, mostly before the
+    /// transaction.
     ///
     /// Dropping the future does not undo what was sent to the ledger.
     ///
     /// # Errors
-    /// When the change is refused, or the ledger is unavailable.
+    /// When the change is invalid or expects another revision (`revision_mismatch`), or the ledger is unavailable.
     pub async fn set_profile(
         &self,
         account: &Account,
@@ -96,9 +97,9 @@ impl Feed {
         edited.map_err(ProfileError::Rejected)
     }
 
-    /// Removes everything of an account: its entries, totals and profile. Returns once that is durable.
-    /// Its subscriptions are [`Interrupted`](super::Interrupted). A later event starts the account anew. Erasing
-    /// an account that does not exist succeeds.
+    /// Removes everything of an account: its entries, totals and profile. Returns once the removal is durable.
+    /// Its subscriptions get [`Interrupted::Erased`](super::Interrupted::Erased). A later event starts the account
+    /// anew. Erasing an account that does not exist succeeds.
     ///
     /// Dropping the future does not undo what was sent to the ledger.
     ///

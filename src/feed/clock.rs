@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A source of time. Cheap to clone.
+/// The source of time for a [`Feed`](super::Feed). Cheap to clone.
 #[derive(Clone)]
 pub struct Clock {
     read: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -23,7 +23,8 @@ impl Clock {
         Self::new(Timestamp::now)
     }
 
-    /// The caller's own. When it jumps, clients learn of the new day within a second.
+    /// A clock that calls `read` for the current time, often, so it must not block. If the time jumps to another
+    /// day, clients learn of it within a second.
     #[must_use]
     pub fn new(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
@@ -32,13 +33,13 @@ impl Clock {
         }
     }
 
-    /// A clock that moves only when told to, in milliseconds. Tests use it to cross midnight without
-    /// waiting.
+    /// A clock that only its [`ManualClock`] moves, in milliseconds. Tests use it to cross midnight without waiting.
     ///
     /// ```
-    /// # use tallycast::feed::Clock;
+    /// use tallycast::{feed::Clock, jiff::SignedDuration};
+    ///
     /// let (clock, control) = Clock::manual("2026-11-22T23:59:59Z".parse().unwrap());
-    /// control.advance(jiff::SignedDuration::from_secs(1)); // followers in UTC get a rollover
+    /// control.advance(SignedDuration::from_secs(1)); // followers in UTC get a rollover
     /// # drop(clock);
     /// ```
     #[must_use]
@@ -64,7 +65,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// What moves a clock that was made [`manual`](Clock::by_hand). Cheap to clone.
+/// Moves a clock that [`Clock::manual`] made. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     millis: Arc<AtomicI64>,
@@ -72,14 +73,14 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Moves the clock by `time`, which may be negative, in whole milliseconds.
+    /// Moves the clock by `time`, in whole milliseconds. A negative `time` moves it back.
     pub fn advance(&self, time: SignedDuration) {
         let millis = i64::try_from(time.as_millis()).unwrap_or(0);
         self.millis.fetch_add(millis, Ordering::SeqCst);
         self.changed.notify();
     }
 
-    /// Sets the clock to `now`.
+    /// Sets the clock to `now`, in whole milliseconds.
     pub fn set(&self, now: Timestamp) {
         self.millis.store(now.as_millisecond(), Ordering::SeqCst);
         self.changed.notify();

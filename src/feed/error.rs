@@ -3,6 +3,8 @@
 use crate::{domain::Invalid, ledger::Unavailable};
 
 /// An event was not recorded, or its outcome is unknown.
+///
+/// An axum handler can return it: the response is the problem JSON of `POST /v1/events`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -18,7 +20,7 @@ pub enum AppendError {
 }
 
 impl AppendError {
-    /// The stable code, for programs.
+    /// The stable error code, for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -28,7 +30,7 @@ impl AppendError {
     }
 }
 
-/// A profile was not changed.
+/// A profile was not changed, or the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {

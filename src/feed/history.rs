@@ -57,7 +57,7 @@ impl History {
         self.epoch
     }
 
-    /// The entries as finished JSON.
+    /// The entries, each as finished JSON.
     #[must_use]
     pub fn entries(&self) -> &[Arc<RawValue>] {
         &self.entries

@@ -14,7 +14,7 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// beside very long totals.
 pub(super) const ENTRIES_BYTES_MAX: usize = 96 * 1024;
 
-/// One message of a feed: finished JSON, the same bytes on every transport. Cheap to clone.
+/// One message of a feed, as finished JSON: the same bytes on every transport. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Message {
     kind: MessageKind,
@@ -22,18 +22,18 @@ pub struct Message {
     json: Arc<RawValue>,
 }
 
-/// What a client does with a message.
+/// The type of a message, which determines what a client does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MessageKind {
-    /// Replace everything you show.
+    /// The whole state of the account: replace everything you show.
     Snapshot,
-    /// Contiguous entries: apply them.
+    /// Contiguous entries: add them, and replace the totals that it contains.
     Update,
-    /// Replay is over.
+    /// Replay is over; further messages are live.
     Live,
-    /// A day or month turned: no entry, new totals.
+    /// A new day or month has begun: replace all totals. It has no entries.
     Rollover,
 }
 
@@ -92,7 +92,7 @@ impl Message {
         }
     }
 
-    /// What a client does with it.
+    /// Its type, for a `match`.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.kind

@@ -1,9 +1,12 @@
 //! The core API: append events, read accounts, subscribe to them.
 //!
-//! A wake-up carries no data, and each reader owns its position. After a commit the account's [topic](topics)
-//! gets a new version, and every reader compares it with its own position. It reads what it lacks from the
-//! [tail], or else from the ledger, so replay and live reading are the same code. For a live reader the
-//! [`fanout`] may write to the connection without waking the reader's task: see [`direct_delivery`].
+//! A [`Feed`] does all of it, in your own process and without HTTP. A [`Hub`](crate::Hub) has one
+//! ([`Hub::feed`](crate::Hub::feed)); [`Feed::start`] makes one without a hub.
+
+// A wake-up carries no data, and each reader owns its position. After a commit the account's topic (`topics`)
+// gets a new version, and every reader compares it with its own position. It reads what it lacks from the tail
+// (`tail`), or else from the ledger, so replay and live reading are the same code. For a live reader the fanout
+// (`fanout`) may write to the connection without waking the reader's task: see `direct_delivery`.
 
 mod accounts;
 mod batch;
@@ -68,15 +71,15 @@ pub struct Feed {
 impl Feed {
     /// The most recent entries that a snapshot may hold.
     pub const RECENT_MAX: usize = RECENT_MAX;
-    /// The recent entries of a snapshot by default.
+    /// The number of recent entries in a snapshot by default.
     pub const RECENT_DEFAULT: usize = RECENT_DEFAULT;
     /// The most entries of one page of history.
     pub const HISTORY_MAX: usize = HISTORY_MAX;
-    /// The entries of a page of history by default.
+    /// The number of entries in a page of history by default.
     pub const HISTORY_DEFAULT: usize = HISTORY_DEFAULT;
 
-    /// Starts the ledger's threads: one writes, some read, and one waits for midnight in the followed time
-    /// zones. They end when the last clone of the feed and its subscriptions are dropped.
+    /// Starts a feed on a ledger, with threads of its own: one writes, some read, and one waits for midnight in the
+    /// followed time zones. They end when all clones of the feed and all its subscriptions are dropped.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
@@ -84,7 +87,7 @@ impl Feed {
         Self::start_at(ledger, Clock::system())
     }
 
-    /// Like [`start`](Self::start), with another clock.
+    /// Like [`start`](Self::start), with a clock other than the machine's.
     ///
     /// # Errors
     /// When the ledger cannot be opened.
@@ -123,14 +126,15 @@ impl Feed {
         })
     }
 
-    /// Records one event. Returns once it is durable; appending the same event again returns the same
-    /// receipt.
+    /// Records one event. Returns once it is durable. Appending the same event again records nothing and returns
+    /// the first receipt, with the status `Duplicate`.
     ///
     /// Dropping the future does not undo what was sent to the ledger: append the same event again to learn
     /// its outcome.
     ///
     /// # Errors
-    /// When the event is refused, or the ledger is unavailable.
+    /// When the event is refused, or the ledger is unavailable. In the second case the event may have been recorded:
+    /// append the same event again.
     pub async fn append(&self, event: Event) -> Result<Receipt, AppendError> {
         let mut outcomes = self.append_all(vec![event]).await?;
         match outcomes.pop() {
@@ -168,7 +172,7 @@ impl Feed {
         Ok(outcomes.flatten().collect())
     }
 
-    /// Follows an account. Nothing is read before the first `next`.
+    /// Follows an account. Nothing is read until the subscription is polled.
     #[must_use]
     pub fn subscribe(&self, account: Account, options: SubscribeOptions) -> Subscription {
         Subscription::new(self.reader(account, options))
@@ -179,7 +183,7 @@ impl Feed {
         FeedReader::new(self.core.clone(), account, options)
     }
 
-    /// The whole state of an account as one message, with its `recent` latest entries (at most 100).
+    /// The whole state of an account as one message, with the latest `recent` entries (at most 100).
     /// Cancel-safe.
     ///
     /// # Errors
@@ -190,7 +194,8 @@ impl Feed {
         Ok(builder.snapshot(&view.entries, Reason::Initial))
     }
 
-    /// Entries before the offset `before`, newest first, at most `limit` (1 to 200). Cancel-safe.
+    /// Entries before the offset `before`, newest first, at most `limit` (1 to 200). `None` starts at the latest
+    /// entry. Cancel-safe.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -230,7 +235,7 @@ impl Feed {
 
     /// Ends the ledger's threads: earlier calls are completed, later ones fail with
     /// [`Unavailable::Closed`]. When it returns, the storage is closed and may be opened again, copied or
-    /// removed. Cancel-safe; another call waits for the same end.
+    /// removed. Cancel-safe; a second call waits for the same end.
     pub async fn close(&self) {
         // An error means that the writer has ended already.
         drop(self.core.jobs.send(Job::Close).await);
@@ -244,7 +249,8 @@ impl Feed {
         !*self.core.poisoned.borrow() && !self.core.jobs.is_closed()
     }
 
-    /// Waits until the outcome of a commit is unknown: then the process should restart. Cancel-safe.
+    /// Resolves when the outcome of a commit is unknown: then the process should restart. Otherwise it never
+    /// resolves. Cancel-safe.
     pub async fn failed(&self) {
         let mut poisoned = self.core.poisoned.clone();
         if poisoned.wait_for(|poisoned| *poisoned).await.is_err() {
@@ -253,7 +259,7 @@ impl Feed {
         }
     }
 
-    /// The epoch of the ledger.
+    /// The epoch of the ledger, the random id of its history.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.core.epoch

@@ -17,9 +17,9 @@ pub(super) const HISTORY_DEFAULT: usize = 50;
 pub struct SubscribeOptions {
     /// The position that the client has stored, as it sent it; `None` starts with a snapshot.
     pub after: Option<String>,
-    /// How many entries a snapshot shows, at most 100.
+    /// How many recent entries a snapshot has, at most 100; the default is 20.
     pub recent: usize,
-    /// What a slow client gets.
+    /// What the client gets when more than one update waits for it; the default is every entry.
     pub mode: Mode,
 }
 

@@ -10,11 +10,12 @@ use futures_core::Stream;
 use super::{error::Interrupted, message::Message, reader::FeedReader};
 use crate::domain::{Account, Position};
 
-/// One reader of a feed: a position that it owns, and a wake-up.
+/// Reads the messages of one account, in order, from a position of its own. Made by
+/// [`Feed::subscribe`](super::Feed::subscribe).
 ///
 /// There are two ways to read. Call [`next`](Self::next), hand the message to the client, then call
-/// [`applied`](Self::applied): a message that was not applied comes again. Or use it as a [`Stream`], which
-/// counts every message as applied once it has yielded it.
+/// [`applied`](Self::applied): a message that was not applied comes again. Or use it as a [`Stream`], where every
+/// message counts as applied once the stream has yielded it.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -64,17 +65,17 @@ impl Subscription {
         self.position.as_ref()
     }
 
-    /// The next message; waits until there is one. Cancel-safe: the same message comes again until
-    /// [`applied`](Self::applied) is called for it.
+    /// Waits for the next message. Cancel-safe: the same message comes again until [`applied`](Self::applied) is
+    /// called for it.
     ///
     /// # Errors
-    /// When the account was erased, which is reported once, or the ledger cannot be read. It may be called
-    /// again.
+    /// When the account was erased, which is reported once, or when the ledger cannot be read. Call it again to
+    /// continue.
     pub async fn next(&mut self) -> Result<Message, Interrupted> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
 
-    /// The client has applied `message`: the position moves past it. Any message but the last one from
+    /// Marks `message` as applied: the position moves past it. Any message other than the last one from
     /// [`next`](Self::next) is ignored.
     pub fn applied(&mut self, message: &Message) {
         if let Some(reader) = &mut self.reader {
@@ -99,7 +100,7 @@ impl Subscription {
     }
 }
 
-/// Every message once. An error does not end the stream: polling it again asks again.
+/// Yields every message once. The stream never ends; after an error, poll it again to continue.
 impl Stream for Subscription {
     type Item = Result<Message, Interrupted>;
 

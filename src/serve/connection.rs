@@ -52,7 +52,7 @@ impl Connection {
         }
     }
 
-    /// The TCP stream below, without timeouts, and the connection's [`Slot`]: keep it as long as the stream.
+    /// The underlying TCP stream, without timeouts, and the connection's [`Slot`]. Keep the slot as long as the stream.
     ///
     /// # Errors
     /// Returns the connection itself if it uses TLS.
@@ -65,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// The TCP socket below, for its addresses and options. Do not read from it or write to it.
+    /// The underlying TCP socket, for its addresses and options. Do not read from it or write to it.
     pub fn tcp(&self) -> &TcpStream {
         self.stream().tcp()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// `Limits { idle_timeout, ..Limits::default() }`, which also compiles when fields are added.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From connecting (or from a later request's first byte) to the end of the request's head.
+    /// Time from connecting (or from a later request's first byte) to the end of the request's head.
     /// Default [`HEAD_TIMEOUT`](Self::HEAD_TIMEOUT).
     pub head_timeout: Duration,
     /// Idle time between two requests on a kept-alive connection. Default [`IDLE_TIMEOUT`](Self::IDLE_TIMEOUT).
@@ -30,7 +30,7 @@ pub struct Limits {
     /// Kernel send buffer of a connection, in bytes; 0 leaves it to the system.
     /// Default [`SEND_BUFFER_BYTES`](Self::SEND_BUFFER_BYTES).
     pub send_buffer_bytes: u32,
-    /// Bound of a graceful shutdown. Default [`DRAIN_TIMEOUT`](Self::DRAIN_TIMEOUT).
+    /// How long a graceful shutdown may take. Default [`DRAIN_TIMEOUT`](Self::DRAIN_TIMEOUT).
     pub drain_timeout: Duration,
 }
 
@@ -69,7 +69,7 @@ impl Limits {
     /// Bytes of a request's head (and of hyper's read buffer); a longer one is answered 431.
     pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-    /// Bytes of a request's URI; a longer one is answered 414. Room for a token or two in the query.
+    /// Bytes of a request's URI; a longer one is answered 414. A token or two in the query fit.
     pub const URI_BYTES_MAX: usize = 16 * 1024;
 
     /// How many bytes the kernel may hold for a slow client before our writes wait.

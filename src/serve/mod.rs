@@ -1,7 +1,7 @@
 //! An accept loop for a server that faces the internet.
 //!
 //! `axum::serve` has no timeouts: not for a request's head, not for its body, not for a client that does not read.
-//! [`serve()`] has [`Limits`] on all of these and on connections, and TLS. It depends on no other module of the crate.
+//! [`serve()`] has [`Limits`] on all of these and on connections, and it offers TLS. It works with any axum router.
 
 mod activity;
 mod body;
@@ -51,11 +51,11 @@ const HEAD_BYTES_FLOOR: usize = 8 * 1024;
 
 /// Serves `router` on `listener`, within `limits`: HTTP/1 with upgrades.
 ///
-/// Handlers get the client's address as `axum::extract::ConnectInfo<SocketAddr>`. An upgraded handler can get the
+/// Handlers get the client's address as `axum::extract::ConnectInfo<SocketAddr>`. After an upgrade, a handler can get the
 /// [`Connection`].
 ///
-/// Nothing happens until the returned [`Serve`] is awaited. Several may run at once, each with its own limits. Dropping a
-/// running one cuts its connections, except upgraded ones.
+/// Nothing happens until the returned [`Serve`] is awaited, inside a Tokio runtime. Several may run at once, each with its
+/// own limits. Dropping a running one cuts its connections, except upgraded ones.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {

@@ -11,9 +11,9 @@ pub(super) struct Slots {
     per_peer_max: usize,
 }
 
-/// One connection's slot. Dropping it frees the slot.
+/// One connection's place within the limits on connections. Dropping it frees the place.
 ///
-/// Keep it as long as the stream it belongs to, or the limits on connections no longer hold.
+/// Keep it as long as the stream it belongs to, or the limits no longer hold.
 #[derive(Debug)]
 pub struct Slot {
     _one_of_all: OwnedSemaphorePermit,

@@ -10,13 +10,13 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A server's certificate and private key, ready for [`Serve::tls`](super::Serve::tls).
 ///
-/// TLS 1.2 and 1.3, HTTP/1.1. Cheap to clone.
+/// It offers TLS 1.2 and 1.3, and HTTP/1.1. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     pub(super) acceptor: TlsAcceptor,
 }
 
-/// A certificate or key that cannot be used: which file, and why. One line.
+/// A certificate or key cannot be used. Prints as one line with the file and the reason.
 #[derive(Debug)]
 pub struct TlsError {
     file: PathBuf,
@@ -25,10 +25,10 @@ pub struct TlsError {
 
 impl Tls {
     /// Reads a certificate chain (the server's own certificate first) and its private key (PKCS #8,
-    /// PKCS #1 or SEC1) from PEM files.
+    /// PKCS #1 or SEC1) from PEM files. It blocks while it reads.
     ///
     /// # Errors
-    /// Says which file cannot be read, holds nothing of the kind, or does not fit the other.
+    /// When a file cannot be read, holds no certificate or no key, or the key does not match the certificate.
     pub fn from_pem_files(
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,

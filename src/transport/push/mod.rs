@@ -36,7 +36,8 @@ const CLIENT_EVENTS: &[&str] = &[
     "removeListener",
 ];
 
-/// An ephemeral event for connected Socket.IO clients. A client that is not connected, or slow, misses it.
+/// An ephemeral event for connected Socket.IO clients, sent with [`Hub::push`](crate::Hub::push). A client that is not
+/// connected, or is slow, misses it.
 ///
 /// ```
 /// # use tallycast::{Account, Push, PushTo};
@@ -60,9 +61,9 @@ pub struct Push {
 pub enum PushTo {
     /// Every socket that follows this account.
     Account(Account),
-    /// Every socket of this person or service.
+    /// Every socket whose token has this subject, a person or a service.
     Subject(String),
-    /// Every socket in this room of the host.
+    /// Every socket in this room, which your own handlers let sockets join.
     Room(String),
     /// Every socket of the namespace.
     All,
@@ -85,13 +86,14 @@ impl Push {
     pub const EVENT_CHARS_MAX: usize = 128;
     /// The most bytes of the data, as JSON.
     pub const DATA_BYTES_MAX: usize = 64 * 1024;
-    /// The longest wait for acknowledgements.
+    /// The longest wait for acknowledgements: 30 seconds.
     pub const ACK_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
-    /// An event of this name with this data, in the namespace `/feed`.
+    /// An event with this name and data, in the namespace `/feed`.
     ///
     /// # Errors
-    /// `invalid_push` if the name is empty or too long, or the data is no JSON or too long.
+    /// `invalid_push` if the name is empty, too long or has control characters, or if the data is not JSON or is too
+    /// long.
     pub fn new(
         to: PushTo,
         event: impl Into<String>,
@@ -116,21 +118,22 @@ impl Push {
         })
     }
 
-    /// Sends it in another namespace, which must be registered.
+    /// Sends it in another namespace, which must have a handler.
     #[must_use]
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// Skips sockets that are busy.
+    /// Skips sockets that are busy. Such a push cannot be acknowledged.
     #[must_use]
     pub fn volatile(mut self) -> Self {
         self.is_volatile = true;
         self
     }
 
-    /// Counts the acknowledgements that arrive within `timeout`, at most 30 seconds.
+    /// Waits for acknowledgements and counts those that arrive within `timeout`, which is at most
+    /// [`ACK_TIMEOUT_MAX`](Self::ACK_TIMEOUT_MAX).
     #[must_use]
     pub fn acknowledged_within(mut self, timeout: Duration) -> Self {
         self.ack_timeout = Some(timeout.min(Self::ACK_TIMEOUT_MAX));
