@@ -9,11 +9,7 @@ use std::{env, error::Error};
 
 use axum::{Json, Router, extract::State, routing::post};
 use serde::Deserialize;
-use tallycast::{
-    Account, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Sqlite,
-    access::{Accounts, Signer},
-    jiff::{Timestamp, ToSpan},
-};
+use tallycast::{Account, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Sqlite, jiff::{Timestamp, ToSpan}, access::{Accounts, Signer}};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "at least 32 bytes that only your services know";

@@ -14,14 +14,10 @@ use serde::{
     ser::SerializeTuple,
 };
 use serde_json::Value;
-use tallycast::{
-    Authorize, Hub, HubBuilder, Memory,
-    access::{Authorizing, Denied},
-    socketioxide::{
+use tallycast::{Authorize, Hub, HubBuilder, Memory, socketioxide::{
         SocketIo,
         extract::{AckSender, Data, SocketRef},
-    },
-};
+    }, access::{Authorizing, Denied}};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

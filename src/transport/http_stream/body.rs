@@ -62,10 +62,6 @@ impl<T> FirstTaker<T> {
 }
 
 /// How far a body has got. It may be dropped before it is polled.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the small variant is replaced by the first poll"
-)]
 enum BodyState<F> {
     Shared(FirstTaker<FormattedStream<F>>),
     Unstarted(FormattedStream<F>),

@@ -3,7 +3,7 @@
 //! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are storeys, each of which knows
 //! only those below it:
 //!
-//! - [`http`] checks requests, opens [sessions](session), and hands WebSockets to the engine.
+//! - [`http`] checks requests, opens [sessions](session), and hands a WebSocket to the engine.
 //! - [`feed`] is the namespace `/feed`: one task per socket reads its requests and writes its messages.
 //! - [`session`] is what we know of an Engine.IO session, the registry of all of them, and their drain.
 //! - [`connection`] is our handle to a session's WebSocket: it writes frames between the engine's packets.

@@ -43,8 +43,8 @@ impl EngineRequest {
             .map(Box::from)
             .or(query.ticket.map(String::into_boxed_str));
         if bearer
-            .as_ref()
-            .is_some_and(|token: &Box<str>| token.len() > TOKEN_BYTES_MAX)
+            .as_deref()
+            .is_some_and(|token: &str| token.len() > TOKEN_BYTES_MAX)
         {
             return Err(Refusal::BadRequest);
         }
