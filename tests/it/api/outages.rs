@@ -1,4 +1,4 @@
-//! What callers see while the ledger, or whoever knows the callers, does not work.
+//! What callers see while the ledger or the authorizer does not work.
 
 use std::{
     future::pending,
@@ -25,7 +25,7 @@ const FULL: u8 = 1;
 const BUSY: u8 = 2;
 const UNKNOWN: u8 = 3;
 
-/// A ledger whose commits fail as told.
+/// A ledger whose commits fail as the test sets it.
 struct Failing {
     ledger: HookLedger,
     how: Arc<AtomicU8>,

@@ -1,8 +1,8 @@
-//! What the sources say, `docs/protocol.md` says too.
+//! Every error code in the sources is in `docs/protocol.md`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// What stands before a stable code in the sources.
+/// The calls whose first string is a stable code.
 const MAKERS: &[&str] = &[
     "Invalid::new(",
     "refused(",
@@ -15,13 +15,13 @@ const MAKERS: &[&str] = &[
     "check_symbol(",
 ];
 
-/// The rooms whose refusals a client can meet.
-const ROOMS: &[&str] = &["domain", "ledger", "feed", "access", "api", "transport"];
+/// The modules whose refusals a client can get.
+const MODULES: &[&str] = &["domain", "ledger", "feed", "access", "api", "transport"];
 
 fn sources() -> Vec<String> {
     let mut texts = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders: Vec<_> = ROOMS.iter().map(|room| root.join(room)).collect();
+    let mut folders: Vec<_> = MODULES.iter().map(|module| root.join(module)).collect();
     while let Some(folder) = folders.pop() {
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
@@ -57,7 +57,7 @@ fn every_code_is_in_the_protocol_document() {
             codes.extend(calls.filter_map(|(at, _)| code(&text[at + maker.len()..])));
         }
     }
-    assert!(codes.len() > 60, "the sources are read: {codes:?}");
+    assert!(codes.len() > 60, "too few codes found: {codes:?}");
     let missing: Vec<_> = codes
         .iter()
         .filter(|code| !document.contains(&format!("`{code}`")))

@@ -11,7 +11,7 @@ use tokio::task::unconstrained;
 
 use crate::support::{hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice};
 
-/// A ledger whose commits wait for a sign.
+/// A ledger whose commits wait until the gate opens.
 struct Gated {
     ledger: HookLedger,
     gate: Arc<Gate>,
@@ -46,7 +46,7 @@ impl Gated {
         self.gate.moved.notify_all();
     }
 
-    /// Returns when a commit waits.
+    /// Returns once a commit waits.
     async fn held(&self) {
         let gate = self.gate.clone();
         let waiting = tokio::task::spawn_blocking(move || {
@@ -66,7 +66,7 @@ impl Gated {
 }
 
 impl Gate {
-    /// Waits for the sign.
+    /// Waits until the gate is open.
     fn pass(&self) {
         let mut state = self.state.lock().unwrap();
         state.waiting += 1;

@@ -1,4 +1,4 @@
-//! A ledger in memory whose commits first do what a test wants.
+//! A ledger in memory that calls a hook before each commit.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tallycast::{
     LedgerError, LedgerReader, LedgerWriter, Memory, RecordedEvent,
 };
 
-/// What happens before each commit; a failure of it is the commit's.
+/// Called before each commit; if it fails, the commit fails.
 pub(crate) type Hook = Arc<dyn Fn() -> Result<(), CommitError> + Send + Sync>;
 
 #[derive(Clone)]
