@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests with real clients need, beside Rust and Node.js 20. Quick when it is all there.
+# Installs what the tests with real clients need beside Rust and Node.js 20. Quick if all is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,7 +9,7 @@ fail() {
 }
 
 # Debian's packages: a virtual environment for Python, OpenSSL for the Rust client, a clock that tests
-# move, curl, a browser with the signs that the page shows, and what the experiments look with.
+# move, curl, a browser with the fonts for the page, and the tools of the experiments.
 install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
@@ -31,7 +31,7 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# Installs what a lock file lists, unless that was done for this very file: the stamp remembers it.
+# Installs what a lock file lists, unless a stamp shows that it was done for the same file.
 once() {
     local lock=$1 stamp=$2 sum
     shift 2

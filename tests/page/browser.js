@@ -1,15 +1,15 @@
-// Debian's Chromium, which never asks the network for anything but the page's server.
+// Debian's Chromium, which reaches no address but the page's server.
 import { chromium } from "playwright-core";
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-/** What a customer may wait for what was just recorded. */
+/** How soon a customer must see a new entry. */
 export const LIVE_MS = 1000;
-/** For what has no promise in time: starting, catching up after a cut. */
+/** For steps without a promised time: starting, catching up after a cut. */
 export const SOON_MS = 20_000;
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
 
-/** A window that remembers whatever went wrong in it. */
+/** A window that records all errors in it. */
 export async function open(browser, link, options = {}) {
   const context = await browser.newContext({ locale: "en-US", ...options });
   context.setDefaultTimeout(SOON_MS);
@@ -35,7 +35,7 @@ export const status = (page, wanted, timeout = SOON_MS) =>
 export const figure = (page, id, wanted, timeout = SOON_MS) =>
   page.waitForFunction(([id, wanted]) => document.getElementById(id).dataset.amount === wanted, [id, wanted], { timeout });
 
-/** What is on the screen, as the ledger would say it. */
+/** What is on the screen, in the ledger's form. */
 export const shown = (page) =>
   page.evaluate(() => ({
     today: document.getElementById("today").dataset.amount,
@@ -43,7 +43,7 @@ export const shown = (page) =>
     offsets: [...document.querySelectorAll("#entries li[data-offset]")].map((line) => Number(line.dataset.offset)),
   }));
 
-/** The same of a snapshot. */
+/** The same for a snapshot. */
 export function expected({ totals: [totals], recent }, entries) {
   return { today: totals.day.amount, month: totals.month.amount, offsets: recent.map(({ offset }) => offset).reverse().slice(0, entries) };
 }

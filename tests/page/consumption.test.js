@@ -55,7 +55,7 @@ test("a killed server's page catches up without a reload", async () => {
   await status(page, "live");
   await equalsLedger(page);
   assert.equal((await page.evaluate(() => performance.getEntriesByType("navigation"))).length, 1);
-  // What else it asked while the server was not there failed as well.
+  // Its other requests failed too while the server was down.
   const isOfKill = (fault) => fault.includes("socket.io") || fault.includes("net::ERR_CONNECTION_");
   assert.ok(page.faults.every(isOfKill), page.faults.join("\n"));
   await page.leave();
@@ -128,7 +128,7 @@ test("a figure that still counts up does not outlive its account", async () => {
   await figure(page, "today", "5001.25");
   await page.selectOption("#account", "bob");
   await figure(page, "today", "99");
-  // Longer than any figure counts.
+  // Longer than any figure takes to animate.
   const since = await page.evaluate(() => performance.now());
   await page.waitForFunction((since) => performance.now() > since + 1500, since);
   assert.equal(await page.textContent("#today"), "€99.00");

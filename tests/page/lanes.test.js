@@ -12,7 +12,7 @@ after(() => browser.close());
 
 const withLanes = ({ link }) => `${link}&view=lanes`;
 
-/** An iframe learns by silence that its server is gone: nothing tells it. */
+/** An iframe notices only by silence that its server is gone. */
 const HEALED_MS = 45_000;
 
 /** Resolves once every lane has that entry. */
@@ -31,7 +31,7 @@ const entries = (page) =>
     return Object.fromEntries([...document.querySelectorAll("[data-lane]")].map((lane) => [lane.dataset.lane, linesOf(lane)]));
   });
 
-/** Every lane shows the same of what several show. */
+/** Entries on several lanes are the same on each. */
 function agree(lanes) {
   const seen = new Map();
   for (const [lane, lines] of Object.entries(lanes)) {
@@ -57,7 +57,7 @@ test("two windows follow by every way at once, live", async (t) => {
     await window.bringToFront();
     await reached(window, 1);
     const { sse: [[offset]] } = await entries(window);
-    // Purchases come by themselves too, but may take their time.
+    // Purchases also come by themselves, but that may take long.
     for (let cup = 0; cup < 2; cup++) await window.locator("[data-thing=coffee]:visible").click();
     await reached(window, offset + 2);
     agree(await entries(window));

@@ -1,4 +1,4 @@
-// How it looks and reads: for everybody, in both languages, on a phone, under its policy.
+// How the page looks and reads: accessible, in both languages, on a phone, under its policy.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";

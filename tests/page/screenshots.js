@@ -1,4 +1,4 @@
-// Pictures of the page, over the demo: `make screenshots` puts them into target/screenshots, to be looked at.
+// Pictures of the page, with the demo: `make screenshots` writes them to target/screenshots for review.
 // With `--readme` the two small ones of the README are made too.
 import { mkdirSync } from "node:fs";
 import { launch, open, status } from "./browser.js";
@@ -20,7 +20,7 @@ const PICTURES = {
   "phone-dark-chinese": { ...PHONE, ...DARK, ...CHINESE },
 };
 
-/** Long enough for every lane to have had something. */
+/** Long enough for every lane to have got an entry. */
 const LIVELY_MS = 8000;
 
 async function picture(browser, link, view, options, path, shot = {}) {

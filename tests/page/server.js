@@ -31,7 +31,7 @@ export class Server {
     return server;
   }
 
-  /** Starts on the same port, where it had one, and the same ledger. */
+  /** Starts on the same port, if it had one, and the same ledger. */
   async restart() {
     const args = ["serve", "--listen", this.#listen, "--admin-listen", "127.0.0.1:0", "--page", dist];
     const secrets = ["--ledger", `sqlite:${join(this.#folder, "ledger.db")}`, "--jwt-secret-file", join(this.#folder, "secret.txt")];
@@ -53,12 +53,12 @@ export class Server {
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** The page's address, as an operator would hand it out. */
+  /** The page's address, as an operator would publish it. */
   link({ account = ACCOUNT, token = this.token, view = "consumption" } = {}) {
     return `${this.url}/#token=${token}&account=${account}&view=${view}`;
   }
 
-  /** Records one event; its fields may be given. */
+  /** Records one event, with these fields. */
   async record(fields = {}) {
     this.#events += 1;
     const event = { id: `event-${this.#events}`, account: ACCOUNT, amount: "1.25", unit: "EUR", category: "food", ...fields };
