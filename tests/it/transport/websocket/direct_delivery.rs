@@ -1,4 +1,4 @@
-//! Direct delivery on plain WebSockets: updates are written while a socket's own task sleeps. They are whole, in
+//! Direct delivery on the plain WebSocket: updates are written while a socket's own task sleeps. They are whole, in
 //! order, and only between frames.
 
 use std::time::Duration;
