@@ -1,4 +1,4 @@
-//! What an idle connection costs. It has a process of its own, since it counts the whole heap.
+//! The memory of an idle connection. This test has a process of its own, since it counts the whole heap.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
@@ -19,14 +19,14 @@ use tokio::{net::TcpListener, runtime::Runtime};
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// A tenth above what it is, of which the Socket.IO library holds nearly 17,000.
+/// A tenth above the measured value, of which the Socket.IO library holds nearly 17,000.
 const SOCKET_IO_BYTES_MAX: usize = 21_900;
-/// A tenth above what it is: HTTP has let go of it.
+/// A tenth above the measured value: hyper no longer holds the connection.
 const STREAM_BYTES_MAX: usize = 3_600;
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
-/// One test, since all share the heap.
+/// One test, since all tests share the heap.
 #[test]
 fn an_idle_connection_that_watches_an_account_holds_little() {
     let runtime = Runtime::new().unwrap();
@@ -37,7 +37,7 @@ fn an_idle_connection_that_watches_an_account_holds_little() {
     ];
     for (watch, max) in ways {
         let watch = |numbers: Range<u32>| numbers.map(|n| watch(address, n));
-        // What the server makes once is there after the first few.
+        // The first few connections trigger all one-time allocations.
         let mut watching: Vec<_> = watch(0..20).collect();
         let before = HEAP.current_usage();
         watching.extend(watch(20..220));
@@ -49,7 +49,7 @@ fn an_idle_connection_that_watches_an_account_holds_little() {
 /// Follows an account of its own, until it is live. The client's side is a bare socket and holds nothing on the heap.
 type Watch = fn(SocketAddr, u32) -> TcpStream;
 
-/// A server in this process that goes on until the runtime ends.
+/// A server in this process that runs until the runtime ends.
 async fn start() -> SocketAddr {
     let access = Jwt::hs256(SECRET).unwrap();
     let hub = Hub::builder(Memory::new(), access).build();

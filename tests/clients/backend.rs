@@ -1,4 +1,4 @@
-//! An app's own backend, as far as its customers' tokens go.
+//! An app's own backend, which issues its customers' tokens.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -13,17 +13,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{server::Server, stock::SOON};
 
-/// What it hands out, made in the moment that it is asked for.
+/// What it issues, made on each request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Handout {
-    /// A token of alice that lasts so long: `3s`, `1h`.
+    /// A token for alice with this lifetime: `3s`, `1h`.
     Lasting(&'static str),
-    /// One of somebody else.
+    /// A token of another subject.
     Bobs,
     Nonsense,
 }
 
-/// Hands out tokens at `/token`.
+/// Issues tokens at `/token`.
 pub(crate) struct Backend {
     pub(crate) url: String,
     left: watch::Receiver<usize>,
@@ -31,12 +31,12 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// One whose tokens last.
+    /// A backend with long-lived tokens.
     pub(crate) async fn of(server: &Server) -> Self {
         Self::handing_out(server, &[Handout::Lasting("1h")]).await
     }
 
-    /// One that hands out these, each once, and the last one for ever.
+    /// A backend that issues these in turn, and then repeats the last one.
     pub(crate) async fn handing_out(server: &Server, tokens: &[Handout]) -> Self {
         let printers: VecDeque<_> = tokens.iter().map(|&token| printer(server, token)).collect();
         let (left, watched) = watch::channel(printers.len());
@@ -56,7 +56,7 @@ impl Backend {
         }
     }
 
-    /// Waits until it has handed out the last one.
+    /// Waits until it has issued the last one.
     pub(crate) async fn is_at_the_last(&mut self) {
         let last = self.left.wait_for(|&left| left == 0);
         let _ = timeout(SOON, last)

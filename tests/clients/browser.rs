@@ -1,4 +1,4 @@
-//! A real browser, with everything that it follows a feed by in one page.
+//! A real browser, with one page that follows a feed on every transport.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 const WAYS: [&str; 4] = ["iframe", "eventsource", "websocket", "fetch"];
-/// What a customer may wait for what was just recorded.
+/// How soon a customer must see a new entry.
 const LIVE: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_page_gets_the_same_by_iframe_eventsource_websocket_and_fetch() {
 
 struct Page {
     program: StockClient,
-    /// What came by each way, and was not looked at yet.
+    /// Unread messages of each transport.
     waiting: BTreeMap<String, Vec<Value>>,
     _profile: tempfile::TempDir,
 }
@@ -71,7 +71,7 @@ impl Page {
         }
     }
 
-    /// The next message, once it has come by every way: the same by all.
+    /// The next message, once every transport has it; it must be the same on all.
     async fn next_everywhere(&mut self) -> Value {
         while WAYS.iter().any(|way| self.came(way).is_empty()) {
             let mut line = self.program.next().await;
@@ -90,7 +90,7 @@ impl Page {
         self.waiting.entry(way.to_owned()).or_default()
     }
 
-    /// Nothing was said that should not be.
+    /// Ends the program, which must have printed nothing more.
     async fn close(self) {
         let Self { program, .. } = self;
         assert_eq!(program.end().await, [""; 0]);

@@ -128,7 +128,7 @@ impl Customers {
         line
     }
 
-    /// What all screens show, once every one has its entries.
+    /// What all screens show once each has its entries.
     async fn totals(&mut self) -> BTreeMap<String, Sum> {
         let line = loop {
             let line = self.line().await;

@@ -1,4 +1,4 @@
-//! What the apps of a customer see who asks to be forgotten.
+//! What a customer's apps see after an erasure.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ pub(crate) async fn two_clients_are_told_that_their_account_is_erased(stock: Sto
     for (client, screen) in clients.iter_mut().zip(&mut screens) {
         until(client, screen, "closing").await;
         assert_eq!(screen.closing.as_deref(), Some("revoked"));
-        // It connects again by itself, with the position that it has.
+        // It reconnects by itself, with its position.
         until(client, screen, "live").await;
         assert_eq!(screen.snapshots, 2);
         assert_eq!(

@@ -87,7 +87,7 @@ pub(crate) async fn talks_in_a_hosts_own_namespace(stock: Stock) {
     assert_eq!(client.expect("answer").await, "On its way.");
 }
 
-/// An example that runs.
+/// A running example.
 struct Example {
     url: String,
     token: String,

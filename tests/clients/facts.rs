@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cable::Cable,
     screen::Screen,
     server::Server,
     stock::{Library, Resume, Stock, StockClient, Transport},
+    tcp_proxy::TcpProxy,
 };
 
 pub(crate) async fn connects_and_gets_the_snapshot_then_live(stock: Stock) {
@@ -56,8 +56,8 @@ pub(crate) async fn resumes_by_subscribing_on_connect(stock: Stock) {
 
 async fn resumes(stock: Stock, resume: Resume) {
     let mut server = Server::start().await;
-    let cable = Cable::to(&server.url).await;
-    let spec = stock.client(&cable.url, &server.token("alice").await);
+    let proxy = TcpProxy::to(&server.url).await;
+    let spec = stock.client(&proxy.url, &server.token("alice").await);
     let mut client = match resume {
         Resume::Auth => spec.start(),
         Resume::Subscribe => spec.with_fixed_auth().start(),
@@ -68,10 +68,10 @@ async fn resumes(stock: Stock, resume: Resume) {
     follow(&mut client, &mut screen, 3).await;
 
     for seen in [3, 8] {
-        cable.cut();
+        proxy.cut();
         client.await_kind("disconnect").await;
         server.record(5).await;
-        cable.mend();
+        proxy.restore();
         client.connected().await;
         subscribed(&mut client, resume).await;
         let update = client.expect("update").await;
@@ -261,7 +261,7 @@ pub(crate) async fn sees_corrections_as_entries(stock: Stock) {
     assert_eq!(screen.window("month").1, "7.00");
 }
 
-/// Applies what comes until the screen is at `offset`, which an update ends with.
+/// Applies messages until the screen is at `offset`, where an update must end.
 pub(crate) async fn follow(client: &mut StockClient, screen: &mut Screen, offset: u64) {
     while screen.offset < Some(offset) {
         let line = client.await_kind("event").await;
@@ -270,7 +270,7 @@ pub(crate) async fn follow(client: &mut StockClient, screen: &mut Screen, offset
     assert_eq!(screen.offset, Some(offset), "{:?}", screen.ids);
 }
 
-/// Applies what comes through the next event, or line, of this name: what it carries.
+/// Applies messages up to the next event, or line, of this name; returns its payload.
 pub(crate) async fn until(client: &mut StockClient, screen: &mut Screen, name: &str) -> Value {
     loop {
         let mut line = client.next().await;

@@ -1,4 +1,4 @@
-//! Somebody else's client of the routes under `/v1/feeds`, driven by lines like the stock ones.
+//! Third-party clients of the routes under `/v1/feeds`, driven by lines like the stock ones.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
     stock::{StockClient, needs, node, run},
 };
 
-/// Whose client it is, and what it follows.
+/// Which client it is, and what it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follower {
     /// npm `ws` 8.
@@ -27,12 +27,12 @@ pub(crate) enum Follower {
     HttpxSse,
     CurlSse,
     CurlStream,
-    /// curl, again and again.
+    /// Repeated curl.
     CurlPolling,
 }
 
 impl Follower {
-    /// Whether its connection stays open, and says `live`.
+    /// Whether its connection stays open, with a `live` message.
     pub(crate) fn stays_open(self) -> bool {
         self != Self::CurlPolling
     }
@@ -52,7 +52,7 @@ impl Follower {
         self.start(url, Some(&pass), server.certificate().as_deref())
     }
 
-    /// What lets `subject` see its account.
+    /// The credential with which `subject` may watch its account.
     pub(crate) async fn pass(self, server: &Server, subject: &str) -> String {
         match self {
             Self::EventSourceWithTicket => server.ticket(subject).await,

@@ -1,14 +1,14 @@
-//! What everybody's client of the routes under `/v1/feeds` sees.
+//! What each third-party client of the routes under `/v1/feeds` sees.
 
 use serde_json::Value;
 
 use crate::{
-    cable::Cable,
     facts::{assert_shows_the_ledger, follow},
     follower::Follower,
     screen::Screen,
     server::Server,
     stock::StockClient,
+    tcp_proxy::TcpProxy,
 };
 
 pub(crate) async fn connects_and_gets_the_snapshot_then_live(follower: Follower) {
@@ -49,16 +49,16 @@ pub(crate) async fn follows_100_updates_in_order(follower: Follower) {
 
 pub(crate) async fn resumes_after_a_cut(follower: Follower) {
     let mut server = Server::start().await;
-    let cable = Cable::to(&server.url).await;
-    let mut client = follower.alice_by(&cable.url, &server).await;
+    let proxy = TcpProxy::to(&server.url).await;
+    let mut client = follower.alice_by(&proxy.url, &server).await;
     let mut screen = Screen::default();
     server.record(3).await;
     follow(&mut client, &mut screen, 3).await;
     for seen in [3, 8] {
-        cable.cut();
+        proxy.cut();
         client.await_kind("disconnect").await;
         server.record(5).await;
-        cable.mend();
+        proxy.restore();
         let update = next_but_live(&mut client).await;
         assert_eq!(update["from"], seen + 1);
         screen.apply(&update);
@@ -124,7 +124,7 @@ async fn connected(follower: Follower, client: &mut StockClient) {
     }
 }
 
-/// The next message of the feed; a connection that was cut again may have said that it is live.
+/// The next message of the feed, past a `live` of a connection that was cut again.
 async fn next_but_live(client: &mut StockClient) -> Value {
     loop {
         let mut line = client.await_kind("event").await;

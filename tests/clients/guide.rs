@@ -1,4 +1,4 @@
-//! A guide for app developers: the code in it, as files.
+//! The code in a guide for app developers, as files.
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
 
@@ -9,7 +9,7 @@ use crate::stock::needs;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How the guides tell people to compile: strict, for a browser and Node.js.
+/// The compiler options that the guides recommend: strict, for a browser and Node.js.
 const TSCONFIG: &str = r#"{
   "compilerOptions": {
     "strict": true, "noUncheckedIndexedAccess": true, "verbatimModuleSyntax": true, "skipLibCheck": true,
@@ -77,7 +77,7 @@ impl Guide {
         self.folder.path()
     }
 
-    /// What the compiler has against the code; `built` is then what it made of it.
+    /// The compiler's errors; its output is then in `built`.
     pub(crate) async fn compile(&self) -> Result<(), String> {
         let compiled = Command::new(needs("js/node_modules/.bin/tsc"))
             .current_dir(self.path())

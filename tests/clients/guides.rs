@@ -14,16 +14,16 @@ use crate::{
         Backend,
         Handout::{self, Lasting, Nonsense},
     },
-    cable::Cable,
     guide::{Guide, blocks},
     server::Server,
     stock::{SOON, needs},
+    tcp_proxy::TcpProxy,
 };
 
-/// More entries than a snapshot holds: who lost his place shows 20 again.
+/// More entries than a snapshot holds: a client that lost its position shows 20 again.
 const MANY: u64 = 25;
 
-/// The addresses that the guides' code has.
+/// The addresses in the guides' code.
 const SERVER: &str = "http://127.0.0.1:3000";
 const BACKEND: &str = "https://app.example.com";
 
@@ -78,13 +78,13 @@ async fn shows_what_is_recorded(program: Program) {
 
 async fn goes_on_after_a_cut(program: Program) {
     let mut server = Server::start().await;
-    let cable = Cable::to(&server.url).await;
+    let proxy = TcpProxy::to(&server.url).await;
     server.record(MANY).await;
-    let mut app = program.follow(&server, &cable.url).await;
+    let mut app = program.follow(&server, &proxy.url).await;
     app.shows("", "20 entries").await;
-    cable.cut();
+    proxy.cut();
     record(&server, "b", "0.05").await;
-    cable.mend();
+    proxy.restore();
     app.shows("", "21 entries").await;
 }
 
@@ -147,7 +147,7 @@ async fn react_native_compiles() {
     assert_eq!(guide.compile().await, Ok(()));
 }
 
-/// Else a block could be added that nothing tests.
+/// Otherwise a block could be added that no test runs.
 #[test]
 fn code_that_can_be_tested_names_its_file() {
     for page in ["javascript.md", "react-native.md", "python.md"] {
@@ -160,7 +160,7 @@ fn code_that_can_be_tested_names_its_file() {
 }
 
 impl Program {
-    /// Starts it for alice, with a token that lasts.
+    /// Starts it for alice, with a long-lived token.
     async fn follow(self, server: &Server, url: &str) -> Running {
         let backend = Backend::of(server).await;
         let mut running = self.start(url, &backend);
@@ -192,7 +192,7 @@ impl Program {
     }
 }
 
-/// A program that runs. It ends with this.
+/// A running program, which ends when this is dropped.
 struct Running {
     lines: Lines<BufReader<ChildStdout>>,
     seen: Vec<String>,
@@ -207,7 +207,7 @@ impl Running {
         self.shows(line, "").await;
     }
 
-    /// Waits for a line with this begin and end.
+    /// Waits for a line with this start and end.
     async fn shows(&mut self, begin: &str, end: &str) {
         loop {
             let Ok(line) = timeout(SOON, self.lines.next_line()).await else {

@@ -1,4 +1,4 @@
-//! The contract of `client-demo/src/feed.ts`, which app developers copy, over the real binary.
+//! The contract of `client-demo/src/feed.ts`, which app developers copy, with the real binary.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::{
         Backend,
         Handout::{self, Bobs, Lasting, Nonsense},
     },
-    cable::Cable,
     guide::Guide,
     server::Server,
     stock::{StockClient, node},
+    tcp_proxy::TcpProxy,
 };
 
 #[tokio::test]
@@ -50,14 +50,14 @@ async fn resumes_after_a_restart_without_a_snapshot() {
 #[tokio::test]
 async fn resumes_after_cuts() {
     let mut server = Server::start().await;
-    let cable = Cable::to(&server.url).await;
-    let mut app = Helper::start(&server, &cable.url).await;
+    let proxy = TcpProxy::to(&server.url).await;
+    let mut app = Helper::start(&server, &proxy.url).await;
     app.live().await;
     for offset in [5, 10, 15] {
-        cable.cut();
+        proxy.cut();
         app.status("stale").await;
         server.record(5).await;
-        cable.mend();
+        proxy.restore();
         let screen = app.at(offset).await;
         assert_shows_the_ledger(&screen, &server).await;
     }
@@ -84,7 +84,7 @@ async fn closes_a_gap_by_subscribing_again() {
     app.live().await;
     server.record(3).await;
     app.at(3).await;
-    // Twice: what closed one gap closes the next.
+    // Twice: a gap is closed every time.
     for offset in [6, 9] {
         app.client.tell(&json!({ "lose": true })).await;
         app.client.await_kind("losing").await;
@@ -101,8 +101,8 @@ async fn closes_a_gap_by_subscribing_again() {
 #[tokio::test]
 async fn closes_a_gap_after_a_cut_kept_it_from_closing_one() {
     let mut server = Server::start().await;
-    let cable = Cable::to(&server.url).await;
-    let mut app = Helper::start(&server, &cable.url).await;
+    let proxy = TcpProxy::to(&server.url).await;
+    let mut app = Helper::start(&server, &proxy.url).await;
     app.live().await;
     for offset in [3, 6] {
         app.client.tell(&json!({ "lose": true })).await;
@@ -112,10 +112,10 @@ async fn closes_a_gap_after_a_cut_kept_it_from_closing_one() {
         server.record(2).await;
         assert_eq!(app.client.await_kind("emit").await["event"], "subscribe");
         if offset == 3 {
-            // Maybe before the answer.
-            cable.cut();
+            // Possibly before the answer.
+            proxy.cut();
             app.status("stale").await;
-            cable.mend();
+            proxy.restore();
         }
         app.at(offset).await;
     }
@@ -225,7 +225,7 @@ async fn forgets_an_account_that_was_erased() {
     let mut app = Helper::start_with(&spec, None).await;
     app.live().await;
     server.erase().await;
-    // Its customer is gone: no token brings the screen back.
+    // Its account is erased: a new token does not restore the screen.
     assert_eq!(app.status("refused").await.get("screen"), None);
     assert_eq!(std::fs::read_to_string(&storage).unwrap(), "null");
 }
@@ -248,7 +248,7 @@ async fn wakes_with_a_new_connection_after_a_sleep() {
 /// An app with the helper.
 struct Helper {
     client: StockClient,
-    /// How often it connected, and was sent a snapshot.
+    /// How often it connected, and how often it got a snapshot.
     connects: usize,
     snapshots: usize,
     _built: Guide,
@@ -283,7 +283,7 @@ impl Helper {
         }
     }
 
-    /// The next change of what it shows.
+    /// The next change of its screen.
     async fn change(&mut self) -> Value {
         loop {
             let line = self.client.next().await;
@@ -308,7 +308,7 @@ impl Helper {
         }
     }
 
-    /// Waits until it is live: its screen.
+    /// Waits until it is live; returns its screen.
     async fn live(&mut self) -> Value {
         self.status("live").await["screen"].take()
     }

@@ -1,4 +1,4 @@
-//! Real clients over the real binary: `make setup-tests`, then
+//! Real clients with the real binary: `make setup-tests`, then
 //! `cargo test --test clients`.
 //!
 //! Each client is a small program in its own language (`js`, `python`, `rust` beside this file) that
@@ -8,7 +8,6 @@
 
 mod backend;
 mod browser;
-mod cable;
 mod customers;
 mod erasure;
 mod examples;
@@ -17,13 +16,14 @@ mod follower;
 mod following;
 mod guide;
 mod guides;
-mod handmade;
+mod handshake_example;
 mod helper;
 mod midnight;
 mod moved_clock;
 mod screen;
 mod server;
 mod stock;
+mod tcp_proxy;
 
 use follower::Follower;
 use stock::{Library, Stock, Transport};
@@ -79,7 +79,7 @@ facts! {
     rust_upgrade = Rust over Upgrade,
 }
 
-// What only the server's calendar can get wrong: one library shows it.
+// The server's calendar: one library is enough.
 facts! {
     calendar_websocket = JavaScript4 over WebSocket shows midnight::a_day_of_25_hours_is_one_day
 }

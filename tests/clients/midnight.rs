@@ -1,15 +1,15 @@
-//! Days that turn, by a clock that is moved under the real binary.
+//! Midnight, with a clock that is moved under the real binary.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::{
-    cable::Cable,
     facts::{follow, until},
     screen::Screen,
     server::Server,
     stock::Stock,
+    tcp_proxy::TcpProxy,
 };
 
 /// A rollover is due within a second of midnight; a busy machine may need longer.
@@ -20,9 +20,9 @@ pub(crate) async fn a_day_turns_and_budgets_are_crossed_through_killed_servers(s
     let mut server = Server::start_at("2026-10-31T18:10:00Z").await;
     server.edit(&kolkata()).await;
     let token = server.token("alice").await;
-    let cable = Cable::to(&server.url).await;
+    let proxy = TcpProxy::to(&server.url).await;
     let mut client = stock.client(&server.url, &token).start();
-    let mut sleeper = stock.client(&cable.url, &token).start();
+    let mut sleeper = stock.client(&proxy.url, &token).start();
     let (mut screen, mut asleep) = (Screen::default(), Screen::default());
     client.connected().await;
     sleeper.connected().await;
@@ -30,7 +30,7 @@ pub(crate) async fn a_day_turns_and_budgets_are_crossed_through_killed_servers(s
     follow(&mut client, &mut screen, 1).await;
     follow(&mut sleeper, &mut asleep, 1).await;
     assert_eq!(screen.window("day"), ("2026-10-31", "40"));
-    cable.cut();
+    proxy.cut();
     until(&mut sleeper, &mut asleep, "disconnect").await;
 
     let midnight = Instant::now() + Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(crate) async fn a_day_turns_and_budgets_are_crossed_through_killed_servers(s
     assert_eq!(screen.window("day"), ("2026-11-01", "0"));
     assert_eq!(screen.window("month"), ("2026-11-01", "0"));
 
-    cable.mend();
+    proxy.restore();
     until(&mut sleeper, &mut asleep, "rollover").await;
     assert_eq!(asleep.totals, screen.totals);
 
@@ -52,7 +52,7 @@ pub(crate) async fn a_day_turns_and_budgets_are_crossed_through_killed_servers(s
     server.restart().await;
     follow(&mut client, &mut screen, 4).await;
 
-    // Killed before the answer, which may have been on its way or not.
+    // Killed before the answer, which may or may not be on its way.
     let unheard = server.record_unheard(&spend("c", "45")).await;
     server.kill().await;
     drop(unheard);
@@ -60,7 +60,7 @@ pub(crate) async fn a_day_turns_and_budgets_are_crossed_through_killed_servers(s
     server.record_one(&spend("c", "45")).await;
     follow(&mut client, &mut screen, 6).await;
 
-    // On the next day, before an answer that was on its way for sure.
+    // On the next day, before an answer that was certainly on its way.
     server.set_clock("2026-11-01T18:30:00Z");
     until(&mut client, &mut screen, "rollover").await;
     let unheard = server.record_unheard(&spend("d", "50")).await;

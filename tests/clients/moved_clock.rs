@@ -1,4 +1,4 @@
-//! A clock that is moved while a server runs by it: Debian's libfaketime, loaded into the real binary.
+//! A clock that is moved while a server uses it: Debian's libfaketime, loaded into the real binary.
 
 use std::{
     fs,
@@ -26,18 +26,18 @@ impl MovedClock {
         clock
     }
 
-    /// It is `now`, and runs on from there.
+    /// A clock that starts at `now`.
     pub(crate) fn set(&self, now: &str) {
         let now: Timestamp = now.parse().unwrap();
         let ahead_ms = now.as_millisecond() - Timestamp::now().as_millisecond();
         let (sign, ms) = (if ahead_ms < 0 { '-' } else { '+' }, ahead_ms.abs());
         let new = self.file().with_extension("new");
         fs::write(&new, format!("{sign}{}.{:03}", ms / 1000, ms % 1000)).unwrap();
-        // At once: the library reads the file whenever it is asked for the time.
+        // Takes effect at once: the library reads the file on each call.
         fs::rename(new, self.file()).unwrap();
     }
 
-    /// Lets a program live by it.
+    /// Makes a program use it.
     pub(crate) fn rule(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", &self.library)
@@ -47,11 +47,11 @@ impl MovedClock {
             .env("NO_FAKE_STAT", "1");
     }
 
-    /// Removes what the library keeps under the number of a process and only its children look for: one
-    /// that is killed would leave it to the next of this number, which it keeps from starting.
+    /// Removes the files that the library stores under a process id for its children. After a kill they would
+    /// remain, and keep the next process with this id from starting.
     pub(crate) fn tidy(process: u32) {
         for file in ["faketime_shm_", "sem.faketime_sem_"] {
-            // It may be elsewhere on other systems.
+            // Other systems may have it elsewhere.
             drop(fs::remove_file(format!("/dev/shm/{file}{process}")));
         }
     }

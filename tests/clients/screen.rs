@@ -1,25 +1,25 @@
-//! What a customer sees: the fold of the messages, by an app that checks nothing.
+//! What a customer sees after the messages so far, in an app that does no checks of its own.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// An app's state, after what it was sent.
+/// An app's state after the messages so far.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    /// The offset shown; no snapshot yet, none.
+    /// The offset shown; none before the first snapshot.
     pub(crate) offset: Option<u64>,
-    /// The position kept.
+    /// The stored position.
     pub(crate) position: String,
     /// The ids of the entries shown, in order.
     pub(crate) ids: Vec<String>,
     /// The budget, threshold and window of each alert shown, in order.
     pub(crate) alerts: Vec<(String, u64, String)>,
-    /// Why the server said that it would close, the last time.
+    /// The code of the last closing message.
     pub(crate) closing: Option<String>,
-    /// How many snapshots came: each but the first is a client that lost its place.
+    /// The number of snapshots; each after the first means that the client lost its position.
     pub(crate) snapshots: usize,
-    /// The totals by meter and unit, as they came.
+    /// The totals by meter and unit, as received.
     pub(crate) totals: BTreeMap<(String, String), Value>,
 }
 
@@ -27,7 +27,7 @@ impl Screen {
     /// Applies one message.
     ///
     /// # Panics
-    /// When it leaves a gap, repeats an entry or comes out of order.
+    /// If it leaves a gap, repeats an entry or comes out of order.
     pub(crate) fn apply(&mut self, message: &Value) {
         match message["type"].as_str().unwrap() {
             "snapshot" => self.replace(message),

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{moved_clock::MovedClock, stock::SOON};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
-/// Who may record, and who may edit and erase, as arguments of `tallycast token`.
+/// The arguments of `tallycast token` for a token that records, and for one that edits and erases.
 const PRODUCER: &[&str] = &["--sub", "shop", "--scope", "record", "--accounts", "*"];
 const ADMIN: &[&str] = &["--sub", "office", "--scope", "admin", "--accounts", "*"];
 
@@ -25,12 +25,12 @@ const KEY: &str = "key.pem";
 
 /// `tallycast serve`, which can be killed and started again.
 pub(crate) struct Server {
-    /// Where it listens; the same after a restart.
+    /// Its address, which a restart keeps.
     pub(crate) url: String,
     folder: TempDir,
     process: Child,
     http: reqwest::Client,
-    /// The token of who records.
+    /// The producer's token.
     producer: String,
     recorded: u64,
     clock: Option<MovedClock>,
@@ -41,13 +41,13 @@ impl Server {
         Self::start_in(folder(), reqwest::Client::new(), None).await
     }
 
-    /// One by whose clock it is `now`.
+    /// A server whose clock starts at `now`.
     pub(crate) async fn start_at(now: &str) -> Self {
         let clock = Some(MovedClock::at(now));
         Self::start_in(folder(), reqwest::Client::new(), clock).await
     }
 
-    /// The same under `https`, with a certificate of its own.
+    /// A server over `https`, with a certificate of its own.
     pub(crate) async fn start_with_tls() -> Self {
         let folder = folder();
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -75,7 +75,7 @@ impl Server {
         server
     }
 
-    /// What to trust, if it has TLS.
+    /// The certificate to trust, if it has TLS.
     pub(crate) fn certificate(&self) -> Option<PathBuf> {
         Some(self.folder.path().join(CERTIFICATE)).filter(|file| file.exists())
     }
@@ -90,7 +90,7 @@ impl Server {
         self.process.kill().await.unwrap();
     }
 
-    /// Starts it again, on the same ledger and the same port.
+    /// Restarts it on the same ledger and the same port.
     pub(crate) async fn restart(&mut self) {
         let (_, address) = self.url.split_once("://").unwrap();
         let address = address.to_owned();
@@ -102,7 +102,7 @@ impl Server {
         self.mint(&["--sub", subject]).await
     }
 
-    /// Records `count` more events of alice in one request; their ids go on from those before.
+    /// Records `count` more events of alice in one request; their ids continue the previous ones.
     pub(crate) async fn record(&mut self, count: u64) {
         let first = self.recorded + 1;
         self.recorded += count;
@@ -132,7 +132,7 @@ impl Server {
         );
     }
 
-    /// The ids of all that was recorded, in order.
+    /// The ids of all recorded events, in order.
     pub(crate) fn recorded_ids(&self) -> Vec<String> {
         (1..=self.recorded).map(id).collect()
     }
@@ -162,7 +162,7 @@ impl Server {
         json_of(request.json(profile)).await;
     }
 
-    /// Removes all that is alice's.
+    /// Erases alice's account.
     pub(crate) async fn erase(&self) {
         let request = self
             .request(Method::DELETE, "/v1/accounts/alice", ADMIN)
@@ -194,7 +194,7 @@ impl Server {
         request.bearer_auth(self.mint(who).await).timeout(SOON)
     }
 
-    /// What Debian's `sqlite3` says to a question about the ledger of a server that was killed.
+    /// The answer of Debian's `sqlite3` to a query on the ledger of a killed server.
     pub(crate) async fn ask_sqlite(&self, sql: &str) -> String {
         let mut sqlite = Command::new("sqlite3");
         sqlite.args(["consumption.db", sql]);
@@ -214,7 +214,7 @@ impl Server {
         self.printed(self.token_command(arguments)).await
     }
 
-    /// `tallycast token` with these arguments; what it prints lasts unless they say how long.
+    /// `tallycast token` with these arguments; the token is long-lived by default.
     pub(crate) fn token_command(&self, arguments: &[&str]) -> Command {
         let mut token = Command::new(BINARY);
         token.args(["token", "--jwt-secret-file", "secret"]);
@@ -228,7 +228,7 @@ impl Server {
         token
     }
 
-    /// What a program prints that is run in the server's folder.
+    /// The output of a program run in the server's folder.
     async fn printed(&self, mut program: Command) -> String {
         let output = program.current_dir(self.folder.path()).output().await;
         let output = output.unwrap();
@@ -286,7 +286,7 @@ async fn serve(folder: &TempDir, listen: &str, clock: Option<&MovedClock>) -> (C
     (process, url)
 }
 
-/// Waits until a server listens: the URL to reach it, and what it printed before.
+/// Waits until a server listens; returns its URL, and its output before that.
 pub(crate) async fn listening(process: &mut Child) -> (String, Vec<String>) {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let mut before = Vec::new();

@@ -1,4 +1,4 @@
-//! A stock client: a small program around somebody else's library, driven by lines of JSON.
+//! A stock client: a small program around a third-party library, driven by lines of JSON.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,10 +13,10 @@ use tokio::{
     time::timeout,
 };
 
-/// A bound for what would hang if it were broken; nothing waits for it otherwise.
+/// A timeout for what would hang if it were broken; no test waits for it otherwise.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Whose client it is.
+/// The client library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Library {
     /// npm `socket.io-client` 4.x.
@@ -29,7 +29,7 @@ pub(crate) enum Library {
     Rust,
 }
 
-/// The way to the server.
+/// The transport to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     WebSocket,
@@ -48,16 +48,16 @@ impl Transport {
     }
 }
 
-/// How a client goes on where it was.
+/// How a client resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resume {
-    /// Its `auth` is asked for at each connect, and holds `after`.
+    /// Its `auth` is a function, called at each connect, and contains `after`.
     Auth,
     /// Its `auth` is fixed: it sends `subscribe { after }` at each connect.
     Subscribe,
 }
 
-/// A library and the way that it takes: what each fact is shown with.
+/// A library and its transport, with which each fact is tested.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stock {
     pub(crate) library: Library,
@@ -65,7 +65,7 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    /// How this library's users go on where they were.
+    /// How users of this library resume.
     pub(crate) fn resume(self) -> Resume {
         match self.library {
             Library::Rust => Resume::Subscribe,
@@ -73,11 +73,11 @@ impl Stock {
         }
     }
 
-    /// A client for `/feed` on `url` that shows this token.
+    /// A client for `/feed` on `url` with this token.
     pub(crate) fn client(self, url: &str, token: &str) -> Spec {
         let mut auth = json!({ "token": token });
         if self.resume() == Resume::Subscribe {
-            // A text: some libraries' `auth` holds nothing else.
+            // A text, since the `auth` of some libraries holds only texts.
             auth["subscribe"] = json!("false");
         }
         Spec {
@@ -91,7 +91,7 @@ impl Stock {
     }
 }
 
-/// What a client program is told at its start.
+/// The parameters of a client program.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     stock: Stock,
@@ -109,7 +109,7 @@ impl Spec {
         self
     }
 
-    /// A namespace that is not the hub's.
+    /// A namespace outside the hub.
     pub(crate) fn namespace(mut self, namespace: &'static str) -> Self {
         self.namespace = namespace;
         self.resume = None;
@@ -123,7 +123,7 @@ impl Spec {
         self.auth(json!({ "subscribe": "false" }))
     }
 
-    /// Nothing in `auth` that tells who it is.
+    /// No token in `auth`.
     pub(crate) fn without_token(mut self) -> Self {
         self.auth.as_object_mut().unwrap().remove("token");
         self
@@ -159,9 +159,9 @@ impl Spec {
     }
 }
 
-/// A client program that runs. It ends with this.
+/// A running client program, which ends when this is dropped.
 pub(crate) struct StockClient {
-    /// What its transport must be; none is no Socket.IO client.
+    /// The expected transport; none if it is not a Socket.IO client.
     stock: Option<Stock>,
     commands: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
@@ -170,7 +170,7 @@ pub(crate) struct StockClient {
 }
 
 impl StockClient {
-    /// Runs a program that is no Socket.IO client, and says what happens in the same way.
+    /// Runs a program that is not a Socket.IO client, but prints the same lines.
     pub(crate) fn follow(command: Command) -> Self {
         Self::spawn(None, command)
     }
@@ -207,7 +207,7 @@ impl StockClient {
         value
     }
 
-    /// The next line of that kind; what comes before it is passed over.
+    /// The next line of this kind; skips the lines before it.
     pub(crate) async fn await_kind(&mut self, kind: &str) -> Value {
         loop {
             let line = self.next().await;
@@ -217,14 +217,14 @@ impl StockClient {
         }
     }
 
-    /// The next line, which is an event of that name: what it carries.
+    /// The payload of the next line, which must be an event of this name.
     pub(crate) async fn expect(&mut self, event: &str) -> Value {
         let mut line = self.next_said().await;
         assert_eq!(line["event"], event, "{:#?}", self.seen);
         line["data"].take()
     }
 
-    /// The next line, which is the answer to that emit.
+    /// The next line, which must be the answer to that emit.
     pub(crate) async fn expect_ack(&mut self, id: &str) -> Value {
         let mut line = self.next_said().await;
         assert_eq!(
@@ -236,7 +236,7 @@ impl StockClient {
         line["data"].take()
     }
 
-    /// The next line that is the server's: a client tells of its upgrade whenever that is through.
+    /// The next line from the server; a client may report its upgrade at any time.
     async fn next_said(&mut self) -> Value {
         loop {
             let line = self.next().await;
@@ -246,7 +246,7 @@ impl StockClient {
         }
     }
 
-    /// Waits until the client is connected, over the transport that it was told to take.
+    /// Waits until the client is connected over the expected transport.
     pub(crate) async fn connected(&mut self) {
         let line = self.await_kind("connect").await;
         let (Some(transport), Some(stock)) = (line["transport"].as_str(), self.stock) else {
@@ -255,13 +255,13 @@ impl StockClient {
         let expected = match (stock.transport, stock.library) {
             (Transport::WebSocket, _) | (Transport::Upgrade, Library::Python) => "websocket",
             (Transport::Polling, _) => "polling",
-            // It connects at once, and upgrades while it is at work.
+            // It connects at once, and upgrades later.
             (Transport::Upgrade, _) => return,
         };
         assert_eq!(transport, expected);
     }
 
-    /// Waits until the client has come to its first live message.
+    /// Waits until the client's first `live` message.
     pub(crate) async fn live(&mut self) {
         loop {
             let line = self.await_kind("event").await;
@@ -271,7 +271,7 @@ impl StockClient {
         }
     }
 
-    /// Lets the program end by itself, and clean up; the lines that are left.
+    /// Lets the program clean up and end by itself; returns its remaining lines.
     pub(crate) async fn end(mut self) -> Vec<String> {
         drop(self.commands);
         let mut rest = Vec::new();
@@ -291,13 +291,13 @@ impl StockClient {
         self.tell(&command).await;
     }
 
-    /// Gives it a line to act on.
+    /// Sends it a line.
     pub(crate) async fn tell(&mut self, command: &Value) {
         let line = format!("{command}\n");
         self.commands.write_all(line.as_bytes()).await.unwrap();
     }
 
-    /// Emits and waits for the answer; what comes before it is passed over.
+    /// Emits and waits for the answer; skips the lines before it.
     pub(crate) async fn ask(&mut self, event: &str, data: &Value) -> Value {
         self.emit(event, data, "asked").await;
         let mut line = self.await_kind("ack").await;

@@ -1,4 +1,4 @@
-//! Clients of a feed, by hand, so that they can be cut at any point.
+//! Clients of a feed, written by hand so that they can be cut at any point.
 
 use std::{
     collections::BTreeMap,
@@ -15,22 +15,22 @@ use tokio::{
 };
 
 use super::{
-    dice::Dice,
     fold::Fold,
     http::{self, Http},
     oracle::{Watched, Whereabouts},
+    random::Random,
     socketio, token,
 };
 
-/// How long a client may take to catch up once nobody cuts it any more.
+/// How long a client may take to catch up once it is no longer cut.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
-/// A connection that nobody cuts lasts longer than any experiment.
+/// A connection that is not cut lasts longer than any experiment.
 const STEADY: Duration = Duration::from_secs(3_600);
-/// Of a polling client that dozes off.
+/// The pause of a polling client.
 const LONG_NAP: Duration = Duration::from_millis(1_500);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 
-/// The ways to follow a feed.
+/// The transports of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     SocketIoWebSocket,
@@ -69,21 +69,21 @@ pub(crate) enum Cut {
     Reset,
     /// A FIN, and no more reading.
     Fin,
-    /// In the middle of the upgrade, or of a request.
+    /// In the middle of an upgrade or a request.
     Halfway,
 }
 
 /// The offsets at which the clients are done; none while events flow.
 pub(crate) type Goal = watch::Receiver<Option<BTreeMap<String, u64>>>;
 
-/// How long a connection lasts: until it shall be cut, or until the goal is another.
+/// How long a connection lasts: until it is to be cut, or until the goal changes.
 pub(crate) struct Patience {
     until: Instant,
     goal: Goal,
 }
 
 impl Patience {
-    /// What `future` gives, unless patience ends first. What it had begun is dropped then.
+    /// The output of `future`, unless patience ends first; then `future` is dropped.
     pub(crate) async fn wait<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -106,9 +106,9 @@ pub(crate) struct Client {
     pub(crate) goal: Goal,
     pub(crate) from: IpAddr,
     pub(crate) token: String,
-    /// Cut again and again, or left alone.
-    pub(crate) flaps: Option<Dice>,
-    /// A pause before it reads, now and then.
+    /// Cut repeatedly, or not at all.
+    pub(crate) flaps: Option<Random>,
+    /// An occasional pause before it reads.
     pub(crate) nap: Duration,
     /// Counted by how they ended.
     pub(crate) cuts: BTreeMap<&'static str, u64>,
@@ -185,14 +185,14 @@ impl Client {
 
     fn patience(&mut self, is_over: bool) -> Duration {
         match &mut self.flaps {
-            Some(dice) if !is_over => {
-                // One that does not poll for so long has more waiting for it than the server holds.
-                if self.transport == Transport::SocketIoPolling && dice.one_in(2) {
+            Some(random) if !is_over => {
+                // After a pause this long, more is waiting than the server buffers.
+                if self.transport == Transport::SocketIoPolling && random.one_in(2) {
                     self.nap = LONG_NAP;
-                    return LONG_NAP + dice.millis(50, 500);
+                    return LONG_NAP + random.millis(50, 500);
                 }
-                let patience = dice.millis(50, 500);
-                self.nap = if dice.one_in(4) {
+                let patience = random.millis(50, 500);
+                self.nap = if random.one_in(4) {
                     patience / 2
                 } else {
                     Duration::ZERO
@@ -208,10 +208,10 @@ impl Client {
 
     fn choose_cut(&mut self, is_over: bool) -> Cut {
         match &mut self.flaps {
-            Some(dice) if !is_over => match dice.below(5) {
+            Some(random) if !is_over => match random.below(5) {
                 0 | 1 => Cut::Reset,
                 2 | 3 => Cut::Fin,
-                // A client that has nothing yet needs its first snapshot to begin at the beginning.
+                // A client without a position needs a snapshot of the beginning.
                 _ if self.fold.position.is_some() => Cut::Halfway,
                 _ => Cut::Reset,
             },
@@ -240,7 +240,7 @@ impl Client {
         *self.cuts.entry(how).or_default() += 1;
     }
 
-    /// `GET /v1/feeds/{account}?after=`, again and again.
+    /// Repeated `GET /v1/feeds/{account}?after=`.
     async fn poll(
         &mut self,
         server: SocketAddr,
@@ -281,7 +281,7 @@ impl Client {
 pub(crate) async fn end(mut stream: TcpStream, cut: Cut) -> io::Result<()> {
     if cut == Cut::Fin {
         stream.shutdown().await?;
-        // What had been sent is not looked at any more, but read: unread bytes would make it a reset.
+        // Reads and discards the rest: unread bytes would turn the close into a reset.
         let mut rest = Vec::new();
         let _ = timeout(Duration::from_millis(50), stream.read_to_end(&mut rest)).await;
     } else {

@@ -1,4 +1,4 @@
-//! R3: `fdatasync` fails once, while a commit waits for it. Nobody knows what is on the disk then, so
+//! R3: `fdatasync` fails once, while a commit waits for it. The state of the disk is unknown then, so
 //! nothing is acknowledged until a restart, although every later `fdatasync` would succeed.
 
 use std::{
@@ -12,18 +12,18 @@ use tokio::time::sleep;
 
 use super::{
     Plan,
+    database_file::StoredEntries,
     findings::Findings,
+    harness::wait_until,
     http::{self, Http},
     server::{Home, Server, has_program},
     token, trace,
-    truth::Truth,
-    world::wait_until,
 };
 
 const ACCOUNT: &str = "account-r3";
 /// After a failure the server must call itself unready within this.
 const UNREADY_MAX: Duration = Duration::from_secs(1);
-/// How long later events are tried.
+/// How long later events are sent.
 const TRIED: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(plan: Plan) -> Findings {
@@ -32,18 +32,18 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         findings.fault("strace is missing: install it (Debian: apt-get install strace)");
         return findings;
     }
-    let mut dice = plan.dice;
+    let mut random = plan.random;
     for _ in 0..if plan.is_long { 20 } else { 2 } {
-        let at = 10 + dice.below(60);
+        let at = 10 + random.below(60);
         fail_at(at, &mut findings).await;
     }
     findings
 }
 
-/// Lets the `at`th sync of the log fail.
+/// Makes the `at`th sync of the log fail.
 async fn fail_at(at: u64, findings: &mut Findings) {
     let home = Home::new();
-    // The log exists from the start on, so that its path can be watched.
+    // The log exists from the start, so that its path can be traced.
     Server::start(&home).await.kill().await;
     let (log, wal) = (home.path("trace"), home.path("ledger.db-wal"));
     let inject = format!("inject=fdatasync,fsync:error=EIO:when={at}");
@@ -105,8 +105,8 @@ async fn restart(home: &Home, last: u64, acknowledged: &[(u64, Value)], findings
         });
     }
     server.kill().await;
-    let truth = Truth::read(home, findings);
-    let rows = truth.rows(ACCOUNT);
+    let stored = StoredEntries::read(home, findings);
+    let rows = stored.rows(ACCOUNT);
     findings.check(rows.len() as u64 == last, || {
         format!("{} entries of {last} events", rows.len())
     });

@@ -9,7 +9,7 @@ const FAULTS_SHOWN: usize = 12;
 /// Markers seen where they must not be. One is enough to fail the whole run.
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// What an experiment measured, and what it found wrong.
+/// An experiment's measurements and faults.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     figures: Vec<(String, String)>,
@@ -58,7 +58,7 @@ impl Findings {
     }
 }
 
-/// A random marker in everything of one account, which nobody else may ever see.
+/// A random marker in all data of one account, which no other account may see.
 #[derive(Debug, Clone)]
 pub(crate) struct Canary(String);
 
@@ -73,11 +73,11 @@ impl Canary {
         &self.0
     }
 
-    /// Looks at raw bytes that came to `who` for another account's marker.
+    /// Looks for another account's marker in raw bytes that `who` received.
     pub(crate) fn watch(&self, who: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         for (at, _) in text.match_indices(SIGN) {
-            // A marker that was cut off by the end of the bytes is compared as far as it goes.
+            // A marker cut off at the end of the bytes is compared up to there.
             let seen: String = text[at..].chars().take(self.0.len()).collect();
             if !self.0.starts_with(&seen) {
                 let leak = format!("{who} saw {seen}, its own is {}", self.0);

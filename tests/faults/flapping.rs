@@ -1,4 +1,4 @@
-//! R5: clients that are cut again and again, by every transport, while events flow.
+//! R5: clients that are cut repeatedly, on every transport, while events flow.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::{
     Plan,
     client::Transport,
     findings::Findings,
+    harness::{Harness, Load, figures_of},
     server::Server,
-    world::{Load, World, figures_of},
 };
 
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
-    let mut world = World::new(plan.dice.clone(), 2);
-    let server = Server::start(&world.home).await;
-    world.announce(Some(&server));
-    world
+    let mut harness = Harness::new(plan.random.clone(), 2);
+    let server = Server::start(&harness.home).await;
+    harness.announce(Some(&server));
+    harness
         .begin_clients(&Transport::ALL, plan.either(4, 20), true)
         .await;
-    // Many small commits, so that a lot waits for whoever dozes off; and some large events, so that a
+    // Many small commits, so that much waits for a pausing client; and some large events, so that a
     // replay of a few dozen takes several pages.
     let small = Load {
         producers: 3,
@@ -34,13 +34,13 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         pause: Duration::from_millis(100),
         padding: 3_800,
     };
-    world.begin_producers("r5small", small);
-    world.begin_producers("r5large", large);
+    harness.begin_producers("r5small", small);
+    harness.begin_producers("r5large", large);
     sleep(Duration::from_secs(plan.either(7, 300))).await;
-    world.end_producers(&mut findings).await;
-    let clients = world.end_clients().await;
+    harness.end_producers(&mut findings).await;
+    let clients = harness.end_clients().await;
     server.stop(&mut findings).await;
-    world.compare(&clients, &mut findings);
+    harness.compare(&clients, &mut findings);
     figures_of(&clients, &mut findings);
     findings
 }

@@ -1,14 +1,14 @@
-//! What a client makes of a feed: it applies messages, and is strict about them.
+//! A client's state: it applies messages and checks them strictly.
 
 use serde_json::Value;
 
 use super::{
+    database_file::{StoredEntries, hundredths},
     findings::Findings,
     oracle::Watched,
-    truth::{Truth, hundredths},
 };
 
-/// An entry that came to a client.
+/// An entry that a client received.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     offset: u64,
@@ -21,7 +21,7 @@ struct Seen {
 pub(crate) struct Fold {
     who: String,
     pub(crate) account: Watched,
-    /// Kept by the client for the next connection.
+    /// Stored by the client for the next connection.
     pub(crate) position: Option<String>,
     pub(crate) offset: u64,
     entries: Vec<Seen>,
@@ -49,7 +49,7 @@ impl Fold {
         }
     }
 
-    /// Looks at raw bytes from the server for another account's marker.
+    /// Looks for another account's marker in raw bytes from the server.
     pub(crate) fn watch(&self, bytes: &[u8]) {
         self.account.canary.watch(&self.who, bytes);
     }
@@ -59,7 +59,7 @@ impl Fold {
             .push(format!("{}: {}", self.who, fault.as_ref()));
     }
 
-    /// Applies a feed message, then keeps its position.
+    /// Applies a feed message, then stores its position.
     pub(crate) fn apply(&mut self, message: &Value) {
         self.messages += 1;
         if message["account"]
@@ -84,7 +84,7 @@ impl Fold {
         }
     }
 
-    /// Everybody here begins before the first event and keeps its position, so only the first
+    /// All clients here begin before the first event and store their position, so only the first
     /// snapshot is needed.
     fn snapshot(&mut self, message: &Value) {
         if self.position.is_some() {
@@ -160,10 +160,10 @@ impl Fold {
         }
     }
 
-    /// What this client saw is what the file holds, up to its last entry.
-    pub(crate) fn compare(&self, truth: &Truth, findings: &mut Findings) {
+    /// Compares what this client saw with the file, up to its last entry.
+    pub(crate) fn compare(&self, stored: &StoredEntries, findings: &mut Findings) {
         findings.faults(self.faults.iter().cloned());
-        let rows = truth.rows(&self.account.name);
+        let rows = stored.rows(&self.account.name);
         if self.entries.len() as u64 != self.offset || rows.len() < self.entries.len() {
             let (seen, stored) = (self.entries.len(), rows.len());
             findings.fault(format!(

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: it can be cut at any byte, and it never retries by itself.
+//! HTTP/1.1 written by hand: it can be cut at any byte, and it never retries.
 
 use std::{
     io,
@@ -12,10 +12,10 @@ use tokio::{
     time::timeout,
 };
 
-/// No answer for this long is no answer.
+/// How long to wait for an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The address of somebody among many, within 127.0.0.0/8.
+/// One of many client addresses within 127.0.0.0/8.
 pub(crate) fn address(number: u64) -> IpAddr {
     let bytes = u32::try_from(number % 60_000).expect("it is small") + 0x100;
     IpAddr::V4(Ipv4Addr::from_bits(0x7F01_0000 + bytes))

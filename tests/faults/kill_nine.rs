@@ -8,16 +8,16 @@ use tokio::time::sleep;
 use super::{
     Plan,
     client::Transport,
+    database_file::StoredEntries,
     findings::Findings,
+    harness::{Harness, Load, figures_of},
     http::{self, Http},
     server::{Home, Server, has_program},
     token, trace,
-    truth::Truth,
-    world::{Load, World, figures_of},
 };
 
 const READY_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
-/// What each write to the log takes on a slow disk; a commit is several.
+/// How long each write to the log takes on a slow disk; a commit is several.
 const WRITE_DELAY_MICROS: u32 = 3_000;
 const BULK_ACCOUNTS: u64 = 1_000;
 const BULK_BATCH: u64 = 1_000;
@@ -25,47 +25,47 @@ const BULK_BATCH: u64 = 1_000;
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
     let kills = plan.either(16, 300);
-    let mut world = World::new(plan.dice.clone(), 6);
-    let mut server = Server::start(&world.home).await;
-    world.announce(Some(&server));
+    let mut harness = Harness::new(plan.random.clone(), 6);
+    let mut server = Server::start(&harness.home).await;
+    harness.announce(Some(&server));
     fill(&server, plan.either(0, 1_000_000)).await;
-    world.begin_clients(&Transport::ALL, 1, false).await;
+    harness.begin_clients(&Transport::ALL, 1, false).await;
     let load = Load {
         producers: 3,
         batch: 20,
         pause: Duration::ZERO,
         padding: 0,
     };
-    world.begin_producers("r1", load);
+    harness.begin_producers("r1", load);
     let bulk = Load {
         producers: 1,
         batch: 300,
         pause: Duration::from_millis(20),
         padding: 0,
     };
-    world.begin_producers("r1bulk", bulk);
+    harness.begin_producers("r1bulk", bulk);
     let mut slowest = Duration::ZERO;
     for kill in 0..kills {
-        sleep(world.dice.millis(30, 400)).await;
-        world.for_clients.send_replace(None);
+        sleep(harness.random.millis(30, 400)).await;
+        harness.for_clients.send_replace(None);
         server.kill().await;
-        // Producers go on until they notice: what they send now has no outcome.
-        world.announce(None);
+        // Producers continue until they notice: what they send now has no outcome.
+        harness.announce(None);
         if kill % plan.either(4, 50) == 0 {
-            look(&world, &mut findings);
+            look(&harness, &mut findings);
         }
-        let words = slow_disk(&world.home, kill);
-        server = Server::start_under(&world.home, &words).await;
+        let words = slow_disk(&harness.home, kill);
+        server = Server::start_under(&harness.home, &words).await;
         slowest = slowest.max(server.ready);
-        world.announce(Some(&server));
+        harness.announce(Some(&server));
     }
     sleep(Duration::from_millis(300)).await;
-    world.end_producers(&mut findings).await;
-    world.compare_api(&server, &mut findings).await;
-    let clients = world.end_clients().await;
+    harness.end_producers(&mut findings).await;
+    harness.compare_api(&server, &mut findings).await;
+    let clients = harness.end_clients().await;
     server.stop(&mut findings).await;
     findings.figure("kills", kills);
-    world.compare(&clients, &mut findings);
+    harness.compare(&clients, &mut findings);
     figures_of(&clients, &mut findings);
     findings.figure("ready after a restart, slowest", format!("{slowest:?}"));
     findings.check(slowest <= READY_MAX, || {
@@ -86,10 +86,10 @@ fn slow_disk(home: &Home, kill: u64) -> Vec<String> {
 }
 
 /// The file as the kill left it holds everything that was acknowledged by then.
-fn look(world: &World, findings: &mut Findings) {
+fn look(harness: &Harness, findings: &mut Findings) {
     let mut seen = Findings::default();
-    let truth = Truth::read(&world.home, &mut seen);
-    world.oracle.compare(&truth, &mut seen);
+    let stored = StoredEntries::read(&harness.home, &mut seen);
+    harness.oracle.compare(&stored, &mut seen);
     findings.faults(seen.into_faults());
 }
 

@@ -1,30 +1,30 @@
 //! The scorecard's experiments on the real binary, in its default configuration, without test hooks.
 //!
 //! `cargo test --test faults` runs the short forms, `FAULTS=long` the long ones. Names after
-//! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` brings a run's random choices back. They share
-//! the machine, so they run one after the other. Each is seen red by `tests/faults/mutants.sh`.
+//! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` repeats a run's random choices. They share
+//! the machine, so they run one after the other. `tests/faults/mutants.sh` shows that each can fail.
 #![allow(clippy::unwrap_used, reason = "an experiment that cannot go on fails")]
 
 mod client;
-mod dice;
+mod database_file;
 mod failed_fsync;
 mod findings;
 mod flapping;
 mod fold;
+mod harness;
 mod http;
 mod kill_nine;
 mod oracle;
 mod poison;
 mod power_loss;
 mod producer;
+mod random;
 mod server;
 mod shutdown;
 mod socketio;
 mod stalled;
 mod token;
 mod trace;
-mod truth;
-mod world;
 
 use std::{
     future::Future,
@@ -35,18 +35,18 @@ use std::{
 
 use tokio::task::LocalSet;
 
-use dice::Dice;
 use findings::Findings;
+use random::Random;
 
 /// How an experiment is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) is_long: bool,
-    pub(crate) dice: Dice,
+    pub(crate) random: Random,
 }
 
 impl Plan {
-    /// A number of the short form, or of the long one.
+    /// The value for the short form or for the long one.
     pub(crate) fn either<T>(&self, short: T, long: T) -> T {
         if self.is_long { long } else { short }
     }
@@ -120,7 +120,7 @@ async fn main() -> ExitCode {
         }
         let plan = Plan {
             is_long,
-            dice: Dice::new(seed.wrapping_add(number)),
+            random: Random::new(seed.wrapping_add(number)),
         };
         if run(experiment, plan).await {
             green += 1;
@@ -149,7 +149,7 @@ async fn main() -> ExitCode {
 async fn run(experiment: &Experiment, plan: Plan) -> bool {
     println!("{} {}", experiment.name.to_uppercase(), experiment.what);
     let started = Instant::now();
-    // In a task of its own: a panic is this experiment's, not the run's.
+    // In a task of its own: a panic fails this experiment, not the run.
     let tasks = LocalSet::new();
     let running = tasks.spawn_local((experiment.run)(plan));
     let findings = tasks.run_until(running).await.unwrap_or_else(|error| {

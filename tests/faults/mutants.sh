@@ -1,6 +1,6 @@
 #!/bin/sh
-# Breaks the code once for each patch in tests/faults/mutants and expects its experiment to be red, for
-# the reason that the patch names. A check never seen red proves nothing.
+# Breaks the code once for each patch in tests/faults/mutants and expects its experiment to fail, for
+# the reason that the patch names. A check that was never seen failing proves nothing.
 #
 #   tests/faults/mutants.sh [NAME…]    NAME: a patch, or the experiment of several, such as r5
 #
@@ -12,7 +12,7 @@ place=${MUTANTS_DIR:-${TMPDIR:-/tmp}/tallycast-mutants}
 export CARGO_TARGET_DIR="$place/target"
 patches="$root/tests/faults/mutants"
 failed=0
-# An experiment that hangs is not red for its reason.
+# An experiment that hangs does not fail for its reason.
 limit=300
 
 copy() {
@@ -20,7 +20,7 @@ copy() {
     mkdir -p "$place/tree"
     (cd "$root" && git ls-files -z --cached --others --exclude-standard |
         tar --null --ignore-failed-read -cf - -T - 2>/dev/null) | tar -xf - -C "$place/tree"
-    # Cargo goes by the time of change: what an earlier patch changed must look new again.
+    # Cargo compares modification times: files changed by an earlier patch must look new again.
     sed -n 's/^+++ b\///p' "$patches"/*.patch | sort -u | while read -r file; do
         touch "$place/tree/$file"
     done

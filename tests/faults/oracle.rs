@@ -1,4 +1,4 @@
-//! What producers were told, remembered beside the server.
+//! The answers that producers got, recorded independently of the server.
 
 use std::{
     collections::BTreeMap,
@@ -13,13 +13,13 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    dice::Dice,
+    database_file::StoredEntries,
     findings::{Canary, Findings},
     producer::Intent,
-    truth::Truth,
+    random::Random,
 };
 
-/// Where the server is, if it is.
+/// The server's address, while it runs.
 pub(crate) type Whereabouts = watch::Receiver<Option<SocketAddr>>;
 
 /// An account of the experiment.
@@ -30,10 +30,10 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn some(count: u64, dice: &mut Dice) -> Vec<Self> {
+    pub(crate) fn some(count: u64, random: &mut Random) -> Vec<Self> {
         let one = |number| Self {
             name: format!("account-{number}"),
-            canary: Canary::new(dice.roll()),
+            canary: Canary::new(random.draw()),
         };
         (0..count).map(one).collect()
     }
@@ -45,7 +45,7 @@ struct Settled {
     amount: i64,
 }
 
-/// What became of one attempt to send one event.
+/// The outcome of one attempt to send one event.
 pub(crate) enum Outcome {
     Settled { offset: u64, is_duplicate: bool },
     Failed(String),
@@ -63,7 +63,7 @@ struct Known {
     faults: Vec<String>,
 }
 
-/// Keeps what was intended and what was answered, in memory and in a log.
+/// Records what was sent and what was answered, in memory and in a log.
 #[derive(Clone)]
 pub(crate) struct Oracle(Arc<Mutex<Known>>);
 
@@ -96,7 +96,7 @@ impl Oracle {
             .unwrap();
     }
 
-    /// Notes an outcome; whether it is settled. `was_unknown`: an earlier attempt had no answer.
+    /// Records an outcome; returns whether it is settled. `was_unknown`: an earlier attempt had no answer.
     pub(crate) fn note(&self, intent: &Intent, outcome: Outcome, was_unknown: &mut bool) -> bool {
         let (account, id) = (&intent.account.name, &intent.id);
         let mut known = self.0.lock().unwrap();
@@ -148,14 +148,14 @@ impl Oracle {
         self.0.lock().unwrap().settled.len()
     }
 
-    /// Everything acknowledged is in the ledger, where it was said to be, with its amount.
-    pub(crate) fn compare(&self, truth: &Truth, findings: &mut Findings) {
+    /// Checks that everything acknowledged is in the ledger, at its offset and with its amount.
+    pub(crate) fn compare(&self, stored: &StoredEntries, findings: &mut Findings) {
         let known = self.0.lock().unwrap();
         findings.faults(known.faults.iter().cloned());
         let mut lost = 0;
         for ((account, id), settled) in &known.settled {
             let index = usize::try_from(settled.offset).unwrap().wrapping_sub(1);
-            let row = truth.rows(account).get(index);
+            let row = stored.rows(account).get(index);
             if row.is_some_and(|row| row.id == *id && row.amount == settled.amount) {
                 continue;
             }
@@ -167,7 +167,7 @@ impl Oracle {
         }
         findings.figure("acknowledged events", known.settled.len());
         findings.figure("acknowledged and lost", lost);
-        findings.figure("entries in the ledger", truth.len());
+        findings.figure("entries in the ledger", stored.len());
         if known.unknown > 0 {
             let recorded = known.unknown_recorded;
             let figure = format!("{} ({recorded} had been recorded)", known.unknown);

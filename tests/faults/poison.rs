@@ -1,4 +1,4 @@
-//! R11: one bad event in a hundred, and ten thousand bodies that nobody sane would send.
+//! R11: one bad event in a hundred, and ten thousand random malformed bodies.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,13 @@ use tokio::{
 
 use super::{
     Plan,
-    dice::Dice,
+    database_file::StoredEntries,
     findings::Findings,
+    harness::Harness,
     http::{self, Http},
+    random::Random,
     server::Server,
     token,
-    truth::Truth,
-    world::World,
 };
 
 const SENDERS: u64 = 4;
@@ -58,18 +58,18 @@ const PIECES: [&str; 14] = [
 
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
-    let world = World::new(plan.dice.clone(), 1);
-    let server = Server::start(&world.home).await;
+    let harness = Harness::new(plan.random.clone(), 1);
+    let server = Server::start(&harness.home).await;
     let (stop, stopped) = watch::channel(false);
     let health = probe(&server, stopped);
     let bodies = plan.either(10_000, 1_000_000) / SENDERS;
     let mut senders = JoinSet::new();
-    let mut dice = plan.dice;
+    let mut random = plan.random;
     for sender in 0..SENDERS {
         let sender = Sender {
             number: sender,
             server: server.public,
-            dice: dice.split(),
+            random: random.split(),
             statuses: BTreeMap::new(),
             slowest: Duration::ZERO,
             faults: Vec::new(),
@@ -80,10 +80,10 @@ pub(crate) async fn run(plan: Plan) -> Findings {
     stop.send_replace(true);
     report(&senders, health.await.unwrap(), &mut findings);
     server.stop(&mut findings).await;
-    findings.faults(world.home.panics());
-    let truth = Truth::read(&world.home, &mut findings);
+    findings.faults(harness.home.panics());
+    let stored = StoredEntries::read(&harness.home, &mut findings);
     for sender in &senders {
-        let (rows, good) = (truth.rows(&sender.account()).len() as u64, bodies / 100);
+        let (rows, good) = (stored.rows(&sender.account()).len() as u64, bodies / 100);
         findings.check(rows == good, || format!("{rows} good events of {good}"));
     }
     findings
@@ -120,7 +120,7 @@ fn report(senders: &[Sender], mut health: Vec<Duration>, findings: &mut Findings
     findings.check(worst <= ANSWERED_MAX, || format!("health took {worst:?}"));
 }
 
-/// Asks for health all the time: how long each answer took.
+/// Polls health continuously; returns how long each answer took.
 fn probe(server: &Server, stopped: watch::Receiver<bool>) -> JoinHandle<Vec<Duration>> {
     let admin = server.admin;
     tokio::spawn(async move {
@@ -137,11 +137,11 @@ fn probe(server: &Server, stopped: watch::Receiver<bool>) -> JoinHandle<Vec<Dura
     })
 }
 
-/// One producer gone mad.
+/// A producer that sends malformed bodies.
 struct Sender {
     number: u64,
     server: std::net::SocketAddr,
-    dice: Dice,
+    random: Random,
     statuses: BTreeMap<String, u64>,
     slowest: Duration,
     faults: Vec<String>,
@@ -172,10 +172,10 @@ impl Sender {
         self
     }
 
-    /// Sends a bad body; whether the connection can be used again.
+    /// Sends a bad body; returns whether the connection can be used again.
     async fn bad(&mut self, http: &mut Http) -> bool {
-        let body = fuzzed(&mut self.dice);
-        let kind = KINDS[usize::try_from(self.dice.below(5)).unwrap()];
+        let body = fuzzed(&mut self.random);
+        let kind = KINDS[usize::try_from(self.random.below(5)).unwrap()];
         let answer = match http.post("/v1/events", kind, &body).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -201,7 +201,7 @@ impl Sender {
         answer.header("connection") != Some("close")
     }
 
-    /// A good batch with one bad event among it.
+    /// A good batch with one bad event in it.
     async fn good(&mut self, http: &mut Http, number: u64) {
         let account = self.account();
         let good =
@@ -229,7 +229,7 @@ fn items(json: &Value) -> Vec<Value> {
         .unwrap_or_else(|| vec![json.clone()])
 }
 
-/// Whether one event's result says what became of it.
+/// Whether one event's result reports its outcome.
 fn is_told(result: &Value) -> bool {
     match result["status"].as_str() {
         Some("recorded" | "duplicate") => result["offset"].is_u64(),
@@ -238,38 +238,38 @@ fn is_told(result: &Value) -> bool {
     }
 }
 
-/// A sound body, broken in a few places.
-fn fuzzed(dice: &mut Dice) -> Vec<u8> {
+/// A valid body, broken in a few places.
+fn fuzzed(random: &mut Random) -> Vec<u8> {
     let events = json!([
         { "id": "1", "account": "victim", "amount": "1.50", "unit": "CNY" },
         { "id": "2", "account": "victim", "kind": "reversal", "reverses": "1" },
         { "specversion": "1.0", "id": "3", "source": "s", "type": "x.adjustment",
           "subject": "victim", "data": { "amount": 1, "unit": "kWh", "description": "d" } },
     ]);
-    let mut text = match dice.below(3) {
+    let mut text = match random.below(3) {
         0 => events.to_string(),
-        1 => events[usize::try_from(dice.below(3)).unwrap()].to_string(),
+        1 => events[usize::try_from(random.below(3)).unwrap()].to_string(),
         _ => format!("{}\n{}\n{}", events[0], events[1], events[2]),
     };
-    for _ in 0..=dice.below(4) {
-        let piece = PIECES[usize::try_from(dice.below(PIECES.len() as u64)).unwrap()];
-        let mut at = usize::try_from(dice.below(text.len() as u64 + 1)).unwrap();
+    for _ in 0..=random.below(4) {
+        let piece = PIECES[usize::try_from(random.below(PIECES.len() as u64)).unwrap()];
+        let mut at = usize::try_from(random.below(text.len() as u64 + 1)).unwrap();
         while !text.is_char_boundary(at) {
             at -= 1;
         }
-        match dice.below(4) {
+        match random.below(4) {
             0 | 1 => text.insert_str(at, piece),
             2 => text.truncate(at),
             _ => text.insert_str(
                 at,
-                &piece.repeat(usize::try_from(dice.below(3_000)).unwrap()),
+                &piece.repeat(usize::try_from(random.below(3_000)).unwrap()),
             ),
         }
     }
     let mut bytes = text.into_bytes();
-    if dice.one_in(3) && !bytes.is_empty() {
-        let at = usize::try_from(dice.below(bytes.len() as u64)).unwrap();
-        bytes[at] = dice.roll().to_le_bytes()[0];
+    if random.one_in(3) && !bytes.is_empty() {
+        let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+        bytes[at] = random.draw().to_le_bytes()[0];
     }
     bytes
 }

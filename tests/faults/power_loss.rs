@@ -13,9 +13,9 @@ use super::{
     Plan,
     client::Transport,
     findings::Findings,
+    harness::{Harness, Load, wait_until},
     server::{Server, has_program},
     trace::{self, Call},
-    world::{Load, World, wait_until},
 };
 
 const CALLS: &str =
@@ -24,7 +24,7 @@ const CALLS: &str =
 const ANSWERS_MIN: usize = 50;
 const EVENTS_MIN: usize = 4 * ANSWERS_MIN;
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Every event's id begins and ends so.
+/// The start and end of every event's id.
 const ID_START: &[u8] = b"r2p";
 const ID_END: u8 = b'x';
 /// A frame of the log: a header of this length, then the page.
@@ -36,11 +36,11 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         findings.fault("strace is missing: install it (Debian: apt-get install strace)");
         return findings;
     }
-    let mut world = World::new(plan.dice.clone(), 4);
-    let log = world.home.path("trace");
-    let server = Server::start_under(&world.home, &trace::strace(&log, &["-e", CALLS])).await;
-    world.announce(Some(&server));
-    world
+    let mut harness = Harness::new(plan.random.clone(), 4);
+    let log = harness.home.path("trace");
+    let server = Server::start_under(&harness.home, &trace::strace(&log, &["-e", CALLS])).await;
+    harness.announce(Some(&server));
+    harness
         .begin_clients(&[Transport::LongPolling], 1, false)
         .await;
     let load = Load {
@@ -49,18 +49,18 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         pause: Duration::from_millis(2),
         padding: 0,
     };
-    world.begin_producers("r2", load);
+    harness.begin_producers("r2", load);
     sleep(Duration::from_secs(plan.either(3, 60))).await;
-    // A busy disk takes longer to prove the same.
-    let enough = async || world.oracle.acknowledged() >= EVENTS_MIN;
+    // A busy disk needs longer for the same evidence.
+    let enough = async || harness.oracle.acknowledged() >= EVENTS_MIN;
     let _late = wait_until(WAIT_MAX, enough).await;
-    world.end_producers(&mut findings).await;
-    let clients = world.end_clients().await;
+    harness.end_producers(&mut findings).await;
+    let clients = harness.end_clients().await;
     server.stop(&mut findings).await;
     findings.check(trace::ended(&log).await, || {
         "the trace is not whole".to_owned()
     });
-    world.compare(&clients, &mut findings);
+    harness.compare(&clients, &mut findings);
     let mut order = Order::default();
     for call in trace::read(&log) {
         order.take(&call);
@@ -69,7 +69,7 @@ pub(crate) async fn run(plan: Plan) -> Findings {
     findings
 }
 
-/// Follows each event from the request that brings it to the answer that acknowledges it.
+/// Follows each event from its request to the answer that acknowledges it.
 #[derive(Default)]
 struct Order {
     /// By connection, the ids of the request that is being answered.

@@ -10,14 +10,14 @@ use tokio::{
 };
 
 use super::{
-    dice::Dice,
+    database_file::amount_of,
     http::{self, Http},
     oracle::{Oracle, Outcome, Watched, Whereabouts},
+    random::Random,
     token,
-    truth::amount_of,
 };
 
-/// A pause before an event is sent again to a server that is not there.
+/// The pause before an event is sent again to a server that is down.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// How long an event may stay without an outcome once the server is back.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(crate) struct Producer {
     pub(crate) name: String,
     pub(crate) accounts: Vec<Watched>,
     pub(crate) oracle: Oracle,
-    pub(crate) dice: Dice,
+    pub(crate) random: Random,
     pub(crate) server: Whereabouts,
     pub(crate) from: IpAddr,
     /// The most events of one request.
@@ -39,13 +39,13 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// Produces until `stop` says so and everything is settled.
+    /// Produces until `stop` is set and everything is settled.
     pub(crate) async fn run(mut self, stop: watch::Receiver<bool>) {
         let mut connection = None;
         let mut number = 0;
         let mut last: Option<Vec<Intent>> = None;
         while !*stop.borrow() {
-            let repeat = last.take().filter(|_| self.dice.one_in(20));
+            let repeat = last.take().filter(|_| self.random.one_in(20));
             let intents = repeat.unwrap_or_else(|| self.intents(&mut number));
             if !self.settle(&intents, &mut connection).await {
                 return;
@@ -58,25 +58,25 @@ impl Producer {
     }
 
     fn intents(&mut self, number: &mut u64) -> Vec<Intent> {
-        let count = if self.batch > 1 && self.dice.one_in(2) {
-            1 + self.dice.below(self.batch)
+        let count = if self.batch > 1 && self.random.one_in(2) {
+            1 + self.random.below(self.batch)
         } else {
             1
         };
         let mut one = || {
             *number += 1;
-            let account = self.dice.below(self.accounts.len() as u64);
+            let account = self.random.below(self.accounts.len() as u64);
             Intent {
                 id: format!("{}-{number:06}-x", self.name),
                 account: self.accounts[usize::try_from(account).unwrap()].clone(),
-                amount: 1 + i64::try_from(self.dice.below(99_999)).unwrap(),
+                amount: 1 + i64::try_from(self.random.below(99_999)).unwrap(),
                 padding: self.padding,
             }
         };
         (0..count).map(|_| one()).collect()
     }
 
-    /// Sends these events until all have an outcome; false if that never comes.
+    /// Sends these events until all have an outcome; false if one never gets one.
     async fn settle(&mut self, intents: &[Intent], connection: &mut Option<Http>) -> bool {
         self.oracle.intend(intents);
         let mut unknown = vec![false; intents.len()];
@@ -156,7 +156,7 @@ fn outcomes(answer: &http::Answer, intents: &[Intent]) -> Vec<Outcome> {
     let body = answer.json();
     if !matches!(answer.status, 200 | 201) {
         let why = format!("{} {}", answer.status, body["code"]);
-        // A commit whose outcome the server does not know, or did not get to know.
+        // A commit whose outcome the server does not know, or could not learn.
         let is_unknown = answer.status == 503;
         return all(intents, || match is_unknown {
             true => Outcome::Unknown(why.clone()),

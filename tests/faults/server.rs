@@ -25,7 +25,7 @@ use super::{
 
 /// Longer than any start may take; one that hangs must not hang the run.
 const START_MAX: Duration = Duration::from_secs(60);
-/// The time that a supervisor gives a server before it kills it.
+/// How long a supervisor waits before it kills a server.
 pub(crate) const STOP_MAX: Duration = Duration::from_secs(30);
 const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
 
@@ -64,7 +64,7 @@ impl Home {
         let ledger = format!("sqlite:{}", self.database().display());
         let mut words = wrapper.iter().cloned().chain([BINARY.to_owned()]);
         let mut command = Command::new(words.next().expect("the binary at least"));
-        // The default configuration, whatever the environment of this run says.
+        // The default configuration, independent of this run's environment.
         let ours = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with("TALLYCAST_");
         for (name, _) in std::env::vars_os().filter(ours) {
             command.env_remove(name);
@@ -93,7 +93,7 @@ impl Home {
     }
 }
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Server {
     child: Child,
     pub(crate) public: SocketAddr,
@@ -107,8 +107,8 @@ impl Server {
         Self::start_under(home, &[]).await
     }
 
-    /// Starts it as the child of another program, such as `strace`, which must make it its own
-    /// place: the process that is killed later is the server.
+    /// Starts it as the child of another program, such as `strace`, which must replace itself with the
+    /// server: the process that is killed later is the server.
     pub(crate) async fn start_under(home: &Home, wrapper: &[String]) -> Self {
         let started = Instant::now();
         let mut child = home.command(wrapper).spawn().unwrap();
@@ -162,7 +162,7 @@ impl Server {
         Http::connect(self.admin, IpAddr::V4(Ipv4Addr::LOCALHOST), "").await
     }
 
-    /// Somebody who may watch `account`, over HTTP.
+    /// A client that may watch `account`, over HTTP.
     pub(crate) async fn watcher(&self, account: &str) -> io::Result<Http> {
         let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Http::connect(self.public, from, &token::watcher(account)).await
@@ -174,7 +174,7 @@ impl Server {
         self.child.wait().await.unwrap();
     }
 
-    /// SIGTERM, after which it must end well.
+    /// SIGTERM, after which it must exit successfully.
     pub(crate) async fn stop(self, findings: &mut Findings) {
         let status = self.terminate(STOP_MAX).await;
         findings.check(status.is_some_and(|status| status.success()), || {
@@ -182,7 +182,7 @@ impl Server {
         });
     }
 
-    /// SIGTERM; the status, or none within `patience`.
+    /// SIGTERM; returns the exit status, or none after `patience`.
     pub(crate) async fn terminate(mut self, patience: Duration) -> Option<ExitStatus> {
         self.signal("TERM");
         timeout(patience, self.child.wait())
@@ -235,7 +235,7 @@ async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<SocketAd
     None
 }
 
-/// Whether `program` is there to be run.
+/// Whether `program` is installed.
 pub(crate) fn has_program(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|folder| Path::new(&folder).join(program).is_file())

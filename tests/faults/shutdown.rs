@@ -1,4 +1,4 @@
-//! R16: SIGTERM under load. Everyone is told, nothing acknowledged is lost, and it ends in time.
+//! R16: SIGTERM under load. Every client is notified, nothing acknowledged is lost, and it exits in time.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,17 @@ use super::{
     Plan,
     client::Transport,
     findings::Findings,
+    harness::{Harness, Load},
     server::{STOP_MAX, Server},
-    world::{Load, World},
 };
 
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
-    let mut world = World::new(plan.dice.clone(), 10);
-    let server = Server::start(&world.home).await;
-    world.announce(Some(&server));
+    let mut harness = Harness::new(plan.random.clone(), 10);
+    let server = Server::start(&harness.home).await;
+    harness.announce(Some(&server));
     let each = plan.either(20, 200);
-    world
+    harness
         .begin_clients(&[Transport::SocketIoWebSocket], each, false)
         .await;
     let load = Load {
@@ -27,10 +27,10 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         pause: Duration::from_millis(20),
         padding: 0,
     };
-    world.begin_producers("r16", load);
+    harness.begin_producers("r16", load);
     sleep(Duration::from_secs(2)).await;
-    // Clients do not come back; producers try on.
-    world.for_clients.send_replace(None);
+    // Clients do not reconnect; producers keep trying.
+    harness.for_clients.send_replace(None);
     let started = Instant::now();
     let status = server.terminate(STOP_MAX).await;
     findings.figure(
@@ -40,7 +40,7 @@ pub(crate) async fn run(plan: Plan) -> Findings {
     findings.check(status.is_some_and(|status| status.success()), || {
         format!("it did not end well in time: {status:?}")
     });
-    let clients = world.take_clients().await;
+    let clients = harness.take_clients().await;
     let told = clients
         .iter()
         .filter(|client| client.fold.closings == ["shutdown"])
@@ -55,10 +55,10 @@ pub(crate) async fn run(plan: Plan) -> Findings {
             clients.len() - told
         )
     });
-    let server = Server::start(&world.home).await;
-    world.for_producers.send_replace(Some(server.public));
-    world.end_producers(&mut findings).await;
+    let server = Server::start(&harness.home).await;
+    harness.for_producers.send_replace(Some(server.public));
+    harness.end_producers(&mut findings).await;
     server.stop(&mut findings).await;
-    world.compare(&clients, &mut findings);
+    harness.compare(&clients, &mut findings);
     findings
 }

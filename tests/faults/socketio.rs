@@ -1,4 +1,4 @@
-//! The Socket.IO protocol (v5 over EIO=4), as far as a follower of a feed needs it.
+//! The part of the Socket.IO protocol (v5 over EIO=4) that a follower of a feed needs.
 
 use std::{io, net::SocketAddr};
 
@@ -18,16 +18,16 @@ use super::{
 const PATH: &str = "/socket.io/?EIO=4&transport=";
 const SEPARATOR: char = '\u{1e}';
 
-/// What a packet asks of who reads it.
+/// What a packet requires of the client.
 pub(crate) enum Reply {
     Nothing,
     Pong,
-    /// The server has said goodbye.
+    /// The server has sent `closing`.
     Closed,
 }
 
 impl Client {
-    /// The CONNECT to `/feed`, from the position that was kept.
+    /// The CONNECT to `/feed`, from the stored position.
     pub(crate) fn connect_packet(&self) -> String {
         let mut auth = json!({ "token": self.token });
         if let Some(position) = &self.fold.position {
@@ -36,7 +36,7 @@ impl Client {
         format!("40/feed,{auth}")
     }
 
-    /// Takes one Engine.IO packet.
+    /// Handles one Engine.IO packet.
     pub(crate) fn take(&mut self, packet: &str) -> Reply {
         self.fold.watch(packet.as_bytes());
         if let Some(event) = packet.strip_prefix("42/feed,") {
@@ -154,7 +154,7 @@ impl Polling {
         ok(answer.status)
     }
 
-    /// One poll: the packets that it brought.
+    /// One poll; returns its packets.
     async fn get(&mut self) -> io::Result<Vec<String>> {
         let answer = self
             .reads
@@ -193,7 +193,7 @@ pub(crate) async fn polling(
             }
         }
     }
-    // Halfway: a POST that breaks off. The poll that may be under way is cut with it.
+    // Halfway: a POST that is interrupted. A poll in progress is cut with it.
     if cut == Cut::Halfway {
         let path = format!("{PATH}polling&sid={}", polling.sid);
         let head = polling.writes.head("POST", &path, "text/plain", 20);

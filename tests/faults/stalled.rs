@@ -16,20 +16,20 @@ use super::{
     Plan,
     client::{Client, Transport},
     findings::Findings,
+    harness::{Harness, Load, wait_until},
     http,
     oracle::Watched,
     server::Server,
     socketio,
-    world::{Load, World, wait_until},
 };
 
-/// A client that takes nothing is closed within this.
+/// A client that reads nothing is closed within this.
 const CLOSED_MAX: Duration = Duration::from_secs(30);
 /// What a stalled client may cost.
 const KIB_MAX: u64 = 256;
-/// The kernel makes the least of it that it can.
+/// The kernel raises this to its minimum.
 const RECEIVE_BYTES: u32 = 4_096;
-/// Descriptors that come and go with the database and the second listener.
+/// Descriptors that the database and the admin listener open and close.
 const SPARE: usize = 3;
 const EVENTS: usize = 70;
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
@@ -40,18 +40,18 @@ const HEALTHY_MAX: Duration = Duration::from_secs(5);
 pub(crate) async fn run(plan: Plan) -> Findings {
     let mut findings = Findings::default();
     let count = plan.either(50, 500);
-    let mut world = World::new(plan.dice.clone(), 1);
-    let server = Server::start(&world.home).await;
-    world.announce(Some(&server));
+    let mut harness = Harness::new(plan.random.clone(), 1);
+    let server = Server::start(&harness.home).await;
+    harness.announce(Some(&server));
     let base = server.descriptors();
-    world
+    harness
         .begin_clients(&[Transport::SocketIoWebSocket], count, false)
         .await;
-    // The healthy ones alone first: what that costs is not the stalled ones' doing.
-    let resident = produce(&mut world, &server, "r6before", &mut findings).await;
-    let stalled = stall(&server, &world, count).await;
+    // First only the healthy ones, to know their cost.
+    let resident = produce(&mut harness, &server, "r6before", &mut findings).await;
+    let stalled = stall(&server, &harness, count).await;
     let all = server.descriptors();
-    let with_all = produce(&mut world, &server, "r6", &mut findings).await;
+    let with_all = produce(&mut harness, &server, "r6", &mut findings).await;
     let grown = with_all.saturating_sub(resident) / count;
     findings.figure(
         "memory grown by, per stalled client",
@@ -61,7 +61,7 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         format!("{grown} KiB per stalled client")
     });
     let stopped = Instant::now();
-    let clients = world.end_clients().await;
+    let clients = harness.end_clients().await;
     let took = stopped.elapsed();
     findings.figure(
         "healthy clients had everything after",
@@ -95,25 +95,30 @@ pub(crate) async fn run(plan: Plan) -> Findings {
         format!("{count} were slow, the server counted {slow:?}")
     });
     server.stop(&mut findings).await;
-    world.compare(&clients, &mut findings);
+    harness.compare(&clients, &mut findings);
     findings
 }
 
 /// A quarter of a megabyte for each client, more than buffers hold; the memory in use then, in KiB.
-async fn produce(world: &mut World, server: &Server, name: &str, findings: &mut Findings) -> u64 {
+async fn produce(
+    harness: &mut Harness,
+    server: &Server,
+    name: &str,
+    findings: &mut Findings,
+) -> u64 {
     let load = Load {
         producers: 1,
         batch: 10,
         pause: Duration::from_millis(20),
         padding: 3_800,
     };
-    let enough = world.oracle.acknowledged() + EVENTS;
-    world.begin_producers(name, load);
-    let taken = async || world.oracle.acknowledged() > enough;
+    let enough = harness.oracle.acknowledged() + EVENTS;
+    harness.begin_producers(name, load);
+    let taken = async || harness.oracle.acknowledged() > enough;
     let taken = wait_until(TAKEN_MAX, taken).await;
     findings.check(taken.is_some(), || "events were not taken".to_owned());
-    world.end_producers(findings).await;
-    // What is on its way to healthy clients is nobody's for long.
+    harness.end_producers(findings).await;
+    // Memory for messages in flight to healthy clients is freed soon.
     let mut least = u64::MAX;
     let settled = async || {
         least = least.min(server.resident_kib());
@@ -124,10 +129,10 @@ async fn produce(world: &mut World, server: &Server, name: &str, findings: &mut 
 }
 
 /// Clients that connect, subscribe and then read nothing.
-async fn stall(server: &Server, world: &World, count: u64) -> Vec<WebSocketStream<TcpStream>> {
+async fn stall(server: &Server, harness: &Harness, count: u64) -> Vec<WebSocketStream<TcpStream>> {
     let mut stalled = Vec::new();
     for number in 0..count {
-        stalled.push(stalled_client(server.public, world, &world.accounts[0], number).await);
+        stalled.push(stalled_client(server.public, harness, &harness.accounts[0], number).await);
     }
     sleep(Duration::from_millis(100)).await;
     stalled
@@ -135,13 +140,13 @@ async fn stall(server: &Server, world: &World, count: u64) -> Vec<WebSocketStrea
 
 async fn stalled_client(
     server: SocketAddr,
-    world: &World,
+    harness: &Harness,
     account: &Watched,
     number: u64,
 ) -> WebSocketStream<TcpStream> {
-    let place = world.for_clients.subscribe();
+    let place = harness.for_clients.subscribe();
     let transport = Transport::SocketIoWebSocket;
-    let client = Client::new(transport, account, 10_000 + number, place, world.goal());
+    let client = Client::new(transport, account, 10_000 + number, place, harness.goal());
     let stream = http::connect_with(server, client.from, Some(RECEIVE_BYTES))
         .await
         .unwrap();
@@ -152,7 +157,7 @@ async fn stalled_client(
     socket
 }
 
-/// What a stalled client finds when it reads on: what had been on the way, then the end.
+/// What a stalled client reads when it resumes: the bytes in flight, then the end.
 async fn check_closed(stalled: Vec<WebSocketStream<TcpStream>>, findings: &mut Findings) {
     let mut open = 0;
     for socket in stalled {

@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-/// What the servers here are started with.
+/// The secret of the servers here.
 pub(crate) const SECRET: &str = "the secret of the fault experiments, 32 bytes or more";
 
 /// Records for every account.

@@ -1,17 +1,17 @@
-//! What `strace` saw: system calls with the moments at which they began and returned.
+//! The output of `strace`: system calls with the moments at which they began and returned.
 //!
 //! A moment is a line of the log. The tracer stops a thread before and after each call, so what one
 //! thread does because of another's call comes later in the log.
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
-use super::world::wait_until;
+use super::harness::wait_until;
 
 /// A system call that has returned.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
-    /// What the first argument's descriptor is, such as a path or a connection.
+    /// The target of the first argument's descriptor, such as a path or a connection.
     pub(crate) target: String,
     /// The first string among the arguments.
     pub(crate) bytes: Vec<u8>,
@@ -23,9 +23,9 @@ pub(crate) struct Call {
 const UNFINISHED: &str = " <unfinished ...>";
 const RESUMED: &str = " resumed>";
 
-/// The words that start a server under `strace`, which makes it a child of whoever starts it.
+/// The command line that starts a server under `strace`, as a child of the calling process.
 pub(crate) fn strace(log: &Path, arguments: &[&str]) -> Vec<String> {
-    // A filter in the kernel: only the calls asked for stop for the tracer.
+    // A kernel filter: only the traced calls stop for the tracer.
     let fixed = [
         "strace",
         "-D",

@@ -2,7 +2,7 @@
 //
 // SPEC is JSON { url, account, ticket, profile }: the server, and an empty folder for the browser. The page is
 // served from here, and so is the server, as behind a reverse proxy: an iframe calls its page only if both are of
-// one origin. What the page gets is printed as lines of JSON, { kind: "event", event, via, data }; anything that
+// one origin. The page's messages are printed as lines of JSON, { kind: "event", event, via, data }; anything that
 // a page should not do is { kind: "fault" }. The end of stdin is the end.
 import { createServer, request } from "node:http";
 import { connect } from "node:net";

@@ -17,7 +17,7 @@ const socket = io(spec.url + spec.namespace, {
   path: spec.path,
   transports: TRANSPORTS[spec.transport],
   auth: spec.resume === "auth" ? (send) => send({ ...spec.auth, ...resume() }) : spec.auth,
-  // Quick and even, so that a test waits for the server and not for a back-off.
+  // Short and constant, so that a test waits for the server and not for a back-off.
   reconnectionDelay: 20,
   reconnectionDelayMax: 100,
   randomizationFactor: 0,

@@ -1,7 +1,7 @@
 // Every customer's app at once, on stock clients: `node customers.js URL TOKEN`.
 //
 // The first line of stdin is JSON, { account: entries }. Each socket follows a handful of accounts and shows
-// what it is told. Printed as lines of JSON: { seen } now and then, { totals } once every account has its
+// its messages. Printed as lines of JSON: { seen } from time to time, { totals } once every account has its
 // entries and again for each further line of stdin, { fault } for a gap or a repeat.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";

@@ -1,4 +1,4 @@
-// npm eventsource, which comes back by itself: `node eventsource.js SPEC`.
+// npm eventsource, which reconnects by itself: `node eventsource.js SPEC`.
 import { EventSource } from "eventsource";
 import { event, headers, print, refused, spec } from "./lines.js";
 

@@ -1,8 +1,8 @@
 // client-demo/src/feed.ts driven by lines: `node feed.js FEED SPEC`.
 //
-// FEED is what the compiler made of it; SPEC is JSON: { url, backend, storage, recent }: where the feeds are, who hands out tokens, a
-// file, if the screen is to be kept, and how many entries it has. Everything that happens is printed as a line of JSON. Lines of JSON on stdin are done:
-// { wake }, and what no app can do: { repeat } the last update, { lose } the next one, let the clock jump by { sleep_ms }.
+// FEED is the compiled file; SPEC is JSON: { url, backend, storage, recent }: the feeds' address, the backend that issues tokens, a
+// file if the screen is stored, and how many entries it has. Everything that happens is printed as a line of JSON. Lines of JSON on stdin are run:
+// { wake }, and actions that no app can take: { repeat } the last update, { lose } the next one, make the clock jump by { sleep_ms }.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
@@ -20,7 +20,7 @@ const token = async () => (await fetch(`${spec.backend}/token`)).text();
 const feed = new Feed({ account: "alice", token, storage, recent: spec.recent });
 const show = (message) => print({ kind: "change", message: message?.type, status: feed.status, refusal: feed.refusal, screen: feed.screen });
 show();
-// Quick and even, so that a test waits for the server and not for a back-off.
+// Short and constant, so that a test waits for the server and not for a back-off.
 const socket = io(`${spec.url}/feed`, { auth: feed.auth, reconnectionDelay: 20, reconnectionDelayMax: 100, randomizationFactor: 0 });
 socket.on("connect", () => print({ kind: "connect" }));
 socket.on("disconnect", (reason) => print({ kind: "disconnect", reason }));

@@ -1,4 +1,4 @@
-// What `docs/clients/react-native.md` uses of packages that are too heavy to install for a compiler's sake.
+// Types that `docs/clients/react-native.md` uses from packages that are too large to install only for the compiler.
 declare module "react-native" {
   import type { ComponentType, ReactNode } from "react";
 

@@ -26,7 +26,7 @@ class Follower:
     def __init__(self, spec):
         self.spec = spec
         self.position = spec["auth"].get("after")
-        # Quick and even, so that a test waits for the server and not for a back-off.
+        # Short and constant, so that a test waits for the server and not for a back-off.
         self.socket = socketio.AsyncClient(
             reconnection_delay=0.02, reconnection_delay_max=0.1, randomization_factor=0
         )

@@ -12,7 +12,7 @@ import httpx
 import httpx_sse
 import websockets
 
-# Quick, so that a test waits for the server and not for a back-off.
+# Short, so that a test waits for the server and not for a back-off.
 AGAIN_SECONDS = 0.02
 # Longer than a connection is ever silent.
 SILENCE_SECONDS = 30

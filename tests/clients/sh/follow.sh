@@ -4,7 +4,7 @@
 way=$1 url=$2 position=
 authorization=()
 [ $# = 3 ] && authorization=(-H "Authorization: Bearer $3")
-# Quick, so that a test waits for the server and not for a back-off.
+# Short, so that a test waits for the server and not for a back-off.
 again=0.02
 
 print() {
@@ -33,7 +33,7 @@ read_response() {
     '') print disconnect && sleep $again && return ;;
     *) print connect_error ",\"status\":$status" && exit ;;
     esac
-    # What is polled has no line end.
+    # A poll's body has no line end.
     while IFS= read -r line || [ -n "$line" ]; do
         message "${line#data: }"
     done

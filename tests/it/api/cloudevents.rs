@@ -1,4 +1,4 @@
-//! Events in the clothes of CloudEvents.
+//! Events in the CloudEvents format.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn entries(server: &ApiServer, account: &str) -> Vec<Value> {
     page.body["entries"].as_array().unwrap().clone()
 }
 
-/// Sends noodles in binary mode, with these headers instead of the usual ones; an empty one is left out.
+/// Sends the event in binary mode with these headers changed; an empty value removes the header.
 async fn binary(server: &ApiServer, changes: &[(&str, &str)]) -> Answer {
     let mut headers = vec![
         ("ce-specversion", "1.0"),

@@ -1,4 +1,4 @@
-//! A customer's right to be forgotten.
+//! Erasing an account over HTTP.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn everything_of_an_account_is_erased(ledger: impl Ledger) {
     }
     assert_eq!(get(&server, "/v1/feeds/bob").await, of_bob);
 
-    // It returns, as if for the first time.
+    // The account returns as if for the first time.
     let old = snapshot["position"].as_str().unwrap();
     let reset = get(&server, &format!("/v1/feeds/alice?after={old}")).await;
     assert_eq!(
@@ -134,7 +134,7 @@ async fn a_long_poll_ends_with_an_empty_account() {
     let position = snapshot["position"].as_str().unwrap();
     let poll = server.get(&format!("/v1/feeds/alice?after={position}&wait=55"));
     let poll = tokio::spawn(answer(poll));
-    // Waiting by now.
+    // The long poll waits by now.
     server.record(&event("1", "bob")).await;
     server.erase("alice").await;
     let reset = timeout(SOON, poll).await.unwrap().unwrap();

@@ -354,7 +354,7 @@ async fn gzip_is_unpacked_within_bounds() {
     }
 }
 
-/// Digits that gzip cannot make much smaller than half.
+/// Digits that gzip compresses to about half.
 fn pseudo_random_digits(count: usize) -> String {
     let mut state: u64 = 7;
     (0..count)

@@ -1,4 +1,4 @@
-//! Ten thousand bodies that nobody sane would send.
+//! Ten thousand random malformed bodies.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::support::{
     random::SeededRandom,
 };
 
-/// As the scorecard counts them.
+/// The number in the scorecard.
 const BODIES: usize = 10_000;
 
 const MEDIA_TYPES: [&str; 5] = [

@@ -1,4 +1,4 @@
-//! The second listener.
+//! The admin listener: health and metrics.
 
 use crate::support::api_server::{ApiServer, answer};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::api_server::{ApiServer, answer, event};
 
-/// The offsets of each page of alice's history that `query` begins, following `next` as `way`.
+/// The offsets on each page of alice's history from `query` on; `way` is the parameter for `next`.
 async fn pages(server: &ApiServer, mut query: String, limit: usize, way: &str) -> Vec<Vec<u64>> {
     let mut pages = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! What callers see while the ledger, or whoever knows the callers, does not work.
+//! What callers see while the ledger or the authorizer does not work.
 
 use std::{
     future::pending,
@@ -11,11 +11,7 @@ use std::{
 
 use axum::{body::Body, http::Request};
 use serde_json::json;
-use tallycast::{
-    Authorize, Hub, Memory,
-    access::Authorizing,
-    ledger::{CommitError, Unavailable},
-};
+use tallycast::{Authorize, Hub, Memory, access::Authorizing, ledger::{CommitError, Unavailable}};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
@@ -29,7 +25,7 @@ const FULL: u8 = 1;
 const BUSY: u8 = 2;
 const UNKNOWN: u8 = 3;
 
-/// A ledger whose commits fail as told.
+/// A ledger whose commits fail as the test sets it.
 struct Failing {
     ledger: HookLedger,
     how: Arc<AtomicU8>,

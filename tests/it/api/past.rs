@@ -11,14 +11,14 @@ use crate::support::{
 
 const NOW: &str = "2026-10-31T12:00:00Z";
 
-/// Records `id`, of so much, that happened at `time`.
+/// Records `id` with this amount and time.
 async fn spend(server: &ApiServer, id: &str, amount: &str, time: &str) {
     let event =
         json!({ "id": id, "account": "alice", "amount": amount, "unit": "CNY", "time": time });
     assert_eq!(server.record(&event).await.status, 201, "{id}");
 }
 
-/// What is told of alice: the start, amount and count of each period.
+/// Alice's totals: the start, amount and count of each period.
 async fn told(server: &ApiServer, query: &str) -> Vec<String> {
     let told = answer(server.get(&format!("/v1/accounts/alice/totals?{query}"))).await;
     assert_eq!(told.status, 200, "{}", told.text);
@@ -68,7 +68,7 @@ async fn past_days_and_months_are_told_with_their_categories() {
         told(&server, "by=month&from=2026-09&to=2026-10").await,
         ["2026-09-01 4 1", "2026-10-01 7 1", "2026-10-01 15.50 3"]
     );
-    // By day a month stands for all of its days, and by month a day for its month.
+    // By day, a month means all of its days; by month, a day means its month.
     assert_eq!(
         told(&server, "by=day&from=2026-09&to=2026-09").await,
         ["2026-09-30 4 1"]
@@ -168,7 +168,7 @@ async fn much_comes_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let server = ApiServer::on(Sqlite::open(folder.path().join("ledger.db")).unwrap()).await;
     let first: jiff::civil::Date = "2020-10-01".parse().unwrap();
-    // As much of a day as there can be in one meter and unit: 64 categories with long names.
+    // The largest day of one meter and unit: 64 categories with long names.
     let days = first.series(jiff::Span::new().days(1)).take(DAYS);
     for (number, day) in days.enumerate() {
         let events = (0..64).map(|category| {

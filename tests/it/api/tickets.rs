@@ -1,4 +1,4 @@
-//! Tickets: what a URL may carry where a browser sends no header.
+//! Tickets: credentials in a URL, for connections where a browser sends no header.
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -21,11 +21,11 @@ async fn mint(server: &ApiServer, token: &str, body: Option<&Value>) -> Answer {
     .await
 }
 
-/// The status of a request that shows only this ticket.
+/// The status of a request whose only credential is this ticket.
 async fn opens(server: &ApiServer, path: &str, ticket: &str) -> u16 {
     let sign = if path.contains('?') { '&' } else { '?' };
     let path = format!("{path}{sign}ticket={ticket}");
-    // A response that goes on is answered by its head.
+    // The head of a streamed response is enough.
     let response = server.request(Method::GET, &path).send().await.unwrap();
     response.status().as_u16()
 }
@@ -52,7 +52,7 @@ async fn a_ticket_opens_its_accounts_connections_and_nothing_else() {
             404
         );
     }
-    // It is a token nowhere, and cannot mint.
+    // It is not accepted as a token, and cannot mint tickets.
     for (method, path) in [
         (Method::GET, "/v1/feeds/alice"),
         (Method::GET, "/v1/accounts/alice"),
@@ -71,7 +71,7 @@ async fn a_ticket_opens_its_accounts_connections_and_nothing_else() {
     for forged in ["x", "ticket.x", &ticket[..ticket.len() - 2], &watcher()] {
         assert_eq!(opens(&server, "/v1/feeds/alice/sse", forged).await, 401);
     }
-    // Tickets of another server are none here.
+    // Tickets of another server are refused.
     assert_eq!(
         opens(&ApiServer::start().await, "/v1/feeds/alice/sse", ticket).await,
         401

@@ -1,4 +1,4 @@
-//! `tallycast demo` over the real binary: a past, and real purchases that arrive on the page that it links to.
+//! `tallycast demo` with the real binary: a past, and purchases that arrive on the page that it links to.
 
 use std::{fs, net::UdpSocket, process::Stdio, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::support::{
     binary::{Workdir, header, signal},
 };
 
-/// Where the machine is.
+/// The machine's time zone.
 const ZONE: &str = "Asia/Shanghai";
 
 /// Purchases of one account are up to half a minute apart.
@@ -26,10 +26,10 @@ const PURCHASE_SOON: Duration = Duration::from_secs(60);
 
 struct Demo {
     process: Child,
-    /// What it says until there is a link, and the link.
+    /// Its output up to the link, and the link.
     said: Vec<String>,
     link: String,
-    /// Where it puts temporary files.
+    /// Its folder for temporary files.
     workdir: Workdir,
 }
 
@@ -74,12 +74,12 @@ impl Demo {
             .count()
     }
 
-    /// Where the page is.
+    /// The page's address.
     fn page(&self) -> &str {
         self.link.split_once('#').unwrap().0
     }
 
-    /// What the link tells the page.
+    /// The parameters that the link gives the page.
     fn told(&self, name: &str) -> &str {
         let fragment = self.link.split_once('#').unwrap().1;
         let mut pairs = fragment
@@ -229,7 +229,7 @@ async fn lanes_follow_the_same_feed_and_let_the_page_call() {
             (&update["type"], &update["from"]),
             (&json!("update"), &json!(next))
         );
-        // The page itself is at one workdir.
+        // Only the first listener serves the page.
         assert_eq!(
             reqwest::get(lane).await.unwrap().status(),
             StatusCode::NOT_FOUND
@@ -292,7 +292,7 @@ async fn a_link_for_others_in_the_network_is_printed_where_they_can_reach_it() {
     assert_eq!(page.text().await.unwrap(), page::INDEX);
 }
 
-/// Whether there is a way to others; nothing is sent.
+/// Whether the machine has a route to a network; nothing is sent.
 fn has_network() -> bool {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let way = socket.connect("203.0.113.1:9");

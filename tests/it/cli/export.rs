@@ -1,4 +1,4 @@
-//! `tallycast export` over the real binary: what comes out is what the ledger has, or the command says no.
+//! `tallycast export` with the real binary: the output is exactly the ledger's history, or the command fails.
 
 use std::{
     collections::VecDeque,
@@ -23,10 +23,10 @@ use crate::support::binary::{ServedBinary, Workdir, refusal_of, signal};
 const HEADER: &str = "offset,id,source,kind,amount,unit,meter,category,description,time,recorded_at,total,\
     reverses_source,reverses_id,budget,window,window_start,threshold,spent,limit,attributes\r\n";
 
-/// More entries than a pipe and the reader behind it hold.
+/// More entries than a pipe and its reader hold.
 const MANY: usize = 2_000;
 
-/// A folder, a server on a ledger in it, and a token of alice's.
+/// A folder, a server on a ledger in it, and a token for alice.
 struct Shop {
     workdir: Workdir,
     served: ServedBinary,
@@ -55,7 +55,7 @@ impl Shop {
         }
     }
 
-    /// Alice's entries as the server gives them.
+    /// Alice's entries as the server sends them.
     async fn entries(&self) -> Vec<Box<RawValue>> {
         #[derive(serde::Deserialize)]
         struct Page {
@@ -90,7 +90,7 @@ impl Shop {
     }
 }
 
-/// Purchases of alice's, with the ids 1, 2, 3 …
+/// Purchases of alice, with the ids 1, 2, 3 …
 fn purchases(count: usize) -> Vec<Value> {
     let purchase = |id: usize| {
         json!({ "id": id.to_string(), "account": "alice", "amount": "0.10", "unit": "CNY",
@@ -99,7 +99,7 @@ fn purchases(count: usize) -> Vec<Value> {
     (1..=count).map(purchase).collect()
 }
 
-/// Events whose texts a careless writer of tables or lines breaks.
+/// Events whose texts break a careless CSV or NDJSON writer.
 fn awkward_events() -> Vec<Value> {
     let at = "2020-02-29T23:59:59.5+08:00";
     vec![
@@ -222,7 +222,7 @@ async fn an_export_goes_on_after_a_restart_of_the_server() {
         text
     });
     let trouble = errors.next_line().await.unwrap().unwrap();
-    assert!(trouble.ends_with("; trying on"), "{trouble}");
+    assert!(trouble.ends_with("; retrying"), "{trouble}");
     shop.served = ServedBinary::start(&shop.workdir, &[&address], &[]).await;
     let expected: Vec<_> = (1..=MANY).map(|id| id.to_string()).collect();
     assert_eq!(ids(&rest.await.unwrap()), expected);
@@ -278,7 +278,7 @@ async fn a_refusal_ends_the_export_at_once() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_given_up() {
     let workdir = Workdir::new();
-    // Bound and never listening: nobody else gets the port, and nobody answers.
+    // Bound but not listening: no other process gets the port, and connections fail.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -295,7 +295,7 @@ async fn a_server_that_is_not_there_is_given_up() {
     let [trouble, end] = errors.lines().collect::<Vec<_>>()[..] else {
         panic!("two lines: {errors}");
     };
-    assert!(trouble.ends_with("; trying on"), "{trouble}");
+    assert!(trouble.ends_with("; retrying"), "{trouble}");
     assert!(end.contains("gave up at attempt 2"), "{end}");
     assert_eq!(output.status.code(), Some(1));
 }
@@ -387,7 +387,7 @@ async fn an_interrupted_export_leaves_nothing_behind() {
         let mut command = script.command(&workdir, &["--output", "export.ndjson"]);
         let export = command.spawn().unwrap();
         script.asked().await;
-        // The first page is written, and nobody answers for the second.
+        // The first page is written, and the second is not answered.
         script.asked().await;
         assert_eq!(names(&workdir).len(), 3, "a draft is there");
         signal(&export, kind);
@@ -411,7 +411,7 @@ async fn an_output_that_cannot_be_replaced_is_refused_before_anything_is_asked()
     }
 }
 
-/// A server that gives these answers, one a request, and none any more after them.
+/// A server that gives these answers, one for each request, and then no more.
 struct ScriptedServer {
     url: String,
     asked: mpsc::UnboundedReceiver<String>,

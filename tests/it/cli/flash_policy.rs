@@ -7,10 +7,10 @@ use tokio::{
 use crate::support::binary::{ServedBinary, Workdir, listening, refusal_of};
 
 const REQUEST: &[u8] = b"<policy-file-request/>\0";
-/// As many as are served at once.
+/// How many are served at once.
 const CONNECTIONS_MAX: usize = 16;
 
-/// A server with a Flash policy file, and where that is.
+/// A server with a Flash policy file, and the address of that.
 async fn serve(workdir: &Workdir, more: &[&str]) -> (ServedBinary, String) {
     let on = ["--ledger", "memory", "--flash-policy-listen", "127.0.0.1:0"];
     let mut served = workdir.serve(&[&on, more].concat()).await;
@@ -77,7 +77,7 @@ async fn other_requests_get_no_policy_file() {
     for wrong in [
         b"<policy-file-request/>\n\0".as_slice(),
         b"GET / HTTP/1.1\r\n\r\n\0",
-        // As much as is read of anybody, without an end.
+        // The most that the server reads, without a terminator.
         &[b'x'; 64],
     ] {
         let mut tcp = connect(&address).await;
@@ -108,7 +108,7 @@ async fn only_so_many_fetch_the_policy_file_at_once() {
     let mut late = connect(&address).await;
     late.write_all(REQUEST).await.unwrap();
     let mut late = tokio::spawn(rest(late));
-    // Nobody is answered beyond the cap until the silent ones are cut.
+    // Clients beyond the cap are not answered until the silent ones are cut.
     tokio::select! {
         biased;
         end = rest(silent.remove(0)) => assert_eq!(end, ""),

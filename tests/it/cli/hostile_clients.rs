@@ -1,4 +1,4 @@
-//! Hostile clients against the binary at its most talkative: it goes on, and keeps their tokens to itself.
+//! Hostile clients against the binary at log level trace: it still serves, and no token gets into log or metrics.
 
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// Collects from now on: a pipe that nobody reads would hold the server up.
+    /// Collects the log from now on: an unread pipe would block the server.
     fn new(served: ServedBinary) -> Self {
         let address = served.address().to_owned();
         let ServedBinary {
@@ -58,7 +58,7 @@ impl Watched {
         }
     }
 
-    /// Ends it: what it logged.
+    /// Stops it and returns its log.
     async fn log(mut self) -> String {
         self.process.kill().await.unwrap();
         self.log.await.unwrap()
@@ -78,7 +78,7 @@ async fn answer(served: &Watched, bytes: &[u8]) -> String {
     }
 }
 
-/// Requests by a known caller, and what they get; 0 is a close without a word.
+/// Requests by a known caller, and their statuses; 0 is a close without an answer.
 fn requests(token: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let head = |more: &str| {
         format!(
@@ -163,7 +163,7 @@ fn requests(token: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
         .into()
 }
 
-/// A WebSocket of Socket.IO that says `packets`, and reads what comes of it.
+/// A Socket.IO WebSocket that sends `packets` and reads the answers.
 async fn websocket(served: &Watched, query: &str, packets: &[String]) {
     let address = &served.address;
     let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket{query}");
@@ -171,16 +171,16 @@ async fn websocket(served: &Watched, query: &str, packets: &[String]) {
         return;
     };
     for packet in packets {
-        // The one before may have been the end of it.
+        // The previous packet may have closed the connection.
         let _cut = socket.send(Message::text(packet.clone())).await;
     }
-    // Each CONNECT is answered at once, the last packet of all at the latest by the close.
+    // Each CONNECT is answered at once, the last packet at the latest by the close.
     for _ in packets {
         let _packet = timeout(SOON, socket.next()).await.expect("an answer");
     }
 }
 
-/// The raw WebSocket of a feed, which its ticket or its token opens, or does not.
+/// A plain WebSocket, opened with a ticket or a token, valid or not.
 async fn feed_websocket(served: &Watched, token: &str) {
     let url = format!("ws://{}/v1/feeds/alice/ws", served.address);
     let by_ticket = format!("{url}?ticket={token}").into_client_request();
@@ -207,7 +207,7 @@ async fn feed_websocket(served: &Watched, token: &str) {
     }
 }
 
-/// A session over polling that brings `packet`.
+/// A polling session that sends `packet`.
 async fn polling(served: &Watched, packet: String) {
     let url = format!(
         "http://{}/socket.io/?EIO=4&transport=polling",
@@ -221,7 +221,7 @@ async fn polling(served: &Watched, packet: String) {
     client.get(&url).send().await.unwrap();
 }
 
-/// A sound event full of what would spoil a terminal.
+/// Records a valid event full of terminal control characters.
 async fn record_controls(served: &Watched, token: &str) {
     let controls = "Noodle\u{1b}[2J\u{202e}\u{9b}\rbar";
     let event = json!({
@@ -279,7 +279,10 @@ async fn hostile_clients_are_refused_and_no_token_is_logged_or_counted() {
     let metrics = format!("{}/metrics", served.admin);
     let metrics = reqwest::get(metrics).await.unwrap().text().await.unwrap();
     let log = served.log().await;
-    assert!(log.contains("refused a caller"), "the log is not talkative");
+    assert!(
+        log.contains("refused a caller"),
+        "the log is not at level trace"
+    );
     assert!(!log.contains("panicked at"), "{log}");
     for part in [&token, &forged]
         .into_iter()

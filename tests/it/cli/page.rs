@@ -1,4 +1,4 @@
-//! A page of one's own: `tallycast serve --page`.
+//! `tallycast serve --page`: a page of the operator's own.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::support::{
 
 pub(super) const INDEX: &str = "<!doctype html><title>A page</title>";
 const SCRIPT: &str = "export {};";
-/// In files that nobody may get.
+/// In files that must not be served.
 const CANARY: &str = "canary-77a1";
 
 /// Puts a page into the folder `site`.
@@ -33,7 +33,7 @@ async fn serve(workdir: &Workdir) -> ServedBinary {
         .await
 }
 
-/// Sends a path as it is, where a client would tidy it: the status, and the whole answer.
+/// Sends a path unchanged, where a client would normalise it; returns the status and the whole answer.
 async fn ask(served: &ServedBinary, method: &str, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(served.address()).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -93,7 +93,7 @@ async fn files_with_hashed_names_are_kept_for_ever_and_others_are_not() {
             "public, max-age=31536000, immutable",
         ),
         ("icon.svg", 200, "image/svg+xml", "no-cache"),
-        // A page that is being deployed: its files may come.
+        // A page that is being deployed: its files may still arrive.
         ("assets/page-3c4d.js", 404, "", "no-cache"),
     ] {
         let url = format!("{}/{path}", served.public);

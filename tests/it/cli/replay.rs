@@ -1,4 +1,4 @@
-//! `tallycast replay` over the real binary: what is in the ledger is what the file says.
+//! `tallycast replay` with the real binary: the ledger ends up with exactly what the file has.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
 
@@ -11,12 +11,12 @@ use crate::support::{
     binary::{ServedBinary, Workdir, signal},
 };
 
-/// The purchases that the package brings.
+/// The purchases included in the package.
 fn purchases() -> PathBuf {
     concat!(env!("CARGO_MANIFEST_DIR"), "/data/cdnow_purchases.csv").into()
 }
 
-/// What the file says of one customer, summed up here by code of its own.
+/// One customer's sum in the file, computed independently.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Sum {
     cents: u64,
@@ -58,7 +58,7 @@ impl Shop {
         }
     }
 
-    /// What a power cut does to the server; it comes back at the same address.
+    /// Kills the server as a power cut would, and restarts it at the same address.
     async fn kill_and_start_again(&mut self) {
         let address = self.served.address().to_owned();
         self.served.signal(Signal::KILL);
@@ -86,7 +86,7 @@ impl Shop {
         }
     }
 
-    /// Every customer's totals, as the server tells them.
+    /// Every customer's totals, as the server reports them.
     async fn sums(&self, customers: impl Iterator<Item = &String>) -> BTreeMap<String, Sum> {
         let mut sums = BTreeMap::new();
         for customer in customers {
@@ -119,14 +119,14 @@ impl Shop {
         command
     }
 
-    /// The line that a replay ends with; it must succeed.
+    /// The last line of a replay, which must succeed.
     async fn summary(&self, file: impl Into<PathBuf>, more: &[&str]) -> String {
         let (code, text, errors) = ended(self.replay(file, more).spawn().unwrap()).await;
         assert_eq!(code, Some(0), "{text}{errors}");
         text.lines().last().unwrap().to_owned()
     }
 
-    /// What a replay prints and complains; it must fail.
+    /// The output and errors of a replay, which must fail.
     async fn failure(
         &self,
         file: impl Into<PathBuf>,
@@ -286,7 +286,7 @@ async fn a_replay_without_a_right_says_so() {
     let nothing = command.arg(purchases()).output().await.unwrap();
     let errors = String::from_utf8(nothing.stderr).unwrap();
     assert_eq!(nothing.status.code(), Some(2));
-    assert!(errors.contains("no token: say --token"), "{errors}");
+    assert!(errors.contains("no token: pass --token"), "{errors}");
     let bad = command
         .env("TALLYCAST_TOKEN", "nonsense")
         .output()

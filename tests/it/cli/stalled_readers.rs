@@ -1,4 +1,4 @@
-//! What a hundred clients that stop reading cost the binary, at its default limits.
+//! The memory cost of a hundred clients that stop reading, at the default limits.
 
 use std::{fmt::Write, fs, time::Duration};
 
@@ -12,13 +12,13 @@ use tokio::{
 use crate::support::binary::{ServedBinary, Workdir};
 
 const READERS: usize = 100;
-/// What each may cost: the scorecard's 256 KiB are what the largest message has, which each holds for
-/// itself, and there is as much for what is around it and not given back yet.
+/// The bound for each: the scorecard's 256 KiB for the largest message, which each client holds for itself,
+/// and as much again for buffers and memory not yet returned.
 const KIB_MAX: u64 = 2 * 256;
 /// How long they may stay.
 const CLOSED_MAX: Duration = Duration::from_secs(30);
 
-/// Of the process, in KiB.
+/// The process's resident memory, in KiB.
 fn resident_kib(served: &ServedBinary) -> u64 {
     let id = served.process.id().unwrap();
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
@@ -35,8 +35,7 @@ fn descriptors(served: &ServedBinary) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
 }
 
-/// Long entries, in as many categories as a total has and in ten meters: a snapshot is about as large as
-/// there are.
+/// Records long entries in the most categories and in ten meters: a snapshot of about the largest size.
 async fn fill(served: &ServedBinary, token: &str) {
     for meter in 0..10 {
         let events = (0..64).map(|category| {
@@ -54,7 +53,7 @@ async fn fill(served: &ServedBinary, token: &str) {
     }
 }
 
-/// A client that follows, and reads no more than that it may.
+/// A client that follows, and reads only the status.
 async fn stalled(served: &ServedBinary, route: &str, token: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -76,8 +75,7 @@ async fn stalled(served: &ServedBinary, route: &str, token: &str) -> TcpStream {
     tcp
 }
 
-/// What each of a hundred costs, in KiB, beside a hundred others: what the process needs once, it has by
-/// then.
+/// The cost of each of a hundred, in KiB, after a hundred others: one-time allocations are made by then.
 async fn cost(route: &str) -> u64 {
     let workdir = Workdir::new();
     let served = workdir.serve(&["--ledger", "memory"]).await;
@@ -90,12 +88,12 @@ async fn cost(route: &str) -> u64 {
         for _ in 0..READERS {
             readers.push(stalled(&served, route, &token).await);
         }
-        // What was needed to make the messages is given back after a while.
+        // Memory used to build the messages is returned after a while.
         sleep(Duration::from_secs(1)).await;
         *resident = resident_kib(&served);
     }
     let closed = async {
-        // A connection of a producer is kept alive, or is not.
+        // A producer's connection may be kept alive or not.
         while descriptors(&served) > base + 1 {
             sleep(Duration::from_millis(50)).await;
         }

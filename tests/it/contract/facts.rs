@@ -3,11 +3,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tallycast::{
-    Event, Feed, Hub, Memory,
-    domain::{Budget, Period, ProfileChange},
-    feed::{Clock, ManualClock},
-};
+use tallycast::{Event, Feed, Hub, Memory, domain::{Budget, Period, ProfileChange}, feed::{Clock, ManualClock}};
 
 use crate::support::{
     feed_hub::{ALICE, TestAuthorizer, account},
@@ -16,7 +12,7 @@ use crate::support::{
     screen::Screen,
 };
 
-/// A server on a ledger that outlives it, with a clock that a hand moves.
+/// A server with a manual clock, on a ledger that outlives it.
 struct ContractServer {
     host: Host,
     ledger: Memory,
@@ -37,7 +33,7 @@ impl ContractServer {
         }
     }
 
-    /// The server ends, and another one goes on with the ledger.
+    /// Stops the server and starts another on the same ledger.
     async fn restart(&mut self) {
         self.feed().close().await;
         self.host = serve(&self.ledger, &self.clock).await;
@@ -134,7 +130,7 @@ pub(super) async fn moves_to_another_transport_in_the_middle(transport: Transpor
     let mut offset = 0;
     for other in Transport::ALL {
         for next in [transport, other] {
-            // The position to go on from is taken from the middle of what is going on.
+            // The next connection resumes from a position in the middle.
             offset += 2;
             server.record(offset - 1..=offset).await;
             let options = match &screen.position {
@@ -157,7 +153,7 @@ pub(super) async fn a_slow_reader_loses_nothing(transport: Transport) {
     let mut client = open(transport, &server.options()).await;
     let mut screen = Screen::default();
     screen.take(&mut *client).await;
-    // More than every buffer between here and there holds, while nobody reads.
+    // More than all buffers on the way hold, while the client does not read.
     fill(&server, ENTRIES).await;
     screen.reach(&mut *client, ENTRIES).await;
     assert_eq!(screen.entries, (1..=ENTRIES).collect::<Vec<_>>());
@@ -195,7 +191,7 @@ pub(super) async fn a_conflated_reader_ends_in_the_same_state(transport: Transpo
         .append(Event::reversal("r", "alice", "7"))
         .await
         .unwrap();
-    // With its alert behind the 2,000th.
+    // With the alert after the 2,000th entry.
     screen.reach(&mut *client, ENTRIES + 2).await;
     assert!(
         screen.merged > ENTRIES / 2,
@@ -225,9 +221,12 @@ pub(super) async fn another_account_is_invisible(transport: Transport) {
     };
     let absent = follow(transport, &nobody).await.err();
     assert!(refused.is_some());
-    assert_eq!(refused, absent, "another's account is as good as none");
+    assert_eq!(
+        refused, absent,
+        "another's account looks like an absent one"
+    );
 
-    // Another's position is none.
+    // Another account's position is not accepted.
     let mut client = open(transport, &server.after(&bobs.position().to_string())).await;
     let mut screen = Screen::default();
     assert_eq!(screen.take(&mut *client).await, "snapshot bad_position");
@@ -251,7 +250,10 @@ pub(super) async fn an_expired_grant_closes(transport: Transport) {
     };
     let mut client = open(transport, &options).await;
     let mut screen = Screen::default();
-    let closing = screen.closing(&mut *client).await.expect("it says why");
+    let closing = screen
+        .closing(&mut *client)
+        .await
+        .expect("a closing message");
     assert_eq!(closing["code"], "expired");
     assert_eq!(closing["position"], json!(screen.position));
 }
@@ -288,7 +290,7 @@ pub(super) async fn every_position_gets_what_it_should(transport: Transport) {
         assert_eq!(first(server.after(&head)).await, "live");
     }
 
-    // Another epoch, no position at all, cut short.
+    // Another epoch, not a position, a truncated position.
     let other = ContractServer::open().await;
     let foreign = other.head().await["position"].as_str().unwrap().to_owned();
     assert_eq!(
@@ -298,7 +300,7 @@ pub(super) async fn every_position_gets_what_it_should(transport: Transport) {
     for forged in ["x".to_owned(), head[1..].to_owned()] {
         assert_eq!(first(server.after(&forged)).await, "snapshot bad_position");
     }
-    // Ahead: of another server on the same history, which this one has not.
+    // Ahead: from a server with more of the same history.
     let ahead = forge_offset(&head, 99);
     assert_eq!(first(server.after(&ahead)).await, "snapshot ahead");
 
@@ -355,12 +357,12 @@ pub(super) async fn says_the_same_bytes_as_the_others(transport: Transport) {
             told(transport, server.options(), 4).await,
             told(other, server.options(), 4).await,
         );
-        assert_eq!(ours, theirs, "the snapshot, as by {other:?}");
+        assert_eq!(ours, theirs, "the snapshot differs from {other:?}");
         let (ours, theirs) = (
             told(transport, server.after(&begin), 4).await,
             told(other, server.after(&begin), 4).await,
         );
-        assert_eq!(ours, theirs, "the replay, as by {other:?}");
+        assert_eq!(ours, theirs, "the replay differs from {other:?}");
     }
 }
 
@@ -371,7 +373,10 @@ pub(super) async fn an_erased_account_is_closed(transport: Transport) {
     let mut screen = Screen::default();
     while screen.take(&mut *client).await != "live" {}
     server.feed().erase(&account("alice")).await.unwrap();
-    let closing = screen.closing(&mut *client).await.expect("it says why");
+    let closing = screen
+        .closing(&mut *client)
+        .await
+        .expect("a closing message");
     assert_eq!(closing["code"], "revoked");
     let position = screen.position.clone().unwrap();
     let mut client = open(transport, &server.after(&position)).await;
@@ -407,18 +412,21 @@ pub(super) async fn a_drain_sends_closing(transport: Transport) {
     }
     let hub = server.host.hub.clone();
     let draining = tokio::spawn(async move { hub.drain(Duration::from_secs(4)).await });
-    let goodbyes = clients
+    let closings = clients
         .iter_mut()
         .zip(&mut screens)
         .map(|(client, screen)| async {
-            let closing = screen.closing(&mut **client).await.expect("it says why");
+            let closing = screen
+                .closing(&mut **client)
+                .await
+                .expect("a closing message");
             assert_eq!(closing["code"], "shutdown");
             assert_eq!(closing["position"], json!(screen.position));
         });
-    join_all(goodbyes).await;
+    join_all(closings).await;
     draining.await.unwrap();
     assert!(
         follow(transport, &options).await.is_err(),
-        "nobody new is let in"
+        "new connections are refused"
     );
 }

@@ -1,11 +1,11 @@
-//! One contract, whatever the transport: each fact holds of every transport to follow a feed.
+//! One contract: each fact holds on every transport that follows a feed.
 
 mod facts;
 mod schema;
 
 use crate::support::follow_client::Transport;
 
-/// A test of each fact for each of these ways.
+/// One test of each fact for each of these transports.
 macro_rules! facts {
     ($($transport:ident: $kind:ident { $($fact:ident)+ })+) => {
         $(mod $transport {
@@ -18,7 +18,7 @@ macro_rules! facts {
     };
 }
 
-/// Facts of all ways, and those of connections that stay open.
+/// All facts, including those of connections that stay open.
 macro_rules! open_transports {
     ($($transport:ident: $kind:ident)+) => {
         facts! { $($transport: $kind {

@@ -1,13 +1,10 @@
-//! The contract's schema is true: what a running server says and takes is in it, and nothing else is.
+//! The contract's schema is exact: it has what a running server sends and accepts, and nothing else.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tallycast::{
-    Event, Feed, Hub, Jwt, Memory, SubscribeOptions,
-    feed::{Clock, ManualClock, Mode},
-};
+use tallycast::{Event, Feed, Hub, Jwt, Memory, SubscribeOptions, feed::{Clock, ManualClock, Mode}};
 
 use crate::support::{
     api_server::answer,
@@ -17,12 +14,12 @@ use crate::support::{
     tokens::{SECRET, admin},
 };
 
-/// The types and fields that were met.
+/// The types and fields that were seen.
 type Met = BTreeSet<String>;
 
 /// `docs/contract.schema.json`, read strictly: a field that is not in it is an error.
 ///
-/// It knows the keywords that are in there. The crates that know all of them need one whose licence is not
+/// It supports only the keywords in that file. The crates that support all need one whose licence is not
 /// on the list in `deny.toml`.
 struct Contract {
     types: Map<String, Value>,
@@ -40,14 +37,14 @@ impl Contract {
         Self { types, met }
     }
 
-    /// Passes on a value of this type.
+    /// Checks a value against this type and returns it.
     fn check(&mut self, name: &str, value: Value) -> Value {
         let met = self.fit_type(name, &value);
         self.met.extend(met.unwrap_or_else(|why| panic!("{why}")));
         value
     }
 
-    /// The types and fields that no value had.
+    /// The types and fields that no value used.
     fn unmet(&self) -> Vec<String> {
         let fields = |(name, schema): (&String, &Value)| {
             let fields = schema["properties"].as_object().cloned();
@@ -65,7 +62,7 @@ impl Contract {
         Ok(met)
     }
 
-    /// What is met in a value that fits a schema in this type; else why it does not fit.
+    /// The types and fields in a value that fits a schema of this type, or why it does not fit.
     fn fit(&self, name: &str, schema: &Value, value: &Value) -> Result<Met, String> {
         let mut met = self.fit_fields(name, schema, value)?;
         for (keyword, rule) in schema.as_object().unwrap() {
@@ -100,7 +97,7 @@ impl Contract {
                     }
                     true
                 }
-                other => panic!("this test has yet to learn the keyword {other}"),
+                other => panic!("this test does not support the keyword {other}"),
             };
             if !fits {
                 return Err(format!("{name}: {value} does not fit {keyword} {rule}"));
@@ -128,7 +125,7 @@ impl Contract {
     }
 }
 
-/// A list, or the one that stands for a list of one.
+/// A list, or a single value as a list of one.
 fn list(rule: &Value) -> &[Value] {
     rule.as_array()
         .map_or(std::slice::from_ref(rule), Vec::as_slice)
@@ -160,7 +157,7 @@ struct Checked {
 
 impl Checked {
     async fn start() -> Self {
-        // A minute before a month ends in UTC.
+        // A minute before the end of a month in UTC.
         let (clock, hand) = Clock::manual("2026-10-31T23:59:00Z".parse().unwrap());
         let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
         Self {
@@ -174,12 +171,12 @@ impl Checked {
         self.host.hub.feed()
     }
 
-    /// Sends nothing over HTTP; the answer is of this type.
+    /// Sends an HTTP request without a body; the answer has this type.
     async fn get(&mut self, path: &str, of: &str) -> Value {
         self.request(Method::GET, path, &Value::Null, of).await
     }
 
-    /// Sends what is of one type over HTTP; the answer is of another.
+    /// Sends a body of one type over HTTP; the answer has the other type.
     async fn send(&mut self, method: Method, path: &str, sent: (&str, Value), of: &str) -> Value {
         let (name, body) = sent;
         let body = self.contract.check(name, body);
@@ -196,14 +193,14 @@ impl Checked {
         self.contract.check(of, answer(request).await.body)
     }
 
-    /// Asks over Socket.IO; the ack is of this type.
+    /// Sends a request over Socket.IO; the ack has this type.
     async fn ask(&mut self, socket: &mut FeedClient, name: &str, asked: (&str, Value), of: &str) {
         let asked = self.contract.check(asked.0, asked.1);
         let (_, answer) = socket.ask(name, &asked).await;
         self.contract.check(of, answer);
     }
 
-    /// The next message of a socket, which is of this type.
+    /// The socket's next message, which has this type.
     async fn expect(&mut self, socket: &mut FeedClient, name: &str, of: &str) -> Value {
         self.contract.check(of, socket.expect(name).await)
     }
@@ -346,7 +343,7 @@ impl Checked {
         .await;
     }
 
-    /// Several updates wait, and become one.
+    /// Several waiting updates become one.
     async fn merged_updates(&mut self) {
         let options = SubscribeOptions {
             mode: Mode::Totals,
@@ -367,7 +364,7 @@ impl Checked {
         }
     }
 
-    /// A token that ends soon.
+    /// A token that expires soon.
     async fn endings(&mut self) {
         let host = host().await;
         let mut socket = host.watch(&json!({ "token": "alice/alice/600" })).await;
@@ -389,7 +386,7 @@ async fn the_schema_is_what_a_running_server_says_and_takes() {
     server.merged_updates().await;
     server.endings().await;
     let unmet = server.contract.unmet();
-    assert!(unmet.is_empty(), "in the schema, and never seen: {unmet:?}");
+    assert!(unmet.is_empty(), "in the schema but never seen: {unmet:?}");
 }
 
 #[test]

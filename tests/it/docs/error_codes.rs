@@ -1,8 +1,8 @@
-//! What the sources say, `docs/protocol.md` says too.
+//! Every error code in the sources is in `docs/protocol.md`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// What stands before a stable code in the sources.
+/// The calls whose first string is a stable code.
 const MAKERS: &[&str] = &[
     "Invalid::new(",
     "refused(",
@@ -15,16 +15,8 @@ const MAKERS: &[&str] = &[
     "check_symbol(",
 ];
 
-/// The modules whose refusals reach clients.
-const MODULES: &[&str] = &[
-    "domain",
-    "ledger",
-    "feed",
-    "access",
-    "http",
-    "api",
-    "transport",
-];
+/// The modules whose refusals a client can get.
+const MODULES: &[&str] = &["domain", "ledger", "feed", "access", "http", "api", "transport"];
 
 fn sources() -> Vec<String> {
     let mut texts = Vec::new();
@@ -65,7 +57,7 @@ fn every_code_is_in_the_protocol_document() {
             codes.extend(calls.filter_map(|(at, _)| code(&text[at + maker.len()..])));
         }
     }
-    assert!(codes.len() > 60, "the sources are read: {codes:?}");
+    assert!(codes.len() > 60, "too few codes found: {codes:?}");
     let missing: Vec<_> = codes
         .iter()
         .filter(|code| !document.contains(&format!("`{code}`")))

@@ -2,11 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tallycast::{
-    Account,
-    domain::{Profile, ProfileChange},
-    feed::ProfileError,
-};
+use tallycast::{Account, domain::{Profile, ProfileChange}, feed::ProfileError};
 
 use crate::support::test_feed::{RECORDED, TestFeed};
 
@@ -70,7 +66,7 @@ async fn a_window_has_64_categories_and_the_next_day_begins_anew() {
         "in no current window"
     );
 
-    // The last day of October ends, and is as full as it was.
+    // The last day of October is over, and as full as before.
     test_feed.wait(SignedDuration::from_hours(24));
     let time = ("time", "\"2026-10-31T12:00:00Z\"");
     let late = [("category", "\"c-64\""), time];
@@ -110,7 +106,7 @@ async fn a_zone_whose_windows_would_not_fit_is_refused() {
         time_zone: Some(name.to_owned()),
         ..ProfileChange::default()
     };
-    // In Honolulu it is October still.
+    // In Honolulu it is still October.
     let refused = test_feed
         .feed
         .set_profile(&alice, zone("Pacific/Honolulu"))

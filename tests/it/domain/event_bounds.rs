@@ -11,7 +11,7 @@ fn quoted(text: &str, times: usize) -> String {
     json!(text.repeat(times)).to_string()
 }
 
-/// Each row: a field, its JSON, the answer.
+/// Each row: a field, its JSON, the expected answer.
 async fn check(rows: &[(&str, String, &str)]) {
     let mut test_feed = TestFeed::open();
     let mut recorded = 0;

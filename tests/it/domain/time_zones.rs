@@ -1,14 +1,11 @@
-//! Days and months in every time zone there is: simulated years, around the moments at which clocks
+//! Days and months in every time zone: simulated years, around the moments at which clocks
 //! are set forward, back, over midnight, or over a whole day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
-use tallycast::{
-    Account, Event, SubscribeOptions, Subscription,
-    domain::{Period, ProfileChange, Zone},
-};
+use tallycast::{Account, Event, SubscribeOptions, Subscription, domain::{Period, ProfileChange, Zone}};
 
 use crate::support::{
     model::zone,
@@ -18,18 +15,18 @@ use crate::support::{
 const DAY: i64 = 86_400;
 /// From 2000 to before 2040, in seconds.
 const YEARS: std::ops::Range<i64> = 946_684_800..2_208_988_800;
-/// Of transitions far from midnight, which teach little more than that they do not matter, every so
-/// manieth is walked over.
+/// Of the transitions far from midnight, which hardly matter here, one in this many is
+/// tested.
 const STRIDE: usize = 16;
 
-/// A customer in one zone, whose subscription stays connected.
+/// An account in one zone, with a subscription that stays open.
 struct Walk {
     zone: TimeZone,
     test_feed: TestFeed,
     subscription: Subscription,
-    /// The date that the subscription shows.
+    /// The date in the last message.
     shown: Date,
-    /// How many entries happened on each date, as jiff dates them.
+    /// The number of entries on each local date, computed with jiff.
     days: BTreeMap<Date, u64>,
     next: u32,
 }
@@ -59,7 +56,7 @@ impl Walk {
         }
     }
 
-    /// The clock shows `now`; one thing is consumed now, one was a moment ago, one will be in a moment.
+    /// Sets the clock to `now` and records three events: a millisecond before, at, and after it.
     async fn step(&mut self, now: Timestamp) {
         self.test_feed.set_clock(&now.to_string());
         let today = self.zone.to_datetime(now).date();
@@ -79,13 +76,13 @@ impl Walk {
             events.push(event.with_time(time.to_string()));
         }
         self.test_feed.record(events).await;
-        // Were there a rollover too many, it would come first.
+        // A needless rollover would come first.
         let update = take(&mut self.subscription).await;
         assert_eq!(update["type"], "update");
         self.check(&update["totals"], today);
     }
 
-    /// Whether these are the totals of this date.
+    /// Asserts that these are the totals of this date.
     fn check(&self, totals: &Value, today: Date) {
         let Some(pair) = totals.as_array().unwrap().first() else {
             assert!(self.days.is_empty());
@@ -129,7 +126,7 @@ impl Walk {
     }
 }
 
-/// The moments around a zone's transitions: each, the midnights beside it, and the millisecond before.
+/// Each transition of a zone, the midnights around it, and the millisecond before each.
 fn moments(zone: &TimeZone) -> BTreeSet<Timestamp> {
     let mut moments = BTreeSet::new();
     let transitions = zone.following(Timestamp::MIN);
@@ -167,7 +164,7 @@ async fn days_and_months_turn_as_every_zone_says() {
         let mut moments: Vec<_> = moments(&zone).into_iter().collect();
         let dates = moments.iter().map(|at| (*at, zone.to_datetime(*at)));
         if !seen.insert(dates.collect::<Vec<_>>()) {
-            // Another name of the same clock: that it is known is all there is to see.
+            // Another name of the same clock: it is enough that the name works.
             moments.drain(..moments.len().saturating_sub(6));
         }
         let Some(first) = moments.first() else {
@@ -181,5 +178,5 @@ async fn days_and_months_turn_as_every_zone_says() {
         walk.finish().await;
     }
     println!("{walked} moments in {} clocks", seen.len());
-    assert!(walked > 10_000, "it looked at nothing: {walked} moments");
+    assert!(walked > 10_000, "only {walked} moments were tested");
 }

@@ -2,11 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tallycast::{
-    Event, Memory, Sqlite, SubscribeOptions,
-    domain::{Budget, Period, ProfileChange},
-    ledger::Ledger,
-};
+use tallycast::{Event, Memory, Sqlite, SubscribeOptions, domain::{Budget, Period, ProfileChange}, ledger::Ledger};
 
 use crate::support::test_feed::{TestFeed, alice, take};
 
@@ -25,7 +21,7 @@ fn spend(id: &str, amount: &str) -> Event {
     Event::consumption(id, "alice", amount, "CNY")
 }
 
-/// All entries so far: an alert as its budget, threshold, spent and limit, another as its id.
+/// All entries so far: an alert as budget, threshold, spent and limit, any other entry as its id.
 async fn story(test_feed: &TestFeed) -> Vec<String> {
     let history = test_feed.feed.history(&alice(), None, 200).await.unwrap();
     let entries = history.entries().iter().rev();
@@ -136,7 +132,7 @@ async fn a_changed_limit_arms_anew_and_other_edits_do_not() {
     let fired = ["a", "all 50% 60/100"];
     assert_eq!(story(&test_feed).await, fired);
 
-    // By itself an edit fires nothing; a new threshold is told with the next entry.
+    // An edit alone fires nothing; a new threshold fires with the next entry.
     test_feed
         .edit(budgets([monthly("100").with_thresholds([50, 60])]))
         .await;
@@ -152,7 +148,7 @@ async fn a_changed_limit_arms_anew_and_other_edits_do_not() {
 
     test_feed.edit(budgets([monthly("50")])).await;
     assert_eq!(story(&test_feed).await.len(), 3);
-    // Whatever entry comes next tells, also one of another meter.
+    // The next entry fires it, even one of another meter.
     test_feed
         .record([Event::consumption("k", "alice", "1", "kWh").with_meter("power")])
         .await;
@@ -218,7 +214,7 @@ async fn a_day_that_comes_back_with_the_zone_repeats_no_alert() {
     };
     test_feed.edit(zone("Pacific/Kiritimati")).await;
     test_feed.record([spend("a", "10")]).await;
-    // There that day is over, and an entry of the next one is recorded; elsewhere it is not.
+    // In that zone the day is over and the entry falls on the next one; in the other zone it does not.
     test_feed.wait(SignedDuration::from_hours(10));
     test_feed.record([spend("b", "1")]).await;
     test_feed.edit(zone("UTC")).await;

@@ -1,4 +1,4 @@
-//! What becomes of those who follow an account that is erased.
+//! What subscribers of an erased account get.
 
 use jiff::SignedDuration;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! No feed message is ever above 256 KiB, whatever an account holds.
+//! No feed message exceeds 256 KiB, whatever an account holds.
 
 use jiff::SignedDuration;
 use tallycast::{Account, Event, Memory, Message, SubscribeOptions, Subscription, feed::Mode};
@@ -8,12 +8,12 @@ use crate::support::{
     test_feed::{RECORDED, TestFeed},
 };
 
-/// The longest account as JSON.
+/// The account name that is longest in JSON.
 fn worst() -> String {
     "\"".repeat(128)
 }
 
-/// A text of the most characters, with those that JSON writes longest.
+/// A text of `chars` characters, padded with those that are longest in JSON.
 fn escaping(number: usize, chars: usize) -> String {
     format!("{number:\u{1}>chars$}")
 }
@@ -33,7 +33,7 @@ fn longest(id: usize, pair: usize, category: String) -> Event {
     .with_category(category)
 }
 
-/// As heavy as an event may be.
+/// An event of the maximum size.
 fn heavy(id: usize, kind: &str) -> Event {
     let (amount, why) = ("-999999999999999.999999999", "\u{1}".repeat(500));
     let mut event = match kind {
@@ -47,7 +47,7 @@ fn heavy(id: usize, kind: &str) -> Event {
     event
 }
 
-/// An account whose totals take no category more.
+/// An account whose totals accept no further category.
 async fn full() -> TestFeed {
     let test_feed = TestFeed::open();
     let mut id = 0;
@@ -73,7 +73,7 @@ async fn full() -> TestFeed {
         }
     }
     assert!(refused > 32, "the account is not full");
-    // Amounts grow where the categories are.
+    // Make the amounts of existing categories longer.
     for pair in 0..32 {
         for number in 0..8 {
             id += 1;
@@ -147,7 +147,7 @@ async fn the_heaviest_account_stays_below_256_kib_in_every_message() {
         .position()
         .to_string();
 
-    // Whatever number of entries is left for the last page of each.
+    // Every possible number of entries on the last page.
     for round in 0..12 {
         let kind = if round < 8 {
             "adjustment"
@@ -178,7 +178,7 @@ async fn the_heaviest_account_stays_below_256_kib_in_every_message() {
         .await;
     assert!(
         seen.largest > MESSAGE_BYTES_MAX * 3 / 4,
-        "only {} bytes: no worst case",
+        "only {} bytes: not the worst case",
         seen.largest
     );
     assert!(seen.count > 100);

@@ -1,4 +1,4 @@
-//! Midnight, as pollers and open connections see it.
+//! Midnight for pollers and for open connections.
 
 use serde_json::{Value, json};
 use tallycast::{domain::ProfileChange, feed::Clock};
@@ -12,7 +12,7 @@ use crate::support::{
     host::Host,
 };
 
-/// A minute before a month ends in UTC, and its end.
+/// A minute before the end of a month in UTC, and the end.
 const LATE: &str = "2026-10-31T23:59:00Z";
 const MIDNIGHT: &str = "2026-11-01T00:00:00Z";
 
@@ -64,7 +64,7 @@ async fn a_poll_from_yesterday_gets_one_rollover() {
     assert_eq!(day(&rollover.body), (&json!("2026-11-01"), &json!("0")));
     assert_eq!(from(&rollover.body["position"]).await.status, 204);
 
-    // Behind by an entry, it learns of the day with the entry.
+    // A client that lacks an entry learns of the new day with the entry.
     server.record(&event("2", "alice")).await;
     let update = from(&snapshot.body["position"]).await;
     assert_eq!(update.body["type"], "update");
@@ -80,7 +80,7 @@ async fn a_long_poll_is_answered_by_midnight() {
     let position = snapshot.body["position"].as_str().unwrap();
     let poll = server.get(&format!("/v1/feeds/alice?after={position}&wait=55"));
     let poll = tokio::spawn(answer(poll));
-    // Waiting by now, and not woken by others.
+    // It waits by now, and other events do not wake it.
     server.record(&event("other", "bob")).await;
     hand.set(MIDNIGHT.parse().unwrap());
     let rollover = timeout(SOON, poll).await.unwrap().unwrap();

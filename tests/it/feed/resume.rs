@@ -2,14 +2,11 @@
 
 use jiff::SignedDuration;
 use serde_json::Value;
-use tallycast::{
-    Account, Event, Feed, Memory, Sqlite, SubscribeOptions, Subscription, domain::ProfileChange,
-    feed::Mode, ledger::Ledger,
-};
+use tallycast::{Account, Event, Feed, Memory, Sqlite, SubscribeOptions, Subscription, domain::ProfileChange, feed::Mode, ledger::Ledger};
 
 use crate::support::test_feed::{TestFeed, alice, take};
 
-/// How far behind a client may be and still get every entry.
+/// How many entries a client may lack and still get every one of them.
 const REPLAY_MAX: u32 = 5_000;
 
 pub(super) fn purchase(id: u32) -> Event {
@@ -27,7 +24,7 @@ pub(super) fn resume(feed: &Feed, after: impl ToString) -> Subscription {
     )
 }
 
-/// The types of all messages up to `live`, a snapshot's with its reason.
+/// The types of all messages up to `live`; a snapshot's type includes its reason.
 pub(super) async fn until_live(subscription: &mut Subscription) -> Vec<String> {
     let mut types = Vec::new();
     loop {
@@ -43,7 +40,7 @@ pub(super) async fn until_live(subscription: &mut Subscription) -> Vec<String> {
     }
 }
 
-/// Where a client is that has everything.
+/// The position of a client that has everything.
 pub(super) async fn position(feed: &Feed) -> String {
     feed.snapshot(&alice(), 0)
         .await
@@ -109,11 +106,11 @@ async fn replays_in_pages(ledger: &dyn Ledger) {
         let entries = page["entries"].as_array().unwrap();
         assert_eq!(entries.len() as u64, next - page["from"].as_u64().unwrap());
     }
-    // The first page's meter is not among the last page's entries, and is told all the same.
+    // The last page has no entry of the first page's meter, but still its totals.
     assert_eq!(pages.last().unwrap()["totals"].as_array().unwrap().len(), 2);
     assert!(until_live(&mut subscription).await.is_empty());
 
-    // Cut in the middle: the totals are still owed, though the rest has only one meter.
+    // Interrupted in the middle: all totals are still due, though the rest has only one meter.
     for page in &pages[..pages.len() - 1] {
         let mut subscription = resume(&test_feed.feed, page["position"].as_str().unwrap());
         let mut last = take(&mut subscription).await;
@@ -155,7 +152,7 @@ async fn a_commit_that_needs_pages_reaches_a_live_reader_with_all_totals() {
     assert_eq!(pages.last().unwrap()["totals"].as_array().unwrap().len(), 2);
 }
 
-/// A live reader that lags behind so many commits of one entry each: its first message, and those that
+/// A live reader that lags behind by this many commits of one entry each: its first message, and those that
 /// follow until it has everything.
 async fn lag(commits: u32) -> Vec<Value> {
     let test_feed = TestFeed::open();
@@ -179,7 +176,7 @@ async fn lag(commits: u32) -> Vec<Value> {
 #[tokio::test]
 async fn a_replay_that_meets_the_live_updates_still_owes_all_totals() {
     let first = lag(700).await[0]["to"].as_u64().unwrap();
-    // So that the next update after the first page is one that live readers got.
+    // So that the update after the first page is one that live readers got.
     let pages = lag(u32::try_from(first).unwrap() + 3).await;
     assert_eq!(pages[0]["to"], first);
     assert!(pages[0].get("totals").is_none());
@@ -188,7 +185,7 @@ async fn a_replay_that_meets_the_live_updates_still_owes_all_totals() {
         .flat_map(|page| page["totals"].as_array().into_iter().flatten());
     assert!(
         told.into_iter().any(|totals| totals["unit"] == "kWh"),
-        "never told"
+        "never delivered"
     );
 }
 
@@ -218,7 +215,7 @@ async fn another_local_day_is_a_rollover_and_comes_once() {
     test_feed.feed.set_profile(&alice(), zone).await.unwrap();
     test_feed.record([purchase(1)]).await;
     let evening = position(&test_feed.feed).await;
-    // It is 8 o'clock there; a day in UTC turns meanwhile, and is none.
+    // It is 8 o'clock in that zone: midnight in UTC passes without a rollover.
     test_feed.wait(SignedDuration::from_mins(16 * 60 - 1));
     assert!(
         until_live(&mut resume(&test_feed.feed, &evening))
@@ -248,7 +245,7 @@ async fn another_local_day_is_a_rollover_and_comes_once() {
             .is_empty()
     );
 
-    // Behind as well: the last update brings the totals of every meter.
+    // Also behind by entries: the last update brings the totals of every meter.
     test_feed
         .record([Event::consumption("e", "alice", "7", "kWh")])
         .await;
@@ -393,7 +390,7 @@ async fn a_slow_reader_of_totals_ends_in_the_same_state() {
         (&last["totals"], &last["position"])
     );
 
-    // One that waits alone is an ordinary update.
+    // A single waiting commit is an ordinary update.
     test_feed.record([purchase(80)]).await;
     let update = take(&mut slow).await;
     assert!(update.get("merged").is_none());

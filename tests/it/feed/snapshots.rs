@@ -5,13 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tallycast::{
-    Account, Memory, SubscribeOptions,
-    ledger::{
-        AccountView, DayRange, DaysView, EntryRange, HappenedEntry, Ledger, LedgerError,
-        LedgerReader, LedgerWriter,
-    },
-};
+use tallycast::{Account, Memory, SubscribeOptions, ledger::{AccountView, DayRange, DaysView, EntryRange, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter}};
 
 use super::resume::{position, resume, until_live};
 use crate::support::{
@@ -50,7 +44,7 @@ async fn what_comes_behind_a_snapshot_comes_before_live() {
 async fn a_position_ahead_of_the_ledger_is_a_snapshot() {
     let memory = Memory::new();
     let ahead = {
-        // The same epoch, further on: what a client kept of a history that was cut.
+        // The same epoch, further on: a client's position in a history that was cut since.
         let longer = TestFeed::open_on(&memory);
         longer.record([purchase(1), purchase(2)]).await;
         position(&longer.feed).await
@@ -63,7 +57,7 @@ async fn a_position_ahead_of_the_ledger_is_a_snapshot() {
     assert_eq!(types, ["snapshot ahead"]);
 }
 
-/// A ledger whose readers see the first entry alone, a history that was cut, and count what they read.
+/// A ledger whose history was cut: readers see only the first entry. It counts reads.
 #[derive(Default)]
 struct CutLedger {
     ledger: Memory,

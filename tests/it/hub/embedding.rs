@@ -79,7 +79,7 @@ async fn the_main_namespace_accepts_and_does_nothing() {
     let host = Host::start(settings().build().await.unwrap()).await;
     let mut ws = host.ws().await;
     assert!(ws.join("40").await.starts_with("40{"));
-    // As clients in C++ do: the main namespace first, then the one they want.
+    // As clients in C++ do: first the main namespace, then their own.
     let answer = ws.join(&format!(r#"40/feed,{{"token":"{ALICE}"}}"#)).await;
     assert!(answer.starts_with("40/feed,"), "{answer}");
     assert!(ws.packet().await.starts_with(r#"42/feed,["snapshot""#));

@@ -1,4 +1,4 @@
-//! What the log must not hold, at its most talkative.
+//! What must not be in the log, even at level TRACE.
 
 use std::{
     io::{Result, Write},

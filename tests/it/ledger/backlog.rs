@@ -1,4 +1,4 @@
-//! Entries that are in no index yet: nobody can tell which.
+//! Entries that are in no index yet are read like all others.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,10 +6,10 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tallycast::{Account, Event, Feed, Outcome, Sqlite, feed::Status};
 
-/// What is in no index may be in so many bytes of entries.
+/// The most bytes of entries that may be in no index.
 const BYTES_MAX: i64 = 32 * 1024 * 1024;
 
-/// Some 14 KiB.
+/// About 14 KiB.
 fn large(account: &str, number: usize) -> Event {
     let event = Event::consumption(format!("e-{number}"), account, "1.50", "CNY");
     (0..14).fold(event, |event, name| {
@@ -26,7 +26,7 @@ fn count(path: &Path, sql: &str) -> i64 {
     database.query_row(sql, (), |row| row.get(0)).unwrap()
 }
 
-/// Everything that can be asked about these accounts, which have so many entries each.
+/// Checks everything that can be read of these accounts, each with this number of entries.
 async fn check(feed: &Feed, recorded: &BTreeMap<String, usize>) {
     for (name, &entries) in recorded {
         let account = Account::parse(name).unwrap();
@@ -42,7 +42,7 @@ async fn check(feed: &Feed, recorded: &BTreeMap<String, usize>) {
         let last = snapshot["recent"].as_array().unwrap().last().unwrap();
         assert_eq!(last["offset"], entries);
 
-        // From any place on, to either side.
+        // From any offset, in either direction.
         for offset in 0..=entries as u64 + 1 {
             let forth = offsets(feed.history_after(&account, offset, 2).await.unwrap());
             let expected = offset + 1..=(offset + 2).min(entries as u64);
@@ -83,7 +83,7 @@ async fn a_long_backlog_lets_the_oldest_go() {
     let path = folder.path().join("ledger.db");
     let feed = open(&path);
     let mut recorded = BTreeMap::new();
-    // Fewer of each than are written to the indexes together.
+    // Fewer of each than are written to the indexes in one go.
     for round in 0..13 {
         let busy = (0..200).map(|number| format!("busy-{number}"));
         let seldom = (0..40)
@@ -125,7 +125,7 @@ async fn a_long_backlog_lets_the_oldest_go() {
 async fn an_entry_is_reversed_once_wherever_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
-    // The first is in the indexes from the beginning.
+    // The first entry is in the indexes from the start.
     for original in 0..3 {
         let feed = open(&path);
         feed.append(large("alice", original)).await.unwrap();
@@ -146,7 +146,7 @@ async fn an_entry_is_reversed_once_wherever_it_is() {
     }
 }
 
-/// Entries move while others read.
+/// Entries move into the indexes while readers read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn readers_beside_a_writer_see_every_entry_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ async fn an_account_that_is_in_no_index_is_erased() {
         feed.append(large("bob", number)).await.unwrap();
     }
     feed.erase(&alice).await.unwrap();
-    // Another alice, who has fewer.
+    // A new account named alice, with fewer entries.
     let first = feed.append(large("alice", 9)).await.unwrap();
     assert_eq!(first.offset, 1);
     check_recorded(&feed, &alice, 1).await;
@@ -221,7 +221,7 @@ async fn check_recorded(feed: &Feed, account: &Account, entries: u64) {
     assert_eq!(offsets(history), (1..=entries).collect::<Vec<_>>());
 }
 
-/// A start looks at the rows behind the last that is known to be in the indexes, by their numbers.
+/// At start, the ledger checks the rows whose numbers follow the last row known to be indexed.
 #[tokio::test]
 async fn numbers_of_erased_rows_do_not_come_again() {
     for restarts in [false, true] {
@@ -233,7 +233,7 @@ async fn numbers_of_erased_rows_do_not_come_again() {
             feed.append(large("alice", number)).await.unwrap();
         }
         feed.close().await;
-        // As a long backlog leaves it: with the seventeenth, all were written to the indexes.
+        // The state after a long backlog: with the seventeenth, all were written to the indexes.
         let database = Connection::open(&path).unwrap();
         let indexed = "UPDATE history SET indexed = (SELECT max(number) FROM entry)";
         database.execute(indexed, ()).unwrap();

@@ -6,16 +6,12 @@ use std::{
 };
 
 use futures_util::{future::join_all, poll};
-use tallycast::{
-    Feed, Outcome,
-    domain::ProfileChange,
-    ledger::{EntryRange, Ledger, Unavailable},
-};
+use tallycast::{Feed, Outcome, domain::ProfileChange, ledger::{EntryRange, Ledger, Unavailable}};
 use tokio::task::unconstrained;
 
 use crate::support::{hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice};
 
-/// A ledger whose commits wait for a sign.
+/// A ledger whose commits wait until the gate opens.
 struct Gated {
     ledger: HookLedger,
     gate: Arc<Gate>,
@@ -50,7 +46,7 @@ impl Gated {
         self.gate.moved.notify_all();
     }
 
-    /// Returns when a commit waits.
+    /// Returns once a commit waits.
     async fn held(&self) {
         let gate = self.gate.clone();
         let waiting = tokio::task::spawn_blocking(move || {
@@ -70,7 +66,7 @@ impl Gated {
 }
 
 impl Gate {
-    /// Waits for the sign.
+    /// Waits until the gate is open.
     fn pass(&self) {
         let mut state = self.state.lock().unwrap();
         state.waiting += 1;

@@ -1,4 +1,4 @@
-//! A disk that is full, or fails: system calls of a child process are made to fail by `strace`.
+//! A disk that is full or fails: `strace` makes system calls of a child process fail.
 
 use std::{path::Path, process::Command};
 
@@ -7,7 +7,7 @@ use tallycast::{Account, Event, Feed, Sqlite};
 /// Enough for a checkpoint.
 const EVENTS: usize = 700;
 
-/// What is run under `strace`: appends events, each to an account of its own, and says what became
+/// Runs under `strace`: appends events, each to an account of its own, and prints the outcome
 /// of each.
 #[tokio::test]
 #[ignore = "the tests below run it, with a disk that fails"]
@@ -40,10 +40,10 @@ fn account(number: usize) -> Account {
     Account::parse(&format!("a-{number}")).unwrap()
 }
 
-/// What the child tells while these calls on `file` fail.
+/// What the child prints while these calls on `file` fail.
 fn told(folder: &Path, file: &str, inject: &str) -> Vec<String> {
     let ledger = folder.join("ledger.db");
-    // What is watched by its name must be there.
+    // `strace` needs the file to exist.
     drop(Sqlite::open(&ledger).unwrap());
     let watched = folder.join(file);
     drop(
@@ -84,14 +84,14 @@ fn told(folder: &Path, file: &str, inject: &str) -> Vec<String> {
     lines
 }
 
-/// After a restart: what was told as recorded is there, and everything settles when it is sent again.
+/// After a restart: every acknowledged event is there, and sending all events again records the rest.
 async fn settle(folder: &Path, told: &[String]) {
     let feed = Feed::start(&Sqlite::open(folder.join("ledger.db")).unwrap()).unwrap();
     for (number, told) in told[..EVENTS].iter().enumerate() {
         let entries = feed.history(&account(number), None, 2).await.unwrap();
         let held = entries.entries().len();
         if told.starts_with("recorded") {
-            assert_eq!(held, 1, "event {number} was acknowledged and is lost");
+            assert_eq!(held, 1, "event {number} was acknowledged but is lost");
         }
         let receipt = feed.append(event(number)).await.unwrap();
         assert_eq!(
@@ -102,7 +102,7 @@ async fn settle(folder: &Path, told: &[String]) {
     feed.close().await;
 }
 
-/// From this event on nothing was acknowledged any more.
+/// Asserts that nothing is acknowledged from this event on.
 fn ended_at(first: usize, told: &[String]) {
     let after = &told[first..EVENTS];
     assert!(
@@ -157,11 +157,11 @@ async fn a_failed_sync_of_the_log_ends_acknowledging() {
 #[tokio::test]
 async fn a_failed_sync_of_the_database_ends_acknowledging() {
     let folder = tempfile::tempdir().unwrap();
-    // The first is a checkpoint's.
+    // The first sync is a checkpoint's.
     let inject = "fdatasync,fsync:error=EIO:when=1";
     let told = told(folder.path(), "ledger.db", inject);
     let first = told.iter().position(|told| !told.starts_with("recorded"));
-    let first = first.expect("a checkpoint failed, and nobody noticed");
+    let first = first.expect("the failed checkpoint was not noticed");
     ended_at(first, &told);
     settle(folder.path(), &told).await;
 }

@@ -116,7 +116,7 @@ async fn a_lost_log_gets_a_new_epoch() {
     for id in 1..5 {
         feed.append(purchase(id)).await.unwrap();
     }
-    // What a copy of the open database is without its log.
+    // A copy of the open database without its log.
     fs::copy(folder.ledger(), copy.path().join("ledger.db")).unwrap();
     let epoch = feed.epoch();
     feed.close().await;

@@ -1,14 +1,10 @@
-//! What holds of every ledger, whatever happens to it: random events, edits, clocks, restarts and
-//! readers, against the model. `PROPTEST_CASES` asks for more cases, `TALLYCAST_SEED` for others.
+//! Properties of every ledger under random events, edits, clocks, restarts and readers, compared with
+//! the model. `PROPTEST_CASES` sets the number of cases, `TALLYCAST_SEED` another seed.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
-use tallycast::{
-    Account, Event, Feed, Memory,
-    domain::{Budget, Period, ProfileChange},
-    feed::Clock,
-};
+use tallycast::{Account, Event, Feed, Memory, domain::{Budget, Period, ProfileChange}, feed::Clock};
 
 use crate::support::model::{
     cases::runner,
@@ -17,8 +13,8 @@ use crate::support::model::{
     steps::{Spelling, draft, step},
 };
 
-/// When worlds begin, and where their first account is: near the end of a month in summer time, an hour before a clock in St. John's is
-/// set back over the midnight of a new month, before the day that Samoa skipped.
+/// Start times, and the time zone of the first account: near the end of a month in summer time; an hour
+/// before St. John's sets its clocks back over the midnight of a new month; before the day that Samoa skipped.
 const BEGINS: &[(Timestamp, &str)] = &[
     (ModelHarness::BEGIN, "UTC"),
     (Timestamp::constant(1_257_039_000, 0), "America/St_Johns"),
@@ -72,7 +68,7 @@ async fn an_event_that_is_refused_ends_no_month_that_comes_back() {
     };
     feed.set_profile(&alice, change).await.unwrap();
     let spend = |id: &str| Event::consumption(id, "alice", "10", "CNY");
-    // Of an earlier day of this month: there is none that is over later.
+    // On an earlier day of this month: later there is no other finished day.
     let early = spend("early").with_time("2026-10-02T00:00:00Z");
     feed.append(early).await.unwrap();
     hand.advance(jiff::SignedDuration::from_hours(24 * 90));
@@ -127,7 +123,7 @@ fn any_order_of_the_same_events_gives_the_same_totals() {
                 });
             }
         }
-        // Every one twice, in any order; then once more, so that each reversal follows its original.
+        // Each event twice, in any order; then once more, so that each reversal follows its original.
         let mut order: Vec<usize> = (0..sent.len()).chain(0..sent.len()).collect();
         order.sort_by_key(|index| keys[*index % keys.len()] ^ u32::try_from(*index).unwrap());
         order.extend(0..sent.len());

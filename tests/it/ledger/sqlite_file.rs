@@ -3,11 +3,7 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use rusqlite::Connection;
-use tallycast::{
-    Event, Feed, Sqlite,
-    feed::Status,
-    ledger::{Ledger, Unavailable},
-};
+use tallycast::{Event, Feed, Sqlite, feed::Status, ledger::{Ledger, Unavailable}};
 
 use crate::support::{
     ledger_folder::{LedgerFolder, purchase},
@@ -116,7 +112,7 @@ async fn what_is_no_ledger_is_refused() {
     assert!(Sqlite::open(folder.path("folder")).is_err());
 }
 
-/// In the versions before, entries were sorted by account and offset, and their keys were an index.
+/// In earlier versions, entries were sorted by account and offset, and their keys were an index.
 const TO_VERSION_3: &str = "
     CREATE TABLE older (
         account INTEGER NOT NULL REFERENCES account, offset INTEGER NOT NULL,
@@ -145,7 +141,7 @@ const TO_VERSION_3: &str = "
 
 #[tokio::test]
 async fn ledgers_of_the_versions_before_are_taken_over() {
-    // In version 2 each state counted all entries, as this one's does; in version 3 it may be behind.
+    // In version 2 each state counts all entries; in version 3 it may be behind.
     for (version, entries) in [(2, 1), (3, 20)] {
         let folder = LedgerFolder::filled(entries).await;
         let database = Connection::open(folder.ledger()).unwrap();
@@ -154,7 +150,7 @@ async fn ledgers_of_the_versions_before_are_taken_over() {
             .pragma_update(None, "user_version", version)
             .unwrap();
         drop(database);
-        // What is there already is not recorded again.
+        // Existing events are not recorded again.
         folder.record(0..40).await;
         let database = Connection::open(folder.ledger()).unwrap();
         let version = database.pragma_query_value(None, "user_version", |row| row.get(0));
@@ -167,7 +163,7 @@ async fn ledgers_of_the_versions_before_are_taken_over() {
 async fn an_account_that_can_have_no_more_entries_says_so() {
     let folder = LedgerFolder::filled(1).await;
     let database = Connection::open(folder.ledger()).unwrap();
-    // As if it had 2^32 - 2 of them.
+    // As if it had 2^32 - 2 entries.
     let full = "UPDATE account SET written = 4294967294,
                                    state = json_set(state, '$.offset', 4294967294)";
     database.execute(full, ()).unwrap();
@@ -203,7 +199,7 @@ fn stored_offset(database: &Connection) -> usize {
     usize::from(offset.unwrap())
 }
 
-/// What alice's snapshot tells: her last offset, and what she spent in all.
+/// Alice's last offset and total amount, from her snapshot.
 async fn told(folder: &LedgerFolder) -> (usize, String) {
     let feed = Feed::start(&Sqlite::open(folder.ledger()).unwrap()).unwrap();
     let snapshot = feed.snapshot(&alice(), 0).await.unwrap();
@@ -246,7 +242,7 @@ async fn a_busy_database_is_waited_for() {
         let feed = feed.clone();
         async move { feed.append(purchase(1)).await }
     });
-    // The writer is inside its busy wait, or comes to it: the lock is released in either case.
+    // The writer is in its busy wait, or about to enter it; the lock is released in either case.
     tokio::task::yield_now().await;
     database.execute_batch("ROLLBACK").unwrap();
     assert_eq!(appended.await.unwrap().unwrap().offset, 2);

@@ -70,7 +70,7 @@ async fn connections_beyond_all_wait_for_a_place() {
     assert_eq!(status(&first.answer().await), Some(200));
     let mut second = server.client().await;
     second.send(GET_AND_CLOSE).await;
-    // The first is served on while the second waits.
+    // The first is still served while the second waits.
     first.send(GET).await;
     assert_eq!(status(&first.answer().await), Some(200));
     assert!(second.0.try_read(&mut [0]).is_err(), "nothing yet");

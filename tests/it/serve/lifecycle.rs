@@ -150,7 +150,7 @@ async fn upgraded_connection_may_rest_but_not_stall() {
     assert!(start.elapsed() <= SLOW_CLIENT_MAX);
 }
 
-/// A handler that says when it has begun, and goes on when told.
+/// A handler that signals its start and waits for a signal to finish.
 fn gated() -> (Router, Arc<Notify>, Arc<Notify>) {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (announce, wait) = (Arc::clone(&begun), Arc::clone(&go_on));

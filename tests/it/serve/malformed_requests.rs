@@ -3,7 +3,7 @@ use tallycast::Limits;
 
 use crate::support::{raw_http::status, router_server::RouterServer};
 
-/// What the server says to `request`: a status, or nothing where it just closes.
+/// The status of the answer to `request`, or none if the server just closes.
 async fn answer_to(request: &str) -> Option<u16> {
     let router = Router::new().fallback(any(|body: Bytes| async move { body.len().to_string() }));
     let server = RouterServer::start(router, Limits::default()).await;

@@ -32,7 +32,7 @@ async fn attack() -> (RouterServer, RawClient, Instant) {
     (server, client, Instant::now())
 }
 
-/// Sends `bytes` one at a time with `pause` between, until the server closes; the answer.
+/// Sends `bytes` one at a time with `pause` between, until the server closes; returns the answer.
 async fn trickle(client: &mut RawClient, bytes: &[u8], pause: Duration) -> String {
     let (mut read, mut write) = client.0.split();
     let writing = async {
@@ -136,7 +136,7 @@ async fn slow_but_steady_body_is_taken() {
     assert!(start.elapsed() >= Duration::from_secs(60));
 }
 
-/// Tells that it was dropped.
+/// Reports its drop.
 struct Alive(mpsc::UnboundedSender<()>);
 
 impl Drop for Alive {
@@ -145,7 +145,7 @@ impl Drop for Alive {
     }
 }
 
-/// An endless answer, and word of its end.
+/// An endless answer, and a channel that reports its end.
 fn endless() -> (Router, mpsc::UnboundedReceiver<()>) {
     let (sender, ended) = mpsc::unbounded_channel();
     let chunks = move || async move {

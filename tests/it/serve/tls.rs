@@ -156,7 +156,7 @@ impl Follower {
         follower
     }
 
-    /// The next packet that is no ping.
+    /// The next packet that is not a ping.
     async fn packet(&mut self) -> String {
         loop {
             let frame = timeout(SOON, self.ws.next())
@@ -170,7 +170,7 @@ impl Follower {
         }
     }
 
-    /// Reads updates as far as this: none is missing, and none comes twice.
+    /// Reads updates up to `last`: none is missing, and none comes twice.
     async fn read_to(&mut self, offset: u64) {
         while self.offset < offset {
             let (name, update) = read_event(&self.packet().await);
@@ -185,7 +185,7 @@ impl Follower {
     }
 }
 
-/// Records long entries behind `offset` in one commit: the last one's offset.
+/// Records long entries after `offset` in one commit; returns the last one's offset.
 async fn record(feed: &Feed, offset: u64, count: u64) -> u64 {
     let ids = offset + 1..=offset + count;
     let events = ids.map(|id| described("alice", id, &"电".repeat(500)));
@@ -229,7 +229,7 @@ async fn a_feed_is_followed_over_tls() {
     assert_eq!(hub.sessions(), 0);
 }
 
-/// TLS takes 64 KiB at most before the wire does: of a small frame all, and of a large one a part.
+/// TLS buffers at most 64 KiB before the connection accepts it: all of a small frame, part of a large one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_tls_holds_is_finished() {
     let script = Script::willing();
@@ -249,13 +249,13 @@ async fn a_frame_that_tls_holds_is_finished() {
     }
     let mut offset = 0;
     for (large, behind) in [(1, 0), (60, 0), (1, 3), (60, 3)] {
-        // Past the engine, for all that TLS shows.
+        // It bypassed the engine, as far as TLS shows.
         while {
             offset = record(&feed, offset, 1).await;
             for follower in &mut followers {
                 follower.read_to(offset).await;
             }
-            !script.is_one_carrying()
+            !script.is_one_dispatching()
         } {}
         script.allow(100);
         offset = record(&feed, offset, large).await;
@@ -264,7 +264,7 @@ async fn a_frame_that_tls_holds_is_finished() {
             offset = record(&feed, offset, 1).await;
         }
         script.allow(usize::MAX);
-        // Nothing else is written that would take it along.
+        // No later write would flush it.
         for follower in &mut followers {
             follower.read_to(offset).await;
         }

@@ -4,11 +4,7 @@ use std::future::IntoFuture;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tallycast::{
-    Hub, HubBuilder, Jwt, Memory, Origins,
-    feed::{Clock, ManualClock},
-    ledger::Ledger,
-};
+use tallycast::{Hub, HubBuilder, Jwt, Memory, Origins, feed::{Clock, ManualClock}, ledger::Ledger};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::support::{
@@ -37,7 +33,7 @@ impl ApiServer {
         Self::of(settings(ledger)).await
     }
 
-    /// One by whose clock it is `now`, until its hand is moved.
+    /// A server with a manual clock, set to `now`.
     pub(crate) async fn at(now: &str) -> (Self, ManualClock) {
         let (clock, hand) = Clock::manual(now.parse().unwrap());
         (Self::of(settings(Memory::new()).clock(clock)).await, hand)
@@ -62,12 +58,12 @@ impl ApiServer {
         self.client.request(method, url).timeout(SOON)
     }
 
-    /// A GET by somebody who may watch every account.
+    /// A GET with a token that may watch every account.
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path).bearer_auth(watcher())
     }
 
-    /// A POST of events by somebody who may record for every account.
+    /// A POST of events with a token that may record for every account.
     pub(crate) fn post(&self) -> RequestBuilder {
         self.request(Method::POST, "/v1/events")
             .bearer_auth(producer())
@@ -78,12 +74,12 @@ impl ApiServer {
         answer(self.by_admin(Method::PUT, account).json(profile)).await
     }
 
-    /// Removes everything of an account.
+    /// Erases an account.
     pub(crate) async fn erase(&self, account: &str) -> Answer {
         answer(self.by_admin(Method::DELETE, account)).await
     }
 
-    /// A request for an account by somebody who may do everything.
+    /// A request for an account with a token that may do everything.
     pub(crate) fn by_admin(&self, method: Method, account: &str) -> RequestBuilder {
         let path = format!("/v1/accounts/{account}");
         self.request(method, &path).bearer_auth(admin())
@@ -105,7 +101,7 @@ impl ApiServer {
         answer(request.body(text.into())).await
     }
 
-    /// Asks the second listener.
+    /// A GET on the admin listener.
     pub(crate) fn ask_admin(&self, path: &str) -> RequestBuilder {
         let url = format!("http://{}{path}", self.admin);
         self.client.get(url).timeout(SOON)
@@ -147,7 +143,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The status and the stable code of a refusal, whose form is checked.
+    /// The status and the stable code of a refusal; checks its format.
     pub(crate) fn refusal(&self) -> (u16, &str) {
         let status = self.status.as_u16();
         assert_eq!(self.headers["content-type"], "application/problem+json");

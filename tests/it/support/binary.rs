@@ -63,7 +63,7 @@ impl Workdir {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The one line that the command complains with, and its exit code.
+    /// The command's one line of error, and its exit code.
     pub(crate) async fn refusal(&self, args: &[&str]) -> (String, i32) {
         refusal_of(&self.run(args).await)
     }
@@ -134,14 +134,14 @@ impl ServedBinary {
         self.process.wait().await.unwrap().code()
     }
 
-    /// Waits until the log says `words`.
+    /// Waits until the log contains `words`.
     pub(crate) async fn says(&mut self, words: &str) {
         while let Some(line) = self.log.next_line().await.unwrap() {
             if line.contains(words) {
                 return;
             }
         }
-        panic!("it ended without saying {words:?}");
+        panic!("it ended without {words:?} in its log");
     }
 
     pub(crate) async fn record(&self, workdir: &Workdir, id: &str, amount: &str) {

@@ -71,7 +71,7 @@ impl Ws {
             .unwrap();
     }
 
-    /// The next frame, whatever it is.
+    /// The next frame of any kind.
     pub(crate) async fn frame(&mut self) -> Option<Result<Message, Error>> {
         timeout(SOON, self.stream.next())
             .await
@@ -82,7 +82,7 @@ impl Ws {
     pub(crate) async fn text(&mut self) -> String {
         match self.frame().await {
             Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
-            other => panic!("{other:?} is no text"),
+            other => panic!("{other:?} is not text"),
         }
     }
 
@@ -115,7 +115,7 @@ impl Ws {
         }
     }
 
-    /// Joins a namespace: its answer.
+    /// Joins a namespace; returns the answer.
     pub(crate) async fn join(&mut self, packet: &str) -> String {
         self.send(packet).await;
         self.packet().await

@@ -11,18 +11,18 @@ pub(crate) struct FeedClient {
 }
 
 impl FeedClient {
-    /// A socket that has joined by itself.
+    /// Wraps a socket that has already joined.
     pub(crate) fn new(ws: Ws) -> Self {
         Self { ws, acks: 0 }
     }
 
-    /// The next event: its name and payload, whose `type` says the same.
+    /// The next event's name and payload; the payload's `type` must equal the name.
     pub(crate) async fn event(&mut self) -> (String, Value) {
         let packet = self.ws.packet().await;
         read_event(&packet)
     }
 
-    /// The payload of the next event, which has this name.
+    /// The payload of the next event, which must have this name.
     pub(crate) async fn expect(&mut self, name: &str) -> Value {
         let (got, payload) = self.event().await;
         assert_eq!(got, name, "{payload}");
@@ -47,7 +47,7 @@ impl FeedClient {
         self.acks
     }
 
-    /// Sends a request: what came before its ack, and the ack.
+    /// Sends a request; returns the events before its ack, and the ack.
     pub(crate) async fn ask(&mut self, name: &str, argument: &Value) -> (Vec<Value>, Value) {
         let ack = self.send(name, argument).await;
         let mut before = Vec::new();

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tallycast::{
-    Account, Authorize, Event, Grant, Hub, HubBuilder, Memory, Scope,
-    access::{Accounts, Authorizing, Denied},
-};
+use tallycast::{Account, Authorize, Event, Grant, Hub, HubBuilder, Memory, Scope, access::{Accounts, Authorizing, Denied}};
 use tokio::time::timeout;
 
 use crate::support::{SOON, feed_client::FeedClient, host::Host};
@@ -68,7 +65,7 @@ impl Host {
         }
     }
 
-    /// Records an event that is as long as its description.
+    /// Records an event with this description.
     pub(crate) async fn record_described(&self, name: &str, id: u64, description: &str) {
         let event = described(name, id, description);
         self.hub.feed().append(event).await.unwrap();
@@ -82,7 +79,7 @@ impl Host {
         FeedClient::new(ws)
     }
 
-    /// So many live clients of an account that a task carries them, and not the thread that commits.
+    /// Live clients of one account: enough that a task dispatches to them, and not the committing thread.
     pub(crate) async fn crowd(&self, name: &str) -> Vec<FeedClient> {
         let auth = json!({ "token": format!("{name}/{name}/3600000") });
         let mut crowd = Vec::new();
@@ -94,7 +91,7 @@ impl Host {
         crowd
     }
 
-    /// The code that a connection with this `auth` is refused with.
+    /// The code of the refusal of a connection with this `auth`.
     pub(crate) async fn refusal(&self, auth: &str) -> String {
         let answer = self.ws().await.join(&format!("40/feed,{auth}")).await;
         let error = answer
@@ -105,7 +102,7 @@ impl Host {
     }
 }
 
-/// Records for alice for as long as something takes.
+/// Records for alice until `work` is done.
 pub(crate) async fn until_done<T>(host: &Host, work: impl Future<Output = T>) -> T {
     let flood = async {
         for id in 1_000.. {
@@ -113,12 +110,12 @@ pub(crate) async fn until_done<T>(host: &Host, work: impl Future<Output = T>) ->
         }
     };
     tokio::select! {
-        () = flood => unreachable!("it goes on and on"),
+        () = flood => unreachable!("it never ends"),
         done = timeout(SOON * 3, work) => done.expect("done in time"),
     }
 }
 
-/// Commits that come while the server's runtime has no time.
+/// Commits on another thread while the server's runtime is blocked.
 pub(crate) fn record_meanwhile(hub: &Hub, ids: std::ops::RangeInclusive<u64>) {
     let feed = hub.feed();
     let record = async move {

@@ -1,4 +1,4 @@
-//! The descriptors of this process, as Linux tells.
+//! The open file descriptors of this process, on Linux.
 
 use std::{collections::HashSet, fs, net::SocketAddr, path::PathBuf};
 
@@ -6,15 +6,15 @@ use tokio::time::timeout;
 
 use crate::support::SOON;
 
-/// What is behind all of them.
+/// The targets of all open descriptors.
 fn open_files() -> HashSet<PathBuf> {
     let descriptors = fs::read_dir("/proc/self/fd").unwrap();
-    // One that was closed since the folder was read is none any more.
+    // A descriptor may be closed after the folder was read.
     let behind = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     behind.collect()
 }
 
-/// Those of the server's connections: the process has others, of clients and of other tests.
+/// The descriptors of the server's connections; the process has others, of clients and of other tests.
 pub(crate) fn connections(server: SocketAddr) -> HashSet<PathBuf> {
     const LISTENS: &str = "0A";
     let port = format!(":{:04X}", server.port());
@@ -28,7 +28,8 @@ pub(crate) fn connections(server: SocketAddr) -> HashSet<PathBuf> {
     servers.intersection(&open_files()).cloned().collect()
 }
 
-/// By their own names: the kernel's table forgets a connection that was reset, with its descriptor still open.
+/// Waits until these are closed. It goes by descriptor: the kernel's table drops a reset connection while its
+/// descriptor is still open.
 pub(crate) async fn until_closed(connections: HashSet<PathBuf>) {
     let closed = async {
         while !connections.is_disjoint(&open_files()) {
@@ -37,5 +38,5 @@ pub(crate) async fn until_closed(connections: HashSet<PathBuf>) {
     };
     timeout(SOON, closed)
         .await
-        .expect("every descriptor is back");
+        .expect("every descriptor is closed");
 }

@@ -1,4 +1,4 @@
-//! A client of each transport to follow a feed, which hands out each message's JSON as it came.
+//! A client for each transport that follows a feed; it returns each message's JSON unchanged.
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::support::{
 /// The time between two short polls.
 const POLL_PAUSE: Duration = Duration::from_millis(5);
 
-/// A transport to follow a feed.
+/// A transport that follows a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     SocketIo,
@@ -45,13 +45,13 @@ impl Transport {
         Self::Iframe,
     ];
 
-    /// Whether its connection stays open: it says `live`, and why it closes.
+    /// Whether its connection stays open, with a `live` message and a closing message.
     pub(crate) fn stays_open(self) -> bool {
         !matches!(self, Self::LongPoll | Self::ShortPoll)
     }
 }
 
-/// What is options for.
+/// What to follow, from where.
 #[derive(Debug, Clone)]
 pub(crate) struct FollowOptions {
     pub(crate) address: SocketAddr,
@@ -61,13 +61,13 @@ pub(crate) struct FollowOptions {
     pub(crate) mode: Option<&'static str>,
 }
 
-/// Somebody who follows.
+/// A client that follows a feed.
 pub(crate) trait FollowClient: Send {
-    /// The next message, as it came; none when the connection has ended.
+    /// The next message, unchanged; none when the connection has ended.
     fn next(&mut self) -> BoxFuture<'_, Option<String>>;
 }
 
-/// Follows, or is refused with a status or a code.
+/// Follows, or returns the status or code of the refusal.
 pub(crate) async fn follow(
     transport: Transport,
     options: &FollowOptions,
@@ -115,7 +115,7 @@ impl FollowOptions {
     }
 }
 
-/// A GET that is answered, or the status of its refusal.
+/// The response to a GET, or the status of its refusal.
 async fn get(url: &str, token: &str) -> Result<Response, String> {
     let request = reqwest::Client::new().get(url).bearer_auth(token);
     let response = timeout(SOON, request.send()).await.unwrap();
@@ -282,7 +282,7 @@ impl FollowClient for WebSocket {
     }
 }
 
-/// A response that goes on; `read` takes one message off its text, or says that there is none yet.
+/// A streamed response; `read` takes one message from its text, if there is a whole one.
 struct Streamed {
     chunks: BoxStream<'static, reqwest::Result<Bytes>>,
     text: String,
@@ -317,7 +317,7 @@ impl FollowClient for Streamed {
                     .await
                     .expect("more in time");
                 self.bytes.extend(chunk?.ok()?);
-                // A character may be cut in two.
+                // A chunk may end inside a character.
                 let whole = match std::str::from_utf8(&self.bytes) {
                     Ok(text) => text.len(),
                     Err(error) => error.valid_up_to(),
@@ -330,7 +330,7 @@ impl FollowClient for Streamed {
     }
 }
 
-/// Takes the text up to `end` off.
+/// Removes and returns the text up to `end`.
 fn take_until(text: &mut String, end: &str) -> Option<String> {
     let at = text.find(end)?;
     let rest = text.split_off(at + end.len());
@@ -348,7 +348,7 @@ fn read_line(text: &mut String) -> Option<String> {
     }
 }
 
-/// An event's data; its name and id say what the data says.
+/// An event's data; its name and id must match the data.
 fn read_sse(text: &mut String) -> Option<String> {
     loop {
         let event = take_until(text, "\n\n")?;
@@ -370,7 +370,7 @@ fn read_sse(text: &mut String) -> Option<String> {
     }
 }
 
-/// What a script calls its function with.
+/// The argument of the script's call.
 fn read_script(text: &mut String) -> Option<String> {
     let script = take_until(text, "</script>")?;
     let (_, call) = script.split_once("<script>parent.on(").unwrap();

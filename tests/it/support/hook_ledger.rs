@@ -1,18 +1,11 @@
-//! A ledger in memory whose commits first do what a test wants.
+//! A ledger in memory that calls a hook before each commit.
 
 use std::sync::Arc;
 
 use jiff::{Timestamp, civil::Date};
-use tallycast::{
-    Account, Memory,
-    domain::{AccountState, DayTotals, Epoch, EventKey},
-    ledger::{
-        Commit, CommitError, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
-        RecordedEvent,
-    },
-};
+use tallycast::{Account, Memory, domain::{AccountState, DayTotals, Epoch, EventKey}, ledger::{Commit, CommitError, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter, RecordedEvent}};
 
-/// What happens before each commit; a failure of it is the commit's.
+/// Called before each commit; if it fails, the commit fails.
 pub(crate) type Hook = Arc<dyn Fn() -> Result<(), CommitError> + Send + Sync>;
 
 #[derive(Clone)]

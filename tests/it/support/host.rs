@@ -30,7 +30,7 @@ impl Host {
         Self::start_router(hub, router).await
     }
 
-    /// Serves whatever a host has made of it, by our own accept loop.
+    /// Serves a router that embeds the hub, by our own accept loop.
     pub(crate) async fn start_router(hub: Hub, router: Router) -> Self {
         let limits = Limits {
             connections_per_peer_max: 10_000,
@@ -48,7 +48,7 @@ impl Host {
         }
     }
 
-    /// Serves whatever a host has made of it, by axum's accept loop.
+    /// Serves a router that embeds the hub, by axum's accept loop.
     pub(crate) async fn embed(hub: Hub, router: Router, prefix: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::embed_on(listener, hub, router, prefix)
@@ -118,7 +118,7 @@ impl Host {
         ws
     }
 
-    /// Waits until no task is left, by a drain.
+    /// Drains the hub, which waits until no task is left.
     pub(crate) async fn until_no_task(&self) {
         let drain = self.hub.drain(Duration::from_secs(60));
         timeout(SOON, drain).await.expect("no task is left");

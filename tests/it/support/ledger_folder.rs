@@ -38,7 +38,7 @@ impl LedgerFolder {
         folder
     }
 
-    /// Opens it, appends these one by one, closes it.
+    /// Opens the ledger, appends these events one by one, and closes it.
     pub(crate) async fn record(&self, ids: std::ops::Range<usize>) -> Epoch {
         record(&self.ledger(), ids).await
     }

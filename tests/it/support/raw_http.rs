@@ -1,4 +1,4 @@
-//! Requests as they are written, right or wrong, to a server with a secret to keep.
+//! HTTP requests as raw text, and a server that must not show another account's data.
 
 use std::net::SocketAddr;
 
@@ -16,13 +16,13 @@ use crate::support::{
     tokens::{SECRET, bearer},
 };
 
-/// Stands in an account that nobody here may see.
+/// A text in bob's account, which no caller here may see.
 const CANARY: &str = "canary-51d0";
 
-/// The ways that keep a response or a connection open.
+/// The routes that keep a response or a connection open.
 pub(crate) const OPEN_ROUTES: [&str; 4] = ["ws", "sse", "stream", "iframe"];
 
-/// A server with a secret to keep, and its second listener.
+/// A server with the canary in bob's account, and its admin listener.
 pub(crate) struct RawServer {
     pub(crate) host: Host,
     admin: Host,
@@ -44,7 +44,7 @@ impl RawServer {
         Self { host, admin }
     }
 
-    /// Sends a request: its answer, whole or as far as the head of one that goes on. The canary is silent.
+    /// Sends a request; returns the whole answer, or the head of a streamed one. The canary must not be in it.
     pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> RawAnswer {
         let mut tcp = TcpStream::connect(self.host.address).await.unwrap();
         // A refused client may find the connection closed before it has sent everything.
@@ -67,8 +67,8 @@ impl RawServer {
         answer
     }
 
-    /// An answer that ends by itself.
-    pub(crate) async fn whole(&self, request: &str) -> String {
+    /// Sends a request; returns an answer that ends by itself.
+    pub(crate) async fn ask_to_end(&self, request: &str) -> String {
         let mut tcp = TcpStream::connect(self.host.address).await.unwrap();
         tcp.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
@@ -78,8 +78,8 @@ impl RawServer {
         text
     }
 
-    /// It serves as before.
-    pub(crate) async fn is_well(&self) {
+    /// Asserts that the server still serves.
+    pub(crate) async fn assert_healthy(&self) {
         for path in ["live", "ready"] {
             let url = format!("http://{}/health/{path}", self.admin.address);
             let health = reqwest::Client::new().get(url).timeout(SOON).send().await;
@@ -90,7 +90,7 @@ impl RawServer {
     }
 }
 
-/// An answer as it came.
+/// An answer as raw text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RawAnswer(pub(crate) String);
 
@@ -113,7 +113,7 @@ impl RawAnswer {
             .map(|(_, value)| value)
     }
 
-    /// All of it but for the time of day.
+    /// The answer without its date.
     pub(crate) fn undated(&self) -> String {
         let lines = self.0.lines();
         lines.filter(|line| !line.starts_with("date: ")).collect()
@@ -132,7 +132,7 @@ pub(crate) async fn connect_narrow(address: SocketAddr) -> TcpStream {
     socket.connect(address).await.unwrap()
 }
 
-/// A request that follows; `route` is one of the open ways, or empty for polling.
+/// A request to follow a feed; `route` is one of the open routes, or empty for polling.
 pub(crate) fn get(account: &str, route: &str, query: &str, token: &str) -> String {
     request(
         "GET",
@@ -162,7 +162,7 @@ pub(crate) fn request(
         }
         _ => "",
     };
-    // What upgrades does not close; a refusal does, since this asks for it as well.
+    // An upgrade keeps the connection; a refusal closes it because of `Connection: close`.
     format!(
         "{method} /v1/feeds/{account}{slash}{route}?{callback}{query} HTTP/1.1\r\nHost: x\r\n\
          {upgrade}{headers}Connection: close\r\n\r\n"

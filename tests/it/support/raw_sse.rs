@@ -17,7 +17,7 @@ pub(crate) fn get(path: &str, version: &str) -> String {
     )
 }
 
-/// Who follows alice by Server-Sent Events, and takes the chunks of the body apart strictly.
+/// A client that follows alice by Server-Sent Events and parses the chunks of the body strictly.
 pub(crate) struct RawSse<T = TcpStream> {
     pub(crate) io: T,
     pub(crate) head: String,
@@ -46,7 +46,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawSse<T> {
         sse
     }
 
-    /// The next event, of whatever chunk; `None` behind the last chunk, where the connection ends.
+    /// The next event; `None` after the last chunk, where the connection ends.
     pub(crate) async fn event(&mut self) -> Option<(String, Value)> {
         while self.events.is_empty() {
             let chunk = self.chunk().await?;
@@ -73,7 +73,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawSse<T> {
         self.expect("live").await;
     }
 
-    /// Reads updates as far as this: none is missing, and none comes twice.
+    /// Reads updates up to `last`: none is missing, and none comes twice.
     pub(crate) async fn read_to(&mut self, mut offset: u64, last: u64) {
         while offset < last {
             let update = self.expect("update").await;
@@ -97,7 +97,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawSse<T> {
         None
     }
 
-    /// All as far as this is, and this.
+    /// All bytes up to and including `end`.
     async fn take_to(&mut self, end: &[u8]) -> Option<Vec<u8>> {
         loop {
             let found = self.bytes.windows(end.len()).position(|some| some == end);
@@ -110,6 +110,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawSse<T> {
 
     async fn read(&mut self) -> usize {
         let read = timeout(SOON, self.io.read_buf(&mut self.bytes));
-        read.await.expect("something in time").unwrap()
+        read.await.expect("bytes in time").unwrap()
     }
 }

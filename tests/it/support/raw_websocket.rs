@@ -1,4 +1,4 @@
-//! A WebSocket of bare bytes: it sends what it is told to, right or wrong, and is strict with what it gets.
+//! A WebSocket of raw bytes: it sends any frame, valid or not, and checks received frames strictly.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xa;
 
-/// A frame as a client has to send it, but for its first byte, which may be anything.
+/// A masked client frame with any first byte.
 pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x9a, 0x5c, 0xff, 0x01];
     let mut frame = vec![first];
@@ -53,7 +53,7 @@ pub(crate) fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     masked(FIN | CLOSE, &[&code.to_be_bytes(), reason].concat())
 }
 
-/// A frame of the server's.
+/// A frame from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) opcode: u8,
@@ -81,7 +81,7 @@ impl RawWebSocket {
         Self::open_on(TcpStream::connect(address).await.unwrap(), path, token).await
     }
 
-    /// Opens one that does not take much before it reads.
+    /// Opens one with a small receive buffer.
     pub(crate) async fn open_narrow(address: SocketAddr, path: &str, token: &str) -> Self {
         Self::open_on(connect_narrow(address).await, path, token).await
     }
@@ -93,21 +93,21 @@ impl RawWebSocket {
         Self { tcp }
     }
 
-    /// Alice's, past `live`.
+    /// Opens alice's and reads past `live`.
     pub(crate) async fn live(address: SocketAddr) -> Self {
         let mut socket = Self::open(address, "/v1/feeds/alice/ws", ALICE).await;
         socket.until("live").await;
         socket
     }
 
-    /// Sends bytes; a server that has had enough may cut it short.
+    /// Sends bytes; the server may close the connection meanwhile.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _cut = timeout(SOON, self.tcp.write_all(bytes.as_ref()))
             .await
             .unwrap();
     }
 
-    /// The next frame, which must be as RFC 6455 wants it from a server; none at the end.
+    /// The next frame, which must be valid for a server by RFC 6455; none at the end.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let frame = timeout(SOON, read_frame(&mut self.tcp)).await;
         frame.expect("a frame in time").ok()
@@ -135,7 +135,7 @@ impl RawWebSocket {
         }
     }
 
-    /// Sends a request: its answer, past what the feed says meanwhile.
+    /// Sends a request; returns its answer, past messages of the feed.
     pub(crate) async fn ask(&mut self, request: &str) -> Value {
         self.send(text(request)).await;
         loop {
@@ -156,7 +156,7 @@ impl RawWebSocket {
         }
     }
 
-    /// How the connection ends once nothing is sent any more: an error is a reset.
+    /// How the connection ends after the remaining bytes; an error means a reset.
     pub(crate) async fn end(&mut self) -> io::Result<()> {
         let mut rest = Vec::new();
         let end = timeout(SOON, self.tcp.read_to_end(&mut rest)).await;
@@ -164,7 +164,7 @@ impl RawWebSocket {
     }
 }
 
-/// Waits until the kernel says that the connection was reset. Nothing is read.
+/// Waits until the kernel reports a reset, without reading.
 pub(crate) async fn cut(tcp: &TcpStream) {
     let reset = async {
         while tcp.take_error().unwrap().is_none() {
@@ -183,7 +183,7 @@ pub(crate) fn request(path: &str, token: &str) -> String {
     )
 }
 
-/// Sends bytes and returns the head of the answer, in which only the case of names is changed.
+/// Sends a request and returns the head of the answer, with header names in lower case.
 pub(crate) async fn ask(tcp: &mut TcpStream, request: &str) -> String {
     tcp.write_all(request.as_bytes()).await.unwrap();
     let mut head = Vec::new();

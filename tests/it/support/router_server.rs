@@ -10,10 +10,7 @@ use axum::{
     routing::get,
 };
 use hyper_util::rt::TokioIo;
-use tallycast::{
-    Limits,
-    serve::{Connection, Slot},
-};
+use tallycast::{Limits, serve::{Connection, Slot}};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -60,7 +57,7 @@ impl RouterServer {
     }
 }
 
-/// A client that says exactly what it is told to.
+/// A client that sends exactly these bytes.
 pub(crate) struct RawClient(pub(crate) TcpStream);
 
 impl RawClient {
@@ -99,7 +96,7 @@ fn is_whole(bytes: &[u8]) -> bool {
     body.len() >= length
 }
 
-/// Hands each upgraded connection's TCP stream and place to the test.
+/// A router that hands each upgraded connection's TCP stream and slot to the test.
 pub(crate) fn upgrading() -> (Router, mpsc::UnboundedReceiver<(TcpStream, Slot)>) {
     let (sender, streams) = mpsc::unbounded_channel();
     let upgrade = move |request: Request| async move {

@@ -1,4 +1,4 @@
-//! What an app shows: the fold of what it got.
+//! What an app shows after the messages it got.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ pub(crate) struct Screen {
     pub(crate) totals: BTreeMap<String, Value>,
     /// The offsets of the entries that were shown since the last snapshot.
     pub(crate) entries: Vec<u64>,
-    /// The types of all messages, a snapshot's with its reason.
+    /// The types of all messages; a snapshot's type includes its reason.
     pub(crate) types: Vec<String>,
-    /// The messages as they came.
+    /// The messages, unchanged.
     pub(crate) messages: Vec<String>,
     pub(crate) merged: u64,
 }
 
 impl Screen {
     /// # Panics
-    /// When a message leaves a gap, repeats an entry or comes out of order.
+    /// If a message leaves a gap, repeats an entry or comes out of order.
     pub(crate) fn apply(&mut self, message: String) {
         let json: Value = serde_json::from_str(&message).unwrap();
         self.messages.push(message);
@@ -65,12 +65,12 @@ impl Screen {
 
     /// Applies one message.
     pub(crate) async fn take(&mut self, client: &mut dyn FollowClient) -> &str {
-        let message = client.next().await.expect("the connection goes on");
+        let message = client.next().await.expect("the connection ended");
         self.apply(message);
         self.types.last().unwrap()
     }
 
-    /// Applies what comes until it shows this offset.
+    /// Applies messages until it shows this offset.
     pub(crate) async fn reach(&mut self, client: &mut dyn FollowClient, offset: u64) {
         while self.offset != Some(offset) {
             self.take(client).await;

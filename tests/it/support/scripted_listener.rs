@@ -1,4 +1,4 @@
-//! A listener whose connections take what a script says, and remember how it was written.
+//! A listener whose connections accept bytes as a script says, and record each write.
 
 use std::{
     collections::HashSet,
@@ -21,34 +21,34 @@ use tokio::{
 
 use crate::support::{SOON, host::Host};
 
-/// What the engine's writer alone writes: answers to CONNECT and to requests.
+/// Packets that only the engine's writer writes: answers to CONNECT and to requests.
 const ANSWERS: [&[u8]; 2] = [b"40/feed,{", b"43/feed,"];
-/// How the first frame begins that a plain WebSocket's task writes.
+/// The start of the first frame that a plain WebSocket's task writes.
 const FIRST: &[u8] = br#"{"type":"snapshot""#;
-/// Of a frame that the server writes.
+/// The longest header of a frame from the server.
 const HEADER_BYTES_MAX: usize = 10;
-/// How the feed's messages begin, on Socket.IO and on a plain WebSocket.
+/// The start of the feed's messages, on Socket.IO and on a plain WebSocket.
 const EVENTS: [&[u8]; 2] = [b"42/feed,[", br#"{"type":"update""#];
 
-/// What each of some writes takes, of which one takes something.
+/// Sizes for [`Script::new`], at least one of them not 0.
 pub(crate) fn sizes() -> impl Strategy<Value = Vec<usize>> {
     let size = prop_oneof![3 => 0..40_usize, 2 => 40..2_000_usize, 1 => Just(usize::MAX)];
     prop::collection::vec(size, 1..30).prop_map(|mut sizes| {
-        // Now and then something is taken.
+        // At least this one accepts bytes.
         sizes.push(700);
         sizes
     })
 }
 
-/// How a listener's connections take bytes. Cheap to clone.
+/// How a listener's connections accept bytes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Script(Arc<Mutex<State>>);
 
 struct State {
-    /// What each write takes at most, one after the other and over again; 0: "not now".
+    /// The most that each write accepts, used in turn and repeated; 0 means "not now".
     sizes: Vec<usize>,
     writes: usize,
-    /// What may still be taken before everybody waits.
+    /// How many more bytes are accepted before all writes wait.
     left: usize,
     closed: usize,
     waiting: Vec<Waker>,
@@ -58,7 +58,7 @@ struct State {
     within: Option<Within>,
 }
 
-/// What happens within a write.
+/// An action to run during a write.
 struct Within {
     text: &'static str,
     act: Box<dyn FnOnce() + Send>,
@@ -71,10 +71,10 @@ struct Logged {
     bytes: Vec<u8>,
 }
 
-/// A write that took something.
+/// A write that accepted bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    /// Frames that another task than the connection's own wrote: the feed, past it.
+    /// Whether another task than the connection's own wrote it: direct delivery.
     pub(crate) is_direct: bool,
     pub(crate) bytes: Vec<u8>,
 }
@@ -93,12 +93,12 @@ impl Script {
         })))
     }
 
-    /// Whatever is written is taken.
+    /// Accepts every write whole.
     pub(crate) fn willing() -> Self {
         Self::new(&[usize::MAX])
     }
 
-    /// Serves a hub this way.
+    /// Serves a hub on such a listener.
     pub(crate) async fn serve(&self, hub: Hub) -> Host {
         let router = hub.router();
         Host::embed_on(self.listener().await, hub, router, "")
@@ -111,21 +111,21 @@ impl Script {
         }
     }
 
-    /// Does this within the next write that has this text: it is taken, and whoever wrote it still has the
-    /// connection to itself.
+    /// Runs `act` during the next write that contains `text`: the bytes are accepted, and the writer still
+    /// holds the connection.
     pub(crate) fn within(&self, text: &'static str, act: impl FnOnce() + Send + 'static) {
         let act = Box::new(act);
         self.0.lock().unwrap().within = Some(Within { text, act });
     }
 
-    /// Takes so many bytes from now on, then nothing.
+    /// Accepts this many bytes from now on, then none.
     pub(crate) fn allow(&self, bytes: usize) {
         let mut state = self.0.lock().unwrap();
         state.left = bytes;
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
-    /// Takes everything from now on, and nobody who waits knows yet.
+    /// Accepts everything from now on, without waking waiting writes.
     pub(crate) fn open_unnoticed(&self) {
         self.0.lock().unwrap().left = usize::MAX;
     }
@@ -136,7 +136,7 @@ impl Script {
         state.owners.len() - 1
     }
 
-    /// Whether nothing more is taken.
+    /// Whether a write waits and no more bytes are accepted.
     pub(crate) fn is_shut(&self) -> bool {
         let state = self.0.lock().unwrap();
         state.left == 0 && !state.waiting.is_empty()
@@ -151,9 +151,9 @@ impl Script {
         timeout(SOON, shut).await.expect("more than is taken");
     }
 
-    /// Takes a little now and then, each time after so long, and everything in the end. Nobody is cut.
+    /// Accepts a few bytes after each pause, and everything in the end. No connection is cut.
     pub(crate) async fn take_now_and_then(&self, pause: Duration) {
-        // Somebody is always busy meanwhile: the time goes on by hand alone.
+        // Some task is always busy here, so the paused clock moves only by `advance`.
         time::pause();
         for _ in 0..5 {
             time::advance(pause).await;
@@ -167,12 +167,12 @@ impl Script {
         self.allow(usize::MAX);
     }
 
-    /// How many connections the server has let go of.
+    /// How many connections the server has dropped.
     fn closed(&self) -> usize {
         self.0.lock().unwrap().closed
     }
 
-    /// What was written so far, to all connections.
+    /// All writes so far, to all connections.
     pub(crate) fn log(&self) -> Vec<Write> {
         let state = self.0.lock().unwrap();
         state.log.iter().map(|logged| state.read(logged)).collect()
@@ -182,9 +182,9 @@ impl Script {
         self.log().iter().filter(|write| write.is_direct).count()
     }
 
-    /// Whether one task, or the thread that commits, wrote last to each of several connections: it is none of
-    /// theirs, so all of them ride.
-    pub(crate) fn is_one_carrying(&self) -> bool {
+    /// Whether the same task, or the committing thread, wrote last to each of several connections: then all
+    /// of them are on direct delivery.
+    pub(crate) fn is_one_dispatching(&self) -> bool {
         let state = self.0.lock().unwrap();
         let last_of = |connection| {
             let mut newest_first = state.log.iter().rev();
@@ -195,7 +195,7 @@ impl Script {
         state.owners.len() > 1 && writers.len() == 1 && !writers.contains(&None)
     }
 
-    /// Whether a direct write stands before the end of this text, and whether one stands behind it.
+    /// Whether there is a direct write before the end of this text, and whether there is one after it.
     pub(crate) fn direct_around(&self, text: &str) -> (bool, bool) {
         let (mut written, mut around) = (Vec::new(), (false, false));
         for write in self.log() {
@@ -211,7 +211,7 @@ impl Script {
 }
 
 impl State {
-    /// How many of `wanted` bytes may be taken now.
+    /// How many of `wanted` bytes are accepted now.
     fn poll_take(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
         if self.left == 0 {
             self.waiting.push(cx.waker().clone());
@@ -234,7 +234,7 @@ impl State {
         }
     }
 
-    /// So many of these bytes were.
+    /// Records that `written` of these bytes were accepted.
     fn taken(&mut self, connection: usize, bytes: &[u8], written: usize) {
         if self.left != usize::MAX {
             self.left -= written;
@@ -321,7 +321,7 @@ impl Connection {
             windows.any(|window| window == text.as_bytes())
         };
         let within = state.within.take_if(|within| has(within.text));
-        // Others may write meanwhile.
+        // Other connections may write meanwhile.
         drop(state);
         if let Some(within) = within {
             (within.act)();

@@ -1,20 +1,15 @@
-//! A feed whose clock stands still until it is moved, and short ways to ask it.
+//! A feed with a manual clock, and short ways to use it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tallycast::{
-    Account, Event, Feed, Memory, Message, Outcome, Subscription,
-    domain::{Profile, ProfileChange},
-    feed::{Clock, ManualClock},
-    ledger::Ledger,
-};
+use tallycast::{Account, Event, Feed, Memory, Message, Outcome, Subscription, domain::{Profile, ProfileChange}, feed::{Clock, ManualClock}, ledger::Ledger};
 use tokio::time::timeout;
 
 use crate::support::{SOON, model::harness::ModelHarness};
 
 pub(crate) const RECORDED: &str = "recorded";
 
-/// A ledger whose clock stands still until it is moved.
+/// A feed with a manual clock.
 pub(crate) struct TestFeed {
     pub(crate) feed: Feed,
     hand: ManualClock,
@@ -22,7 +17,7 @@ pub(crate) struct TestFeed {
 }
 
 impl TestFeed {
-    /// The last day of October 2026 begins, in UTC.
+    /// The start of the last day of October 2026, in UTC.
     pub(crate) const BEGIN: Timestamp = ModelHarness::BEGIN;
 
     pub(crate) fn open() -> Self {
@@ -53,7 +48,7 @@ impl TestFeed {
         edited.unwrap()
     }
 
-    /// The code that an event in JSON gets.
+    /// Appends an event in JSON; returns the code of the answer.
     pub(crate) async fn answer(&self, json: &str) -> &'static str {
         let event = match Event::from_json(json.as_bytes()) {
             Ok(event) => event,
@@ -65,8 +60,8 @@ impl TestFeed {
         }
     }
 
-    /// The answer to an ordinary event of a new id, with some fields set to this JSON (or, to an empty
-    /// text, left out).
+    /// The answer to an ordinary event with a new id, with some fields set to this JSON; an empty text
+    /// removes the field.
     pub(crate) async fn answer_with(&mut self, fields: &[(&str, &str)]) -> &'static str {
         self.next += 1;
         let id = format!("\"e-{}\"", self.next);
@@ -94,7 +89,7 @@ impl TestFeed {
         json(&self.feed.snapshot(&alice(), 1).await.unwrap())
     }
 
-    /// Appends these, all of which are recorded.
+    /// Appends these events, all of which must be recorded.
     pub(crate) async fn record(&self, events: impl IntoIterator<Item = Event>) {
         let events = events.into_iter().collect();
         for outcome in self.feed.append_all(events).await.unwrap() {

@@ -1,4 +1,4 @@
-//! Makes keys and tokens, the honest ones and the others.
+//! Keys and tokens, valid and forged.
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -52,7 +52,7 @@ pub(crate) fn token_of_text(header: &str, claims: &str, key: &Key) -> String {
     format!("{message}.{}", base64_url(signature))
 }
 
-/// A token signed by this very key, but as RS512 or HS512.
+/// A token signed by this key, but as RS512 or HS512.
 pub(crate) fn sha512_token(claims: &Value, key: &Key) -> String {
     let sign = |name: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>| {
         let header = json!({ "alg": name }).to_string();
@@ -72,7 +72,7 @@ pub(crate) fn sha512_token(claims: &Value, key: &Key) -> String {
     }
 }
 
-/// An honest HS256 token.
+/// A valid HS256 token.
 pub(crate) fn hs256(claims: &Value) -> String {
     token(&json!({ "alg": "HS256" }), claims, &Key::secret(SECRET))
 }
@@ -92,7 +92,7 @@ pub(crate) fn admin() -> String {
     bearer(json!({ "sub": "root", "scope": "watch record push admin", "accounts": "*" }))
 }
 
-/// A token of alice's, with changes.
+/// A token for alice, with changes to its claims.
 pub(crate) fn bearer(changes: Value) -> String {
     hs256(&claims(changes))
 }

@@ -1,4 +1,4 @@
-//! Pushes to Socket.IO rooms, and what they may not say.
+//! Pushes to Socket.IO rooms: delivery, order, acknowledgements, and what is refused.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn request(host: &Host) -> RequestBuilder {
     reqwest::Client::new().request(Method::POST, url)
 }
 
-/// A socket that is in the feed's namespace and follows its account, past `live`.
+/// A socket in the namespace `/feed` that follows its account, past `live`.
 async fn device(host: &Host, subject: &str, accounts: &[&str]) -> Ws {
     let token = bearer(json!({ "sub": subject, "accounts": accounts }));
     let mut ws = host.ws().await;
@@ -84,7 +84,7 @@ async fn a_push_reaches_the_devices_of_an_account_and_nobody_else() {
     }
 }
 
-/// More than are written to at once.
+/// More sockets than are written to at once.
 async fn crowd(host: &Host) -> Vec<Ws> {
     let mut crowd = Vec::new();
     for _ in 0..300 {
@@ -214,7 +214,7 @@ async fn a_push_cannot_speak_for_the_feed() {
         let refused = push(&host, &pusher(), &sent).await;
         assert_eq!(refused.refusal(), (400, "reserved_event"), "{event}");
     }
-    // In a namespace of a host's own, the feed's words are free.
+    // In a namespace of the host's own, the feed's event names are free.
     host.hub.socket_io().ns("/shop", async || {});
     let sent = json!({ "to": { "all": true }, "namespace": "/shop", "event": "update" });
     assert_eq!(
@@ -298,7 +298,7 @@ async fn a_flood_of_pushes_leaves_room_for_pings() {
     let host = Host::start(hub.build().await.unwrap()).await;
     let mut device = device(&host, "alice", &["alice"]).await;
     let everybody = || PushTo::Account(account("alice"));
-    // Nobody reads meanwhile: what finds no room is lost.
+    // The client does not read meanwhile: pushes that do not fit are lost.
     for number in 1..=PUSHES {
         let push = Push::new(everybody(), "note", &(number, "x".repeat(1_000))).unwrap();
         host.hub.push(push).await.unwrap();
@@ -310,7 +310,7 @@ async fn a_flood_of_pushes_leaves_room_for_pings() {
         if packet == "2" {
             pings += 1;
             device.send("3".to_owned()).await;
-            // Once there is room again, it comes.
+            // It comes once there is room again.
             host.hub.push(last_word.clone()).await.unwrap();
             continue;
         }

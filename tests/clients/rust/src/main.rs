@@ -73,7 +73,7 @@ fn emit(event: &str, data: Value, id: Value, socket: &RawClient) {
 }
 
 fn print_ack(id: &Value, payload: Payload) {
-    // This client hands over the list of an ack's arguments where an event's are handed over one by one.
+    // This client passes an ack's arguments as one list, but an event's one by one.
     let answer = match first(payload) {
         Value::Array(mut arguments) if !arguments.is_empty() => arguments.swap_remove(0),
         answer => answer,
@@ -81,7 +81,7 @@ fn print_ack(id: &Value, payload: Payload) {
     print(&json!({ "kind": "ack", "id": id, "data": answer }));
 }
 
-/// The client tells a refused namespace and a lost connection by the same event.
+/// The client reports a refused namespace and a lost connection by the same event.
 fn on_error(payload: &Payload) {
     let message = match payload {
         Payload::Text(values) => values.first().map(text).and_then(Result::ok),

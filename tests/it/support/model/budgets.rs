@@ -1,5 +1,5 @@
-//! Budgets and alerts as the contract tells them: what is spent is summed from the whole list of
-//! entries, what has fired is looked up in the whole list of alerts.
+//! Budgets and alerts by the contract: amounts spent are summed from the whole list of
+//! entries, and fired alerts are looked up in the whole list of alerts.
 
 use jiff::{Timestamp, civil::Date};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl ModelBudget {
 }
 
 impl Model {
-    /// What fired stays fired of the budgets that are alike.
+    /// Alerts stay fired for budgets that did not change.
     pub(crate) fn set_budgets(&mut self, budgets: Vec<ModelBudget>) {
         let before = std::mem::replace(&mut self.budgets, budgets);
         let is_kept = |id: &String| {
@@ -45,7 +45,7 @@ impl Model {
         self.fired.retain(|(id, ..)| is_kept(id));
     }
 
-    /// Appends the alerts that are due behind an entry of this moment.
+    /// Appends the alerts that are due after an entry recorded at `now`.
     pub(crate) fn fire(&mut self, now: Timestamp) {
         for budget in self.budgets.clone() {
             let today = self.date(now);
@@ -65,7 +65,7 @@ impl Model {
         }
     }
 
-    /// The amounts in the window of today that begins at `start`.
+    /// The amounts in today's window, which begins at `start`.
     fn spent_since(&self, budget: &ModelBudget, start: Date) -> impl Iterator<Item = Decimal> {
         let end = match budget.is_monthly {
             true => start.last_of_month(),

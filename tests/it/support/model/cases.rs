@@ -3,7 +3,7 @@
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// A runner whose cases are the same each time, unless `TALLYCAST_SEED` says otherwise.
+/// A runner whose cases are the same each time, unless `TALLYCAST_SEED` is set.
 pub(crate) fn runner(cases: u32) -> TestRunner {
     let seed = std::env::var("TALLYCAST_SEED").unwrap_or_else(|_| "tallycast".to_owned());
     let asked = std::env::var("PROPTEST_CASES").ok();
@@ -19,7 +19,7 @@ pub(crate) fn runner(cases: u32) -> TestRunner {
         cases,
         failure_persistence: None,
         max_shrink_iters: 400,
-        // Each step of one that waits for what never comes takes seconds.
+        // A failing case that waits for a missing message takes seconds per step.
         max_shrink_time: 60_000,
         ..Config::default()
     };

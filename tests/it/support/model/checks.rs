@@ -1,4 +1,4 @@
-//! What is compared of a [`ModelHarness`] with its model.
+//! The comparisons of a [`ModelHarness`] with its model.
 
 use jiff::{Timestamp, civil::Date};
 use serde_json::{Value, json};
@@ -9,11 +9,11 @@ use crate::support::model::{
     harness::{ACCOUNTS, ModelHarness},
 };
 
-/// The whole time in which anything happens.
+/// All dates on which anything happens.
 const EVER: (Date, Date) = (Date::constant(1990, 1, 1), Date::constant(2200, 1, 1));
 
 impl ModelHarness {
-    /// What is shown of an account, now and of the past.
+    /// Compares an account's snapshot and its past totals.
     pub(crate) async fn check_account(&mut self, account: usize) {
         let (model, now) = (&self.models[account], self.now());
         let snapshot = self.snapshot(account).await;
@@ -53,7 +53,7 @@ impl ModelHarness {
         past["totals"].take()
     }
 
-    /// A screen that lacks nothing shows the totals of now.
+    /// A subscriber that has everything shows the current totals.
     pub(crate) fn check_screen(&self, account: usize) {
         let (model, subscriber, now) = (
             &self.models[account],
@@ -83,7 +83,7 @@ impl ModelHarness {
         }
     }
 
-    /// What was erased is in none of the ledger's files, unless it was sent again.
+    /// Erased data is in none of the ledger's files, unless it was sent again.
     pub(crate) fn check_traces(&self) {
         let told = format!("{:?}", self.models);
         let erased = self.erased.iter().filter(|text| !told.contains(*text));
@@ -100,7 +100,7 @@ impl ModelHarness {
         }
     }
 
-    /// Nobody goes on from where an erased account was.
+    /// Positions of erased accounts are not accepted.
     pub(crate) async fn check_gone(&mut self) {
         let old = self.gone.len().saturating_sub(6);
         self.gone.drain(..old);

@@ -1,5 +1,5 @@
-//! A ledger beside its model, with a clock that is moved by hand and apps that follow: every answer
-//! and every screen is compared at once.
+//! A ledger and its model, with a manual clock and subscribers: every answer and every message is
+//! compared at once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,12 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tallycast::{
-    Account, Event, Feed, Invalid, Memory, Outcome, Receipt, Sqlite, SubscribeOptions,
-    domain::{Budget, Period, ProfileChange},
-    feed::{Clock, ManualClock, Mode},
-    ledger::Ledger,
-};
+use tallycast::{Account, Event, Feed, Invalid, Memory, Outcome, Receipt, Sqlite, SubscribeOptions, domain::{Budget, Period, ProfileChange}, feed::{Clock, ManualClock, Mode}, ledger::Ledger};
 
 use crate::support::model::{
     Answer, Content, Model,
@@ -38,22 +33,21 @@ pub(crate) struct ModelHarness {
     pub(crate) feed: Feed,
     clock: Clock,
     hand: ManualClock,
-    /// Where the hand points, in milliseconds.
+    /// The clock's time, in milliseconds.
     time: i64,
     /// The instant of the last commit, in milliseconds.
     committed: i64,
-    /// The last instant at which there may have been a commit that nobody was told of: an event that
-    /// is refused may move the days that are over.
+    /// The last instant of a possible unreported commit: a refused event may still finish past days.
     refused: i64,
     pub(crate) models: Vec<Model>,
-    /// The days of each account, as they were told last.
+    /// The past days of each account, as last read.
     pub(crate) pasts: Vec<Vec<Value>>,
     /// The first receipt of each event.
     receipts: BTreeMap<(usize, (String, String)), Receipt>,
     pub(crate) subscribers: Vec<CheckedSubscriber>,
-    /// How many accounts there were.
+    /// How many accounts were created.
     generations: u32,
-    /// A text that is in all that an account is told, and those of accounts that were erased.
+    /// For each account, a text that is in all of its data.
     markers: Vec<String>,
     pub(crate) erased: Vec<String>,
     /// Positions of accounts that were erased.
@@ -61,7 +55,7 @@ pub(crate) struct ModelHarness {
 }
 
 impl ModelHarness {
-    /// Near the end of a month, in summer time of the northern half.
+    /// Near the end of a month, in summer time of the northern hemisphere.
     pub(crate) const BEGIN: Timestamp = Timestamp::constant(1_793_404_801, 0);
 
     pub(crate) fn new(backend: Backend) -> Self {
@@ -96,7 +90,7 @@ impl ModelHarness {
         }
     }
 
-    /// The clock's time, but never before a commit.
+    /// The feed's time: the clock's, but never before the last commit.
     pub(crate) fn now(&self) -> Timestamp {
         let now = self.feed.now();
         let least = self.time.max(self.committed);
@@ -110,7 +104,7 @@ impl ModelHarness {
         self.hand.advance(SignedDuration::from_secs(seconds));
     }
 
-    /// Seconds from the clock's time to the next midnight where this account is.
+    /// Seconds from the clock's time to the next midnight in this account's zone.
     pub(crate) fn until_midnight(&self, account: usize) -> i64 {
         let zone = crate::support::model::zone(&self.models[account].zone);
         let time = Timestamp::from_millisecond(self.time).unwrap();
@@ -119,7 +113,7 @@ impl ModelHarness {
         midnight.duration_since(time).as_secs()
     }
 
-    /// A text for all that this account is told until it is erased.
+    /// The text that is in all of this account's data until it is erased.
     pub(crate) fn marker(&self, account: usize) -> &str {
         &self.markers[account]
     }
@@ -131,12 +125,7 @@ impl ModelHarness {
     pub(crate) async fn append(&mut self, items: Vec<Item>) {
         let now = self.now();
         let valid = items.iter().filter_map(|(.., event)| event.clone().ok());
-        let mut appended = self
-            .feed
-            .append_all(valid.collect())
-            .await
-            .unwrap()
-            .into_iter();
+        let mut appended = self.feed.append_all(valid.collect()).await.unwrap().into_iter();
         let outcomes = items.iter().map(|(.., event)| match event {
             Ok(_) => appended.next().unwrap(),
             Err(invalid) => Outcome::Rejected(invalid.clone()),
@@ -217,7 +206,7 @@ impl ModelHarness {
         self.edit(account, zone, budgets).await;
     }
 
-    /// The account is written: if it was not there, it is another than those before it.
+    /// Notes a write to the account: a new account gets a new generation.
     fn begin(&mut self, account: usize) {
         let model = &mut self.models[account];
         if model.generation == 0 {
@@ -226,7 +215,7 @@ impl ModelHarness {
         }
     }
 
-    /// Everything of an account is removed, and nothing of the others.
+    /// Erases an account: all of its data is removed, and nothing of the others.
     pub(crate) async fn erase(&mut self, account: usize) {
         let now = self.now();
         let name = Account::parse(ACCOUNTS[account]).unwrap();
@@ -273,7 +262,7 @@ impl ModelHarness {
         self.check_gone().await;
     }
 
-    /// The process ends and starts again. No byte of history changes.
+    /// Restarts the process. No byte of history changes.
     pub(crate) async fn restart(&mut self) {
         for subscriber in &mut self.subscribers {
             subscriber.subscription = None;
@@ -304,7 +293,7 @@ impl ModelHarness {
         self.subscribers[account].subscription = None;
     }
 
-    /// The app takes `count` messages, or all that are due.
+    /// The app takes up to `count` messages of those that are due.
     pub(crate) async fn read(&mut self, account: usize, count: usize) {
         let now = self.now();
         let (model, subscriber) = (&self.models[account], &mut self.subscribers[account]);
@@ -319,7 +308,7 @@ impl ModelHarness {
         self.check_screen(account);
     }
 
-    /// All apps that are connected take all that is due.
+    /// All connected apps take all due messages.
     pub(crate) async fn read_all(&mut self) {
         for account in 0..ACCOUNTS.len() {
             self.read(account, usize::MAX).await;
@@ -332,8 +321,8 @@ impl ModelHarness {
         serde_json::from_str(message.json().get()).unwrap()
     }
 
-    /// The screens of apps that stayed, and of those that resume, the whole histories, and the database
-    /// file by itself.
+    /// Checks the apps that stayed connected, then all of them after a resume, the histories, and the
+    /// database file.
     pub(crate) async fn check_everything(&mut self) {
         self.read_all().await;
         for account in 0..ACCOUNTS.len() {
@@ -418,11 +407,11 @@ fn budget(budget: &ModelBudget) -> Budget {
     let limit = budget.limit.print().parse().unwrap();
     Budget::new(&budget.id, window, limit, &budget.pair.1)
         .with_meter(&budget.pair.0)
-        // In no order: the ledger sorts them.
+        // In reverse order: the ledger sorts them.
         .with_thresholds(budget.thresholds.iter().rev().copied())
 }
 
-/// The text of one account: as random as it has to be to be nowhere else.
+/// The text of one account, random enough to occur nowhere else.
 fn marker(number: usize) -> String {
     let number = u64::try_from(number).unwrap() + 1;
     format!("m{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))

@@ -1,4 +1,4 @@
-//! The ledger as the contract tells it, in the simplest words: every answer is looked up in, and every
+//! The ledger by the contract, as simple as possible: every answer is looked up in, and every
 //! total is summed from, the whole list of entries. It shares no code with `src`.
 
 pub(crate) mod budgets;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::support::model::budgets::ModelBudget;
 
-/// Not the machine's, which may know of other transitions.
+/// Not the machine's database, which may have other transitions.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// The bundled zone of this name.
@@ -32,7 +32,7 @@ pub(crate) fn zone(name: &str) -> TimeZone {
     ZONES.get(name).unwrap()
 }
 
-/// All that was sent of an event besides its account and key, parsed.
+/// An event as sent, parsed, without its account and key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Content {
     pub(crate) kind: &'static str,
@@ -46,7 +46,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Of this kind, and nothing else.
+    /// An event of this kind, with all else empty.
     pub(crate) fn of_kind(kind: &'static str) -> Self {
         Self {
             kind,
@@ -61,7 +61,7 @@ impl Content {
     }
 }
 
-/// A whole number of 10⁻⁹ and the fraction digits it was written with.
+/// A whole number of 10⁻⁹, and how many fraction digits were written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Decimal {
     pub(crate) nanos: i128,
@@ -117,7 +117,7 @@ pub(crate) struct ModelEntry {
     pub(crate) happened: Timestamp,
     pub(crate) recorded: Timestamp,
     pub(crate) total: String,
-    /// What an alert says that no other entry does.
+    /// The fields that only alerts have.
     pub(crate) alert: Option<Value>,
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct Model {
     pub(crate) entries: Vec<ModelEntry>,
     pub(crate) zone: String,
     pub(crate) revision: u32,
-    /// Tells the account from those before it of the same name; 0 where there is none.
+    /// Distinguishes the account from earlier ones of the same name; 0 if it does not exist.
     pub(crate) generation: u32,
     pub(crate) budgets: Vec<ModelBudget>,
     /// The budget, window and threshold of each alert that still counts.
@@ -232,7 +232,7 @@ impl Model {
         Answer::Recorded(offset, total)
     }
 
-    /// What a screen shows that has applied the entries up to `offset`: by pair, sorted.
+    /// The totals of a client that has applied the entries up to `offset`, sorted by pair.
     pub(crate) fn totals(&self, offset: u64, now: Timestamp) -> Value {
         let today = self.date(now);
         let entries = &self.entries[..usize::try_from(offset).unwrap()];
@@ -262,7 +262,7 @@ impl Model {
         totals.collect()
     }
 
-    /// What charts show of the days, or months, from that of `from` to that of `to`.
+    /// The past totals by day or by month, from the period of `from` to that of `to`.
     pub(crate) fn past(&self, is_monthly: bool, from: Date, to: Date) -> Value {
         let period = |date: Date| match is_monthly {
             true => (date.first_of_month(), date.first_of_month() + 1.month()),

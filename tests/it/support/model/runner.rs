@@ -9,7 +9,7 @@ use crate::support::model::{
     steps::{BudgetDraft, SOURCES, Spelling, Step, ZONES, event_json},
 };
 
-/// An event that was sent, and whose.
+/// A sent event and its account.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) account: usize,
@@ -35,7 +35,7 @@ impl StepRunner {
     fn key(&mut self, account: usize, source: usize) -> (String, String) {
         self.next += 1;
         let marker = self.harness.marker(account);
-        // Sources share ids now and then: only both together are a key.
+        // Sources sometimes share ids: only source and id together are a key.
         (
             SOURCES[source].to_owned(),
             format!("e-{}-{marker}", self.next / 2),
@@ -98,12 +98,12 @@ impl StepRunner {
             Step::Alter(index, how) if !self.sent.is_empty() => {
                 let mut sent = index.get(&self.sent).clone();
                 alter(&mut sent.content, how, now);
-                // Of an event that was refused before, this is the first that counts.
+                // If the original was refused, this one is recorded first.
                 self.send_new(sent, Spelling::default()).await;
             }
             Step::Reverse(index, source) if !self.sent.is_empty() => {
                 let original = index.get(&self.sent).clone();
-                // Two in one batch: only one of them can be right.
+                // Two in one batch: only one of them can be recorded.
                 let reversals = [source, 0]
                     .map(|source| self.key(original.account, source))
                     .map(|key| {

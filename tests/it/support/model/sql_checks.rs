@@ -1,4 +1,4 @@
-//! The database file, added up in SQL alone: it agrees with what it says of itself, and with the model.
+//! Checks the database file in SQL alone: its stored sums are right, and it agrees with the model.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::support::model::{Model, harness::ACCOUNTS};
 
-/// How many entries a stored state, and the indexes, lack at the most.
+/// The most entries that a stored state and the indexes may lack.
 const ENTRIES_BEHIND: i64 = 15;
 
-/// Amounts as whole parts and as 10⁻⁹, which 64 bits hold apart. `term` has each entry, `written` those that
-/// the stored state of its account counts, `told` what that says, `kept` the days of UTC accounts, over or
+/// Amounts as a whole part and as 10⁻⁹, since 64 bits hold each part. `term` has each entry, `written` those that
+/// the stored state of its account counts, `told` that state's totals, `kept` the days of UTC accounts, finished or
 /// open, `counted` their recount.
 const VIEWS: &str = "
     CREATE TEMP VIEW term AS
@@ -61,7 +61,7 @@ const NANOS: &str = "(iif(amount LIKE '-%', -1, 1) * iif(instr(amount, '.'),
 const SAME: &str = "(a.count = b.count AND (a.nanos - b.nanos) % 1000000000 = 0
     AND a.whole - b.whole + (a.nanos - b.nanos) / 1000000000 = 0)";
 
-/// What has to be nowhere, and its name.
+/// Queries that must count nothing, with a name.
 const WRONG: &[(&str, &str)] = &[
     (
         "sums of entries that the account does not tell",

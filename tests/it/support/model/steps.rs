@@ -1,4 +1,4 @@
-//! What may happen to a ledger, at random, and how an event is written.
+//! Random steps for a ledger, and the spellings of an event.
 
 use std::collections::BTreeMap;
 
@@ -29,11 +29,11 @@ const LIMITS: &[&str] = &["0.000000003", "5", "33.35", "100", "100.00", "2000"];
 const CATEGORIES: &[&str] = &["food", "books", "quote \" and \\", "电"];
 pub(crate) const SOURCES: &[&str] = &["", "shop", "meter/7"];
 
-/// One thing that happens to a ledger.
+/// One step of a ledger's history.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Append(Vec<Draft>),
-    /// The same event again, spelled otherwise.
+    /// The same event again, spelled differently.
     Repeat(Index, bool),
     /// The same key with other content.
     Alter(Index, u8),
@@ -41,24 +41,24 @@ pub(crate) enum Step {
     /// A reversal, refused, then its original, then the reversal again.
     ReverseEarly(Draft),
     Zone(usize, usize),
-    /// Other budgets in place of an account's.
+    /// Replaces an account's budgets.
     Budgets(usize, Vec<BudgetDraft>),
-    /// Other thresholds of its budgets.
+    /// Changes the thresholds of its budgets.
     Thresholds(usize, Vec<u16>),
-    /// The clock moves by seconds, forwards or back, and who is connected may look.
+    /// Moves the clock by seconds, forwards or back; if set, connected apps then read.
     Wait(i64, bool),
-    /// It moves to so many seconds from an account's next midnight, and who is connected looks.
+    /// Moves the clock to this many seconds from an account's next midnight; connected apps then read.
     Midnight(usize, i64),
-    /// The process starts again, with its clock moved.
+    /// Restarts the process, with its clock moved.
     Restart(i64),
     Connect(usize, bool),
-    /// The app reads so many messages, and no more than there are.
+    /// The app reads up to this many messages.
     Read(usize, usize),
     Disconnect(usize),
     Erase(usize),
 }
 
-/// One of few, so that what comes again may be alike.
+/// Drawn from few values, so that a budget often comes again unchanged.
 #[derive(Debug, Clone)]
 pub(crate) struct BudgetDraft {
     id: usize,
@@ -182,7 +182,7 @@ impl BudgetDraft {
         }
     }
 
-    /// These, but for those whose id came before.
+    /// The budgets of these drafts, without repeated ids.
     pub(crate) fn budgets(drafts: &[Self], marker: &str) -> Vec<ModelBudget> {
         let mut budgets: Vec<ModelBudget> = Vec::new();
         for draft in drafts {
@@ -231,7 +231,7 @@ impl Draft {
     }
 }
 
-/// How one and the same content may be written.
+/// How the same content is written as JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Spelling {
     pub(crate) is_number: bool,

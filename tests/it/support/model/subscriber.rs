@@ -1,21 +1,18 @@
-//! An app as the contract wants it at the least: it knows `snapshot`, `update` and `rollover`. What it
-//! is told is compared with the model, message by message.
+//! A minimal app by the contract: it handles `snapshot`, `update` and `rollover`. Each message is
+//! compared with the model.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{Timestamp, civil::Date};
 use serde_json::Value;
-use tallycast::{
-    Message, Subscription,
-    feed::{Interrupted, Mode},
-};
+use tallycast::{Message, Subscription, feed::{Interrupted, Mode}};
 
 use crate::support::model::Model;
 
-/// The contract's bound of a feed message.
+/// The contract's bound on a feed message.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// So long a message may take that is due: with none, the test would wait for ever.
+/// How long a due message may take. Without a bound, a missing one would hang the test.
 pub(crate) const DUE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -23,13 +20,13 @@ pub(crate) struct CheckedSubscriber {
     pub(crate) subscription: Option<Subscription>,
     pub(crate) mode: Mode,
     pub(crate) position: Option<String>,
-    /// Whether the account was erased under the subscription, and it has not said so yet.
+    /// Whether the account was erased and the subscription has not reported it yet.
     pub(crate) is_erased: bool,
     is_live: bool,
     pub(crate) offset: u64,
     revision: u32,
     generation: u32,
-    /// The local date of what it shows, in days since 1970.
+    /// The local date of the totals it shows, in days since 1970.
     day: i32,
     pub(crate) totals: BTreeMap<(String, String), Value>,
     entries: BTreeMap<u64, Value>,
@@ -43,7 +40,7 @@ impl CheckedSubscriber {
         self.mode = mode;
     }
 
-    /// Whether something is due that it was not told.
+    /// Whether a message is due.
     pub(crate) fn lacks(&self, model: &Model, now: Timestamp) -> bool {
         !self.is_live
             || self.is_erased
@@ -53,8 +50,8 @@ impl CheckedSubscriber {
             || self.day != day_number(model.date(now))
     }
 
-    /// Whether its position is of an account that was erased since. Before its first entry an account
-    /// has no other past than any account of its name.
+    /// Whether its position is of an account that was erased since. Before the first entry, all accounts
+    /// of one name are alike.
     fn is_lost(&self, model: &Model) -> bool {
         let is_of_absent = self.generation == 0 && self.offset == 0;
         self.generation != model.generation && !is_of_absent
@@ -71,7 +68,7 @@ impl CheckedSubscriber {
                 self.apply(&message, model, now);
             }
             Err(Interrupted::Erased) => {
-                assert!(self.is_erased, "told of an erasure that was none");
+                assert!(self.is_erased, "an erasure was reported without one");
                 self.is_erased = false;
                 self.is_live = false;
             }
@@ -127,7 +124,7 @@ impl CheckedSubscriber {
             }
             "live" => {
                 assert_eq!(number("offset"), self.offset);
-                assert!(!self.is_live, "told to be live twice");
+                assert!(!self.is_live, "live twice");
                 self.is_live = true;
             }
             other => panic!("{other} is new"),
@@ -136,7 +133,7 @@ impl CheckedSubscriber {
         self.generation = model.generation;
     }
 
-    /// Only consumption is ever merged away, and only where the app asked for it.
+    /// Only consumption may be merged, and only if the app asked for it.
     fn check_merged(&self, from: u64, to: u64, model: &Model) {
         for offset in from + 1..=to {
             let sent = &model.entries[usize::try_from(offset - 1).unwrap()].sent;
@@ -176,8 +173,7 @@ fn day_number(date: Date) -> i32 {
     (date - Date::constant(1970, 1, 1)).get_days()
 }
 
-/// What a screen depends on besides the entries, as its position has it: the local date, and how often
-/// the profile was edited.
+/// The local date and the profile's revision in a position.
 fn stamp(position: &str) -> (i32, u32) {
     let bytes = URL_SAFE_NO_PAD.decode(position).unwrap();
     let part = |at: usize| bytes[at..at + 4].try_into().unwrap();

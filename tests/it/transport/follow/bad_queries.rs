@@ -1,5 +1,4 @@
-//! Bad requests to every way to follow a feed, by raw sockets: what each gets, and that the server goes on
-//! as if nothing had been.
+//! Bad requests to every transport, by raw sockets: what each gets, and that the server still serves.
 
 use serde_json::json;
 
@@ -75,7 +74,7 @@ async fn queries_that_are_none_are_refused() {
             "{query}"
         );
     }
-    server.is_well().await;
+    server.assert_healthy().await;
 }
 
 #[tokio::test]
@@ -115,13 +114,13 @@ async fn a_callback_is_a_name_or_nothing() {
         );
         assert_eq!(refused.status(), Some(400));
     }
-    // Not even a target of HTTP's.
+    // Not even a valid HTTP target.
     let raw = server.ask(get("alice", "iframe", "callback=</script>", &token));
     assert_eq!(raw.await.status(), Some(400));
     let most = format!("callback={}", "$".repeat(64));
     let answer = server.ask(get("alice", "iframe", &most, &token)).await;
     assert_eq!(answer.status(), Some(200));
-    server.is_well().await;
+    server.assert_healthy().await;
 }
 
 #[tokio::test]
@@ -132,7 +131,7 @@ async fn a_position_is_never_trusted_however_long() {
         for length in [16 << 10, 60 << 10, 1 << 20] {
             let query = format!("after={}", "A".repeat(length));
             let refused = server.ask(get("alice", route, &query, &token)).await;
-            // Cut while it still sends is as good.
+            // A close during the send is fine too.
             let is_refused = matches!(refused.status(), Some(414 | 431) | None);
             assert!(is_refused, "{route} {length}: {:?}", refused.status());
         }
@@ -140,7 +139,7 @@ async fn a_position_is_never_trusted_however_long() {
     let long = "A".repeat(8 << 10);
     for position in ["x", "%00", "%0d%0aX:%201", "..%2F..", "%ff", "-1", &long] {
         let request = get("alice", "", &format!("after={position}"), &token);
-        let answer = server.whole(&request).await;
+        let answer = server.ask_to_end(&request).await;
         assert!(
             answer.contains(r#""reason":"bad_position""#),
             "{position}: {answer}"
@@ -166,7 +165,7 @@ async fn a_position_is_never_trusted_however_long() {
             "{ids:?}"
         );
     }
-    server.is_well().await;
+    server.assert_healthy().await;
 }
 
 #[tokio::test]
@@ -194,5 +193,5 @@ async fn other_methods_are_told_which_there_are() {
             }
         }
     }
-    server.is_well().await;
+    server.assert_healthy().await;
 }

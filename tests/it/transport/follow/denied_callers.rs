@@ -1,5 +1,5 @@
-//! Foreign pages, unknown callers, and those who look at what is not theirs: each gets one answer, on every
-//! way to follow a feed.
+//! Foreign pages, unauthenticated callers, and callers of another account: each gets one answer, on every
+//! transport.
 
 use serde_json::{Value, json};
 use tallycast::Origins;
@@ -61,7 +61,7 @@ async fn pages_from_elsewhere_are_refused_on_every_route() {
             assert!(status.is_some_and(|status| status != 403), "{request}");
         }
     }
-    server.is_well().await;
+    server.assert_healthy().await;
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn whoever_is_not_known_gets_one_answer_everywhere() {
         "..".to_owned(),
         base64_url("{}"),
         "a".repeat(9_000),
-        // A token is no ticket.
+        // A token is not a ticket.
         good.clone(),
         format!("ticket.{good}"),
         "ticket.".to_owned(),
@@ -99,7 +99,7 @@ async fn whoever_is_not_known_gets_one_answer_everywhere() {
             let ticket = format!("ticket={bad}");
             if *bad != good {
                 answers.push(server.ask(get("alice", route, "", bad)).await);
-                // The header counts where there is one.
+                // The header takes precedence.
                 answers.push(server.ask(get("alice", route, &ticket, bad)).await);
             }
             answers.push(
@@ -131,7 +131,7 @@ async fn whoever_is_not_known_gets_one_answer_everywhere() {
             );
         }
     }
-    server.is_well().await;
+    server.assert_healthy().await;
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn anothers_account_is_as_absent_as_one_that_never_was() {
         "POST /v1/tickets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
          Content-Length: 0\r\nConnection: close\r\n\r\n"
     );
-    let minted = server.whole(&minting).await;
+    let minted = server.ask_to_end(&minting).await;
     let (_, minted) = minted.split_once("\r\n\r\n").unwrap();
     let minted: Value = serde_json::from_str(minted).unwrap();
     let ticket = format!("ticket={}", minted["ticket"].as_str().unwrap());
@@ -166,8 +166,8 @@ async fn anothers_account_is_as_absent_as_one_that_never_was() {
             assert_eq!(answer.undated(), answers[0].undated(), "{route}");
         }
     }
-    // And bob's position on alice's own feed is none.
-    let answer = server.whole(&get("alice", "", &after, &token)).await;
+    // Bob's position is not accepted on alice's feed.
+    let answer = server.ask_to_end(&get("alice", "", &after, &token)).await;
     assert!(answer.contains(r#""reason":"bad_position""#), "{answer}");
-    server.is_well().await;
+    server.assert_healthy().await;
 }

@@ -25,10 +25,10 @@ use crate::support::{
     raw_sse::{RawSse, get},
 };
 
-/// What is read and thrown away of what a client sends behind its request: a bound of the server's.
+/// The server's bound on bytes after the request, which it reads and discards.
 const HEARD_BYTES_MAX: usize = 1024 * 1024;
 
-/// The body of a stream, as a client of HTTP sees it.
+/// The body of a stream, as an HTTP client sees it.
 struct Followed {
     response: reqwest::Response,
     text: String,
@@ -44,7 +44,7 @@ impl Followed {
         Self { response, text }
     }
 
-    /// Reads as far as the last chunk that has this in it, or to the end.
+    /// Reads until the text contains `last`, or to the end.
     async fn until(&mut self, last: &str) {
         while !self.text.contains(last) {
             let chunk = timeout(SOON, self.response.chunk()).await.unwrap();
@@ -96,11 +96,11 @@ async fn direct_delivery_writes_before_the_event_is_answered() {
     );
     assert!(sse.head.contains("\r\ntransfer-encoding: chunked\r\n"));
     let (mut offset, mut at_hand) = (0, 0);
-    // It rides as soon as its task waits.
+    // Direct delivery starts as soon as its task waits.
     while at_hand < 4 {
         offset += 1;
-        assert!(offset < 1_000, "it does not ride");
-        // No task of this runtime can do anything meanwhile.
+        assert!(offset < 1_000, "direct delivery does not start");
+        // No task of this runtime can run meanwhile.
         record_meanwhile(&host.hub, offset..=offset);
         let is_there = SockRef::from(&sse.io)
             .peek(&mut [MaybeUninit::uninit()])
@@ -121,7 +121,7 @@ async fn who_reads_late_gets_whole_chunks_in_order() {
     prompt.until_live().await;
     let mut offset = 0;
     for round in 0..20 {
-        // What is read at once changes: a part of a chunk, many of them.
+        // The size of one read varies: part of a chunk, or many chunks.
         for _ in 0..=round * 7 {
             offset += 1;
             let text = "电".repeat(usize::try_from(offset % 50).unwrap() * 10);
@@ -143,7 +143,7 @@ async fn who_reads_late_gets_whole_chunks_in_order() {
     tokio::join!(drained, said);
 }
 
-/// Slow readers of earlier answers: HTTP still has the head of the stream, or what comes before it.
+/// Slow readers of earlier answers: hyper still holds the head of the stream, or earlier answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_http_has_not_written_yet_comes_first() {
     const BEFORE: usize = 30;
@@ -204,7 +204,7 @@ async fn a_client_of_http_1_0_gets_no_chunks() {
     let request = get("stream", "1.0");
     tcp.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
-    // Whoever is told to go has been let in before.
+    // The drain must come after the connection is accepted.
     while !text.contains("\"live\"") {
         let mut some = [0; 4096];
         let read = timeout(SOON, tcp.read(&mut some)).await.unwrap().unwrap();
@@ -227,7 +227,7 @@ async fn what_a_client_sends_behind_its_request_is_not_heard_and_has_a_bound() {
     let host = host().await;
     let mut sse = RawSse::open(host.address).await;
     sse.until_live().await;
-    // Another request, which the head has said would not be answered.
+    // Another request, which is not answered, as the head announced.
     sse.io.write_all(get("", "1.1").as_bytes()).await.unwrap();
     host.record("alice", 1..=2).await;
     sse.read_to(0, 2).await;
@@ -266,7 +266,7 @@ async fn a_stream_at_rest_gives_signs_of_life() {
     for path in ["sse", "stream"] {
         let host = host().await;
         let mut tcp = TcpStream::connect(host.address).await.unwrap();
-        // The clock leaps while bytes are on their way: the grant must not end meanwhile.
+        // The paused clock jumps while bytes are on their way: the grant must not expire meanwhile.
         let request = get(path, "1.1").replace(ALICE, "alice/alice/31000000000");
         tcp.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();

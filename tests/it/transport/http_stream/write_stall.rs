@@ -19,7 +19,7 @@ use crate::support::{
 
 const STALL: Duration = Duration::from_millis(400);
 
-/// More than the buffers of a narrow connection hold.
+/// More than the buffers of a connection with a small receive buffer hold.
 async fn fill(host: &Host) {
     for id in 1..=200 {
         host.record_described("alice", id, &"电".repeat(500)).await;
@@ -29,7 +29,7 @@ async fn fill(host: &Host) {
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut() {
     let hub = settings().write_stall(STALL).build().await.unwrap();
-    // An iframe's page is written by HTTP.
+    // An iframe's page is written by hyper.
     let limits = Limits {
         write_stall_timeout: STALL,
         ..Limits::default()

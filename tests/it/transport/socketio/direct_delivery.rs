@@ -1,5 +1,5 @@
-//! Live clients whose updates are written for them while their tasks sleep: what ends that, and that nobody
-//! can tell.
+//! Direct delivery: updates are written to live clients while their own tasks sleep. What ends it, and that
+//! clients see no difference.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -16,8 +16,8 @@ use crate::support::{
     scripted_listener::Script,
 };
 
-/// A client that has got an update since it is live: from then on it rides.
-async fn riding(host: &Host, auth: &Value) -> (FeedClient, Value) {
+/// A client that has got an update since it is live, and so is on direct delivery.
+async fn directly_delivered(host: &Host, auth: &Value) -> (FeedClient, Value) {
     let mut watcher = host.watch(auth).await;
     let mut offset = watcher.until_live().await["offset"].as_u64().unwrap();
     let mut position = Value::Null;
@@ -31,11 +31,11 @@ async fn riding(host: &Host, auth: &Value) -> (FeedClient, Value) {
     (watcher, position)
 }
 
-/// A crowd of alice's who are carried by one task, in this order, and the last offset that all have.
-async fn carried(host: &Host, script: &Script) -> (Vec<FeedClient>, u64) {
+/// Many clients of alice to which one task dispatches, in this order, and the last offset that all have.
+async fn dispatched_crowd(host: &Host, script: &Script) -> (Vec<FeedClient>, u64) {
     let mut watchers = host.crowd("alice").await;
     let mut offset = 0;
-    while !script.is_one_carrying() {
+    while !script.is_one_dispatching() {
         offset += 1;
         host.record("alice", offset..=offset).await;
         for watcher in &mut watchers {
@@ -46,7 +46,7 @@ async fn carried(host: &Host, script: &Script) -> (Vec<FeedClient>, u64) {
 }
 
 async fn alice(host: &Host) -> FeedClient {
-    riding(host, &json!({ "token": ALICE })).await.0
+    directly_delivered(host, &json!({ "token": ALICE })).await.0
 }
 
 #[tokio::test]
@@ -93,13 +93,13 @@ async fn an_erasure_reaches_a_client_on_direct_delivery() {
     assert_eq!(alice.ws.closed().await, Some(1008));
 }
 
-/// With the place where it really is, and with nothing behind it.
+/// The closing message has the client's true position, and nothing follows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expiring_client_on_direct_delivery_is_told_its_true_position() {
     let script = Script::willing();
     let host = script.serve(settings().build().await.unwrap()).await;
     let token = json!({ "token": "alice/alice/1000" });
-    let (mut expiring, mut position) = riding(&host, &token).await;
+    let (mut expiring, mut position) = directly_delivered(&host, &token).await;
     let end = async {
         loop {
             let (name, message) = expiring.event().await;
@@ -120,12 +120,12 @@ async fn an_expiring_client_on_direct_delivery_is_told_its_true_position() {
     assert!(next.is_close(), "{next:?}");
 }
 
-/// Whoever carries stands still right before this one, which it has on its list.
+/// The dispatch stops right before this client, which is on its list.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_that_unsubscribes_during_a_dispatch_gets_nothing_more() {
     let script = Script::willing();
     let host = script.serve(settings().build().await.unwrap()).await;
-    let (mut watchers, offset) = carried(&host, &script).await;
+    let (mut watchers, offset) = dispatched_crowd(&host, &script).await;
     let [first, second, ..] = watchers.as_mut_slice() else {
         unreachable!("a crowd is more than two");
     };
@@ -133,14 +133,14 @@ async fn a_client_that_unsubscribes_during_a_dispatch_gets_nothing_more() {
     let (go_on, goes_on) = mpsc::channel();
     script.within(r#"["update""#, move || {
         stand.send(()).unwrap();
-        goes_on.recv_timeout(SOON).expect("a word to go on");
+        goes_on.recv_timeout(SOON).expect("the signal to continue");
     });
     host.record("alice", offset + 1..=offset + 1).await;
     timeout(SOON, stands).await.unwrap().unwrap();
     let (before, answer) = second.ask("unsubscribe", &json!({})).await;
     assert_eq!((before, &answer["ok"]), (Vec::new(), &json!(true)));
     go_on.send(()).unwrap();
-    // It comes to the next update only after it was done with everybody's last.
+    // The next update is dispatched only after the last one was written to every client.
     host.record("alice", offset + 2..=offset + 2).await;
     for offset in [offset + 1, offset + 2] {
         assert_eq!(first.expect("update").await["to"], offset);
@@ -149,11 +149,11 @@ async fn a_client_that_unsubscribes_during_a_dispatch_gets_nothing_more() {
     assert_eq!(before, Vec::<Value>::new());
 }
 
-/// What is committed while the last word is written is carried next, before anybody else has a turn.
+/// A commit during the write of a closing message is dispatched next, before any other task runs.
 #[test]
 fn nothing_comes_after_closing() {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        // What comes from other threads first, and so from the ledger's.
+        // Tasks woken by other threads run first, and so those of the ledger's thread.
         .global_queue_interval(1)
         .enable_all()
         .build()
@@ -161,18 +161,18 @@ fn nothing_comes_after_closing() {
     runtime.block_on(async {
         let script = Script::willing();
         let host = script.serve(settings().build().await.unwrap()).await;
-        let (mut watchers, offset) = carried(&host, &script).await;
+        let (mut watchers, offset) = dispatched_crowd(&host, &script).await;
         let hub = host.hub.clone();
         script.within(r#"["closing""#, move || {
             record_meanwhile(&hub, offset + 1..=offset + 1);
         });
         let leaving = async {
             for watcher in &mut watchers {
-                // All but the first may have it before.
+                // All but the first may have the update before it.
                 while watcher.event().await.0 != "closing" {}
                 let next = watcher.ws.frame().await.unwrap().unwrap();
                 assert!(next.is_close(), "{next:?}");
-                // Reading on answers it.
+                // Reading further answers the close.
                 assert_eq!(watcher.ws.closed().await, None);
             }
         };
@@ -180,13 +180,13 @@ fn nothing_comes_after_closing() {
     });
 }
 
-/// Each with the place where it really is, and with nothing behind it, however much is recorded.
+/// Each closing message has the client's true position and nothing follows it, however much is recorded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_tells_clients_on_direct_delivery_their_true_position() {
     let host = host().await;
     let mut crowd = Vec::new();
     for _ in 0..60 {
-        crowd.push(riding(&host, &json!({ "token": ALICE })).await);
+        crowd.push(directly_delivered(&host, &json!({ "token": ALICE })).await);
     }
     let leaving = crowd.iter_mut().map(|(watcher, position)| async move {
         let closing = loop {
@@ -210,17 +210,17 @@ async fn a_drain_tells_clients_on_direct_delivery_their_true_position() {
 async fn updates_that_wait_together_leave_in_one_write() {
     let script = Script::willing();
     let host = script.serve(settings().build().await.unwrap()).await;
-    let (mut watchers, carried) = carried(&host, &script).await;
+    let (mut watchers, last) = dispatched_crowd(&host, &script).await;
     let before = script.log().len();
-    record_meanwhile(&host.hub, carried + 1..=carried + 10);
+    record_meanwhile(&host.hub, last + 1..=last + 10);
     for watcher in &mut watchers {
-        for offset in carried + 1..=carried + 10 {
+        for offset in last + 1..=last + 10 {
             assert_eq!(watcher.expect("update").await["to"], offset);
         }
     }
     assert_eq!(script.log().len(), before + watchers.len());
-    // More than the tail holds comes from the ledger.
-    let mut offset = carried + 10;
+    // Entries beyond the tail come from the ledger.
+    let mut offset = last + 10;
     let last = offset + 100;
     record_meanwhile(&host.hub, offset + 1..=last);
     let alice = &mut watchers[0];
@@ -248,7 +248,7 @@ async fn a_snapshot_and_its_live_leave_in_one_write() {
     assert!(has(&snapshot.unwrap().bytes, r#"["live""#));
 }
 
-/// The runtime has no time, and need not have any.
+/// The runtime is blocked, and is not needed.
 #[tokio::test]
 async fn a_few_are_written_to_before_their_event_is_answered() {
     let script = Script::willing();
@@ -267,14 +267,14 @@ async fn totals_that_wait_together_are_one() {
     let host = host().await;
     let _crowd = host.crowd("alice").await;
     let auth = json!({ "token": ALICE, "mode": "totals" });
-    let (mut alice, _) = riding(&host, &auth).await;
+    let (mut alice, _) = directly_delivered(&host, &auth).await;
     record_meanwhile(&host.hub, 4..=13);
     let update = alice.expect("update").await;
     assert_eq!((&update["from"], &update["to"]), (&json!(4), &json!(13)));
     assert_eq!(update["merged"], 10);
 }
 
-/// More than are carried at once, while others come and go.
+/// More clients than one dispatch serves, while others connect and disconnect.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_of_a_crowd_is_passed_over() {
     const CROWD: usize = 300;
@@ -313,7 +313,7 @@ async fn nobody_of_a_crowd_is_passed_over() {
     );
 }
 
-/// Getting on and a commit at the same time: neither misses the other.
+/// Direct delivery starts at the same time as a commit: neither misses the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn direct_delivery_that_starts_beside_a_commit_includes_it() {
     let host = host().await;
@@ -324,7 +324,7 @@ async fn direct_delivery_that_starts_beside_a_commit_includes_it() {
     }
 }
 
-/// Whoever carries ends with its runtime, and the hub does not.
+/// The dispatching task ends with its runtime, but the hub does not.
 #[test]
 fn a_hub_that_moves_to_another_runtime_goes_on() {
     let runtime = || {

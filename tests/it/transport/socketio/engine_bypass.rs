@@ -1,4 +1,4 @@
-//! Frames of the feed that go past the engine: whole, in order, and only where they may stand.
+//! Frames of the feed that bypass the engine: whole, in order, and only between packets.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Client {
         self.0.send(text(packet)).await;
     }
 
-    /// The next frame that is no ping.
+    /// The next frame that is not a ping.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             let frame = self.0.frame().await?;
@@ -75,7 +75,7 @@ impl Client {
         }
     }
 
-    /// The next packet that is no push.
+    /// The next packet that is not a push.
     async fn past_pushes(&mut self) -> String {
         loop {
             let packet = self.packet().await;
@@ -108,14 +108,14 @@ async fn busy_hub() -> Hub {
 /// What happens while a client follows.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A commit of so many entries.
+    /// A commit of this many entries.
     Record(u64),
-    /// An event of the host's with two attachments.
+    /// An event of the host's namespace, with two attachments.
     Attach,
     Push,
     /// A request that is acknowledged.
     Ask,
-    /// Goes on once the client has every entry.
+    /// Waits until the client has every entry.
     Rest,
 }
 
@@ -130,7 +130,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// Each kind of packet in its own order, and no gap; what comes by is whole, or the client would say so.
+/// What the client has seen: each kind of packet in order and without a gap. The client itself checks that
+/// frames are whole.
 #[derive(Default)]
 struct Seen {
     offset: u64,
@@ -157,7 +158,7 @@ impl Seen {
             }
             self.attached += 1;
         } else if let Some(number) = packet.strip_prefix(NOTE) {
-            // At most once: those that found no room were dropped.
+            // At most once: pushes that did not fit were dropped.
             let number: u64 = number.strip_suffix(']').unwrap().parse().unwrap();
             assert!(number > self.pushed, "{number} after {}", self.pushed);
             self.pushed = number;
@@ -169,7 +170,7 @@ impl Seen {
     }
 }
 
-async fn carry_out(
+async fn run_steps(
     host: &Host,
     steps: &[Step],
     asks: mpsc::Sender<()>,
@@ -187,7 +188,7 @@ async fn carry_out(
                 let attachments = [0_u8, 1].map(|byte| rmpv::Value::Binary(vec![byte; 300]));
                 let value = rmpv::Value::Array(attachments.to_vec());
                 let namespace = host.hub.socket_io().of("/host").unwrap();
-                // As a push: where there is no room it is lost.
+                // Like a push, it is dropped if it does not fit.
                 let _lost = namespace.emit("file", &value).await;
             }
             Step::Push => {
@@ -201,7 +202,7 @@ async fn carry_out(
     }
 }
 
-/// Follows while these steps happen, on a wire that takes as much as it says. How many direct writes there were.
+/// Follows while these steps happen, on a connection that accepts these sizes. Returns the number of direct writes.
 async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
     let script = Script::new(sizes);
     let host = script.serve(busy_hub().await).await;
@@ -226,7 +227,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
                     client.send(&format!(r#"42/feed,{sent}["history",{{"limit":1}}]"#)).await;
                     sent += 1;
                 }
-                // Not `readable`, which may be true of nothing: who reads does not send.
+                // Not `readable`, which may be spurious: a client that then waits to read does not send.
                 peeked = async { client.0.tcp.peek(&mut [0]).await } => {
                     peeked.unwrap();
                     seen.read(&mut client).await;
@@ -235,7 +236,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
             }
         }
     };
-    let both = async { tokio::join!(carry_out(&host, steps, asks, offset_seen), reading) };
+    let both = async { tokio::join!(run_steps(&host, steps, asks, offset_seen), reading) };
     timeout(SOON * 3, both).await.expect("everything in time");
     script.direct_writes()
 }
@@ -254,7 +255,7 @@ proptest! {
     }
 }
 
-/// Wherever a frame breaks off, its rest is what comes next.
+/// Wherever a frame is interrupted, its rest comes next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
     let mut direct = 0;
@@ -265,7 +266,7 @@ async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
     assert!(direct > 30, "{direct}: the feed goes past the engine");
 }
 
-/// Every byte is a chance for a frame of the feed to stand in the wrong place.
+/// At every byte, a frame of the feed could come in the wrong place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_packet_and_its_attachments_stay_together_byte_by_byte() {
     const ATTACHMENTS: usize = 100;
@@ -279,7 +280,7 @@ async fn a_packet_and_its_attachments_stay_together_byte_by_byte() {
         let namespace = host.hub.socket_io().of("/host").unwrap();
         namespace.emit("file", &value).await.unwrap();
         client.until("45100-/host,").await;
-        // The update comes while the attachments do.
+        // The update comes while the attachments are written.
         let read = async {
             for _ in 0..ATTACHMENTS {
                 assert_eq!(client.0.frame().await.unwrap().opcode, BINARY);
@@ -333,7 +334,7 @@ async fn nothing_goes_past_the_engine_before_connect_is_answered() {
     }
 }
 
-/// Leaving and coming back, while entries come in: the gate closes with the old socket. The server has one thread: of
+/// Leaving and rejoining while entries come in: direct delivery ends with the old socket. The server has one thread: of
 /// two, one may still be at the end of the library's connecting when a client that was answered connects anew, and the
 /// library forgets that CONNECT.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -365,7 +366,7 @@ async fn nothing_goes_past_the_engine_to_a_disconnected_socket() {
             let feed = host.hub.socket_io().of("/feed").unwrap();
             feed.disconnect().await.unwrap();
             client.until("41/feed,").await;
-            // The answer to this comes after whatever was on its way.
+            // The answer to this comes after everything already on its way.
             client.send("40/nowhere,").await;
             client.until("44/nowhere,").await;
         };
@@ -374,11 +375,11 @@ async fn nothing_goes_past_the_engine_to_a_disconnected_socket() {
     }
 }
 
-/// Also beside pushes, which look like messages of the feed and are none, and while the socket's task is busy.
+/// Also beside pushes, which look like messages of the feed, and while the socket's task is busy.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_begins_after_its_ack_and_ends_before_its_last() {
     let script = Script::new(&[300]);
-    // Pings have room among so many pushes.
+    // Pings still fit among this many pushes.
     let host = script.serve(busy_hub().await).await;
     let mut client = Client::live(&host).await;
     let asking = async {
@@ -415,10 +416,10 @@ async fn a_subscription_begins_after_its_ack_and_ends_before_its_last() {
     assert!(script.direct_writes() > 0);
 }
 
-/// Records until a direct frame stands half written: its offset.
+/// Records until a direct frame is half written; returns its offset.
 async fn half_written(host: &Host, script: &Script, client: &mut Client) -> u64 {
     let mut offset = 0;
-    // Once one was, and all was taken, nothing but the next update is in the way.
+    // After one direct frame that was accepted whole, the next write is the next update.
     while script.direct_writes() == 0 || !script.log().last().unwrap().is_direct {
         offset += 1;
         host.record("alice", offset..=offset).await;
@@ -439,7 +440,7 @@ async fn a_close_comes_after_the_frame_that_was_begun() {
     let mut client = Client::live(&host).await;
     let last = half_written(&host, &script, &mut client).await;
     host.hub.feed().erase(&account("alice")).await.unwrap();
-    // Nothing more comes once it was said that the connection closes.
+    // Nothing more comes after the close was announced.
     host.record("alice", last + 1..=last + 1).await;
     script.allow(usize::MAX);
     assert_eq!(client.update().await["to"], last);
@@ -457,13 +458,13 @@ async fn who_takes_half_a_frame_is_cut() {
     let host = script.serve(hub).await;
     let mut client = Client::live(&host).await;
     half_written(&host, &script, &mut client).await;
-    // The next ping is far: nobody else would notice.
+    // The next ping is far off, so nothing else would notice.
     timeout(STALL * 10, host.until_empty()).await.expect("cut");
     let end = timeout(SOON, client.0.end()).await;
-    end.expect("its descriptor is gone").unwrap_or_default();
+    end.expect("its descriptor is closed").unwrap_or_default();
 }
 
-/// By a task of its own: nothing else is written for long.
+/// A task of its own writes it: nothing else is written for a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_a_frame_comes_as_soon_as_it_is_taken() {
     let script = Script::willing();
@@ -506,7 +507,7 @@ async fn an_upgrade_is_complete_before_anything_goes_past_the_engine() {
             client.send("2probe").await;
             assert_eq!(client.packet().await, "3probe");
             client.send("5").await;
-            // Its answer tells who the engine's writer is.
+            // Its answer identifies the engine's writer.
             client.send(r#"42/feed,7["history",{"limit":1}]"#).await;
             let mut next = payload(&client.until(UPDATE).await);
             if let Some(offset) = offset {
@@ -555,7 +556,7 @@ async fn descriptors_are_back_after_direct_frames() {
     assert_eq!(script.log().len(), log, "nobody is written to any more");
 }
 
-/// Long before the time for taking the rest is up.
+/// Long before the write-stall timeout.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_descriptor_is_back_from_who_takes_nothing_and_goes() {
@@ -564,7 +565,7 @@ async fn a_descriptor_is_back_from_who_takes_nothing_and_goes() {
     let mut client = Client(RawWebSocket::open_narrow(host.address, PATH, ALICE).await);
     client.send("40/feed,").await;
     client.until(r#"42/feed,["live""#).await;
-    // More than the buffers of a narrow connection hold.
+    // More than the buffers of a connection with a small receive buffer hold.
     for id in 1..=200 {
         host.record_described("alice", id, &"电".repeat(500)).await;
     }

@@ -1,6 +1,6 @@
 //! The cases of the published Engine.IO protocol, version 4, over an echo server on a hub.
 //!
-//! The engine carries Socket.IO here, so what the document's server echoes as it came, ours
+//! The engine transports Socket.IO here: what the document's server echoes unchanged, ours
 //! echoes as an event.
 
 use std::time::Duration;
@@ -169,7 +169,7 @@ async fn polling_closes_upon_two_polls_at_once() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 400]);
     assert_eq!(session.get().await.status(), StatusCode::BAD_REQUEST);
-    // The process is unharmed.
+    // The process still serves.
     joined(&host).await;
 }
 
@@ -198,7 +198,7 @@ async fn websocket_closes_upon_an_unknown_packet() {
     host.until_empty().await;
 }
 
-/// The engine's own first ping comes at once; ours comes after the interval, as the document says.
+/// The engine's own first ping comes at once; ours comes after the interval, as the document requires.
 #[tokio::test]
 async fn websocket_heartbeats_come_at_the_interval() {
     let host = echo_server().await;
@@ -250,7 +250,7 @@ async fn polling_closes_when_the_client_asks() {
     let host = echo_server().await;
     let session = host.poll().await;
     let (waiting, posted) = futures_util::future::join(session.get(), async {
-        // The poll is on its way first; whichever is first there, both must end well.
+        // The poll is sent first; whichever arrives first, both must succeed.
         tokio::task::yield_now().await;
         session.post("1").await
     })
@@ -280,7 +280,7 @@ async fn a_polling_session_moves_to_a_websocket() {
     ws.send(r#"42["message","moved"]"#).await;
     assert_eq!(ws.packet().await, r#"42["message-back","moved"]"#);
 
-    // Polls and WebSockets of the same session are refused from now on, and do it no harm.
+    // Polls and WebSockets of the same session are refused from now on, without harm to it.
     assert_eq!(session.get().await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(session.post("3").await.status(), StatusCode::BAD_REQUEST);
     assert!(session.upgrade().await.is_err());
@@ -327,7 +327,7 @@ async fn an_upgrade_that_is_given_up_leaves_the_session_on_polling() {
         while !body.contains("here") {
             body = session.receive().await;
         }
-        // And it may try again, once the server has seen the other one go.
+        // It may try again once the server has noticed that the other is closed.
         let again = async {
             loop {
                 if let Ok(ws) = session.upgrade().await {

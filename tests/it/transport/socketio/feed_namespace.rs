@@ -1,4 +1,4 @@
-//! The namespace `/feed`: who gets in, what is pushed, what may be asked.
+//! The namespace `/feed`: which clients it accepts, what it pushes, and its requests.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ async fn the_ack_comes_before_the_subscription_and_ends_the_older_one() {
             let after = json!({ "after": start.position().to_string() });
             let (_, answer) = alice.ask("subscribe", &after).await;
             assert_eq!(answer["ok"], true);
-            // Whatever came in between was of the older one; from here it is the new one's replay.
+            // Messages before the ack are of the older subscription; from here on it is the new one's replay.
             let (name, payload) = alice.event().await;
             match name.as_str() {
                 "update" => assert_eq!(payload["from"], 6),
@@ -216,7 +216,7 @@ async fn subscriptions_of_a_socket_are_bounded() {
     let (_, answer) = all.ask("subscribe", &json!({ "account": "a16" })).await;
     assert_eq!(answer["code"], "too_many_subscriptions");
     let (_, answer) = all.ask("subscribe", &json!({ "account": "a0" })).await;
-    assert_eq!(answer["ok"], true, "one that it has may be started again");
+    assert_eq!(answer["ok"], true, "an existing one may be started again");
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn what_is_no_request_gets_an_error_ack() {
     }
     let long = json!({ "account": "x".repeat(20_000) });
     assert_eq!(alice.ask("subscribe", &long).await.1["code"], "too_large");
-    // An event without an ack is looked at all the same, and answered by nothing.
+    // An event without an ack is processed, but not answered.
     alice.ws.send(r#"42/feed,["nonsense"]"#).await;
     assert_eq!(alice.ask("history", &json!({})).await.1["ok"], true);
 }
@@ -314,7 +314,7 @@ async fn a_push_reaches_the_devices_of_an_account_and_of_a_subject() {
     assert_eq!(
         between,
         Vec::<Value>::new(),
-        "who has unsubscribed has left the room"
+        "an unsubscribed client has left the room"
     );
 }
 
@@ -417,7 +417,7 @@ async fn a_polling_client_follows_and_upgrades_without_a_gap() {
             ws.send("2probe").await;
             assert_eq!(ws.text().await, "3probe");
         };
-        // As stock clients do: the poll goes on until the probe is answered.
+        // Like stock clients, it keeps polling until the probe is answered.
         let (body, ()) = futures_util::future::join(session.receive(), probe).await;
         packets.extend(body.split('\u{1e}').map(str::to_owned));
         ws.send("5").await;
@@ -438,7 +438,7 @@ async fn a_polling_client_follows_and_upgrades_without_a_gap() {
     }
 }
 
-/// The offset after a message, which continues the one before.
+/// The offset after a message, which must continue the previous one.
 fn follow(name: &str, payload: &Value, offset: u64) -> u64 {
     match name {
         "snapshot" => payload["offset"].as_u64().unwrap(),

@@ -1,4 +1,4 @@
-//! Hostile openings, positions and sequences over Socket.IO: refused, and nobody else notices.
+//! Hostile handshakes, positions and packet sequences: they are refused, and other clients are not affected.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::support::{
     random::SeededRandom,
 };
 
-/// In everything of bob's, and nowhere else.
+/// In all of bob's data, and nowhere else.
 const CANARY: &str = "canary-of-bob";
 
 async fn bobs_position(host: &Host) -> String {
@@ -42,7 +42,7 @@ async fn a_position_of_a_megabyte_closes_the_connection() {
     let host = host().await;
     let mut ws = host.ws().await;
     let auth = json!({ "token": ALICE, "after": "A".repeat(1 << 20) });
-    // It may be cut off while it still writes.
+    // The server may close the connection during the write.
     let packet = format!("40/feed,{auth}");
     let _cut = futures_util::SinkExt::send(&mut ws.stream, packet.into()).await;
     let code = ws.closed().await;
@@ -86,7 +86,7 @@ async fn an_upgraded_session_takes_no_poll_and_no_second_websocket() {
     let mut ws = session.upgrade().await.unwrap();
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
-    // One more way in, while both are open: taken or refused, the session goes on.
+    // Another post while both are open: accepted or refused, the session continues.
     let meanwhile = session.post("3").await.status();
     assert!(
         [StatusCode::OK, StatusCode::BAD_REQUEST].contains(&meanwhile),
@@ -108,7 +108,7 @@ async fn an_upgraded_session_takes_no_poll_and_no_second_websocket() {
     assert_eq!(host.hub.sessions(), 1);
 }
 
-/// Pieces of packets, in any order.
+/// A packet of random pieces.
 fn packet(random: &mut SeededRandom) -> String {
     const STARTS: [&str; 10] = ["0", "2", "3", "40", "41", "42", "43", "45", "5", "6"];
     const MIDDLES: [&str; 8] = [
@@ -154,7 +154,7 @@ async fn any_sequence_of_packets_harms_nobody_else() {
         let random = &mut SeededRandom(seed);
         let mut ws = host.ws().await;
         for _ in 0..20 {
-            // The one before may have been the end of it.
+            // The previous packet may have closed the connection.
             let _cut = futures_util::SinkExt::send(&mut ws.stream, packet(random).into()).await;
         }
         host.record_described("bob", seed + 1, CANARY).await;
@@ -169,7 +169,7 @@ async fn any_sequence_of_packets_harms_nobody_else() {
     host.until_sessions(1).await;
 }
 
-/// Reads what a client still gets after it has said all: nothing of bob's.
+/// Closes, and reads the rest: nothing of bob's is in it.
 async fn drop_and_look(mut ws: Ws, seed: u64) {
     let _cut = futures_util::SinkExt::close(&mut ws.stream).await;
     while let Some(Ok(message)) = ws.frame().await {

@@ -84,16 +84,16 @@ async fn a_polling_body_full_of_requests_is_answered_in_order() {
     futures_util::future::join(session.send(&requests), answering).await;
 }
 
-/// Pushes take room in the same connection, and in one go more than it has.
+/// Pushes share the connection, and this burst is larger than its queue.
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_of_a_host_do_not_disturb_the_feed() {
     const EVENTS: u64 = 1_000;
-    // A ping that finds the engine's channel full ends the session: none is due here, however long it takes.
+    // A ping that finds the engine's channel full ends the session, so no ping is due here.
     let without_pings = settings().heartbeat(Duration::from_secs(3_600), Duration::from_secs(60));
     let host = Host::start(without_pings.build().await.unwrap()).await;
     let mut alice = host.watch(&json!({ "token": ALICE })).await;
     alice.until_live().await;
-    // But the first, which nobody sees: the engine sends it at the next tick of the clock that this waits for.
+    // Except the first, which clients do not see: the engine sends it at the next clock tick, which this waits for.
     tokio::time::sleep(Duration::from_millis(2)).await;
     alice.ask("history", &json!({})).await;
     let done = AtomicBool::new(false);
@@ -102,7 +102,7 @@ async fn pushes_of_a_host_do_not_disturb_the_feed() {
         let note = json!({ "type": "note" });
         while !done.load(Ordering::Relaxed) {
             for _ in 0..100 {
-                // It is lossy by nature: what does not fit is dropped.
+                // Emits are lossy: what does not fit is dropped.
                 let room = io.of("/feed").unwrap().to("account:alice");
                 let _lost = runtime.block_on(room.emit("note", &note));
             }

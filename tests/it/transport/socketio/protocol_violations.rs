@@ -1,4 +1,4 @@
-//! What breaks the protocol or a bound is refused, and the process goes on.
+//! Frames, requests and packets that break the protocol or a bound are refused, and the server continues.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn upgrade(headers: &str) -> String {
     format!("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
 }
 
-/// A WebSocket of bare bytes, in a session past its open packet.
+/// A raw WebSocket in a session, past its open packet.
 async fn raw(host: &Host) -> TcpStream {
     let mut tcp = TcpStream::connect(host.address).await.unwrap();
     let headers = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
@@ -90,7 +90,7 @@ async fn frames_that_break_the_protocol_close_with_its_code() {
     ];
     for (name, bytes, code) in cases {
         let mut tcp = raw(&host).await;
-        // It may be cut off while it still writes.
+        // The server may close the connection during the write.
         let _cut = tcp.write_all(&bytes).await;
         assert_eq!(close_code(&mut tcp).await, Some(code), "{name}");
     }
@@ -167,7 +167,7 @@ async fn a_polling_body_over_the_limit_is_413_however_it_comes() {
     let response = chunked.post(reqwest::Body::wrap_stream(pieces)).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 
-    // A declared length is believed to be too long before a byte of it has come.
+    // A declared length over the limit is refused before a byte of the body.
     let session = host.poll().await;
     let mut tcp = TcpStream::connect(host.address).await.unwrap();
     let request = format!(
@@ -202,7 +202,7 @@ async fn packets_that_are_none_are_refused_or_close() {
         let code = alice.ws.closed().await;
         assert_eq!(code, Some(1008), "{packet}");
     }
-    // Nobody waits for an ack of these, so they are dropped without a word.
+    // These ask for no ack, so they are dropped silently.
     let mut alice = host
         .watch(&json!({ "token": ALICE, "subscribe": false }))
         .await;
@@ -221,7 +221,7 @@ async fn packets_that_are_none_are_refused_or_close() {
         .await;
     alice.ws.send_binary(b"surprise").await;
     assert_eq!(alice.ws.closed().await, Some(1008));
-    // And a header that announces none is an event like any other.
+    // A header that announces no attachments is an ordinary event.
     let mut alice = host
         .watch(&json!({ "token": ALICE, "subscribe": false }))
         .await;
@@ -230,7 +230,7 @@ async fn packets_that_are_none_are_refused_or_close() {
         .send(r#"450-/feed,1["subscribe",{"_placeholder":true,"num":0}]"#)
         .await;
     assert!(alice.ws.packet().await.contains("bad_request"));
-    // Two of these sockets did nothing that ends one.
+    // Two of these sockets did nothing that closes a socket.
     host.until_sessions(2).await;
 }
 
@@ -312,11 +312,11 @@ async fn with_a_list_foreign_pages_are_refused_on_both_transports() {
     );
     assert_eq!(polling(own.clone()).await.unwrap().status(), StatusCode::OK);
     assert!(websocket("https://app.example").await && websocket(&own).await);
-    // And without an Origin, as programs do.
+    // Also without an Origin, as programs connect.
     host.ws().await;
 }
 
-/// What is known of a session's connection must not outlive it.
+/// The state of a connection must not outlive it.
 #[tokio::test]
 async fn half_an_upgrade_opens_nothing() {
     let host = host().await;

@@ -1,4 +1,4 @@
-//! Sessions: how many there may be, what ends them, and that nothing is left of them.
+//! Sessions: their limit, what ends them, and that nothing of them remains.
 
 use std::time::Duration;
 
@@ -31,14 +31,14 @@ async fn sessions_and_rooms_are_back_at_base() {
         watcher.ws.closed().await;
     }
     for watcher in cut {
-        // A reset, as a phone's network does it.
+        // A reset, as on a mobile network.
         if let tokio_tungstenite::MaybeTlsStream::Plain(tcp) = watcher.ws.stream.get_mut() {
             tcp.set_zero_linger().unwrap();
         }
     }
     drop(watchers);
     host.until_empty().await;
-    // The engine lets go of a socket a moment after its session is over.
+    // The engine drops a socket a moment after its session ends.
     let namespace = host.hub.socket_io().of("/feed").unwrap();
     let empty = async {
         while !namespace.clone().rooms().await.unwrap().is_empty() {
@@ -80,7 +80,7 @@ async fn a_drain_sends_closing_and_closes_every_session() {
         assert_eq!(closing["code"], "shutdown");
         assert!(closing["position"].is_string());
         assert_eq!(watcher.ws.closed().await, Some(1012));
-        // As a client does: it answers the close.
+        // Like any client, it answers the close.
         while watcher.ws.frame().await.is_some() {}
     }
     assert_eq!(silent.closed().await, Some(1012));

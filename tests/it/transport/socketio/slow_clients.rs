@@ -13,7 +13,7 @@ use crate::support::{
     raw_websocket::{KEY, ask, text},
 };
 
-/// The whole of a long description, so that a few hundred events fill every buffer on the way.
+/// A long description, so that a few hundred events fill every buffer on the way.
 fn long() -> String {
     "x".repeat(500)
 }
@@ -112,7 +112,7 @@ async fn a_polling_client_that_is_slow_loses_nothing() {
     }
 }
 
-/// Totals of a subscription in that mode, however slow its client is.
+/// In totals mode, the newest totals arrive however slow the client is.
 #[tokio::test]
 async fn a_slow_totals_reader_gets_the_newest_totals() {
     let host = host().await;
@@ -141,7 +141,7 @@ async fn a_slow_totals_reader_gets_the_newest_totals() {
         }
     }
     assert_eq!(last["totals"], newest["totals"]);
-    assert!(messages < 100, "{messages} messages are no conflation");
+    assert!(messages < 100, "{messages} messages were not conflated");
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn a_message_larger_than_a_polling_body_still_comes() {
     assert_eq!(snapshot["recent"].as_array().unwrap().len(), 100);
 }
 
-/// A body has its bounds, and the engine forgets on an upgrade what it had kept for the next one.
+/// A body has a bound, and on an upgrade the engine drops what it had stored for the next body.
 #[tokio::test]
 async fn what_does_not_fit_into_a_polling_body_survives_an_upgrade() {
     let host = host().await;
@@ -194,7 +194,7 @@ async fn what_does_not_fit_into_a_polling_body_survives_an_upgrade() {
         .send(&format!(r#"40/feed,{{"token":"{ALICE}"}}"#))
         .await;
     while !session.receive().await.contains("live") {}
-    // Two updates that wait together: the first leaves room for another, both are more than a body.
+    // Two updates wait together: the first leaves room in the body, both together do not fit.
     for ids in [1..=60, 61..=200] {
         let events = ids.map(|id| described("alice", id, &long()));
         host.hub.feed().append_all(events.collect()).await.unwrap();
@@ -214,7 +214,7 @@ async fn what_does_not_fit_into_a_polling_body_survives_an_upgrade() {
     }
 }
 
-/// The offset after a packet, which continues the one before.
+/// The offset after a packet, which must continue the previous one.
 fn after(packet: &str, offset: u64) -> u64 {
     if !packet.starts_with("42/feed,") {
         return offset;

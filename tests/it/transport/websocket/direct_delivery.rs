@@ -1,5 +1,5 @@
-//! Sockets of `/ws` whose updates are written for them while their tasks sleep: whole, in order, and only where
-//! they may stand.
+//! Direct delivery on the plain WebSocket: updates are written while a socket's own task sleeps. They are whole, in
+//! order, and only between frames.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::support::{
     scripted_listener::{Script, sizes},
 };
 
-/// Alice's WebSocket, which has got updates since it is live: from then on it rides.
-async fn riding(host: &Host) -> RawWebSocket {
-    riding_at(host, "/v1/feeds/alice/ws", "alice/alice/3600000")
+/// Alice's WebSocket, which has got updates since it is live, and so is on direct delivery.
+async fn directly_delivered(host: &Host) -> RawWebSocket {
+    directly_delivered_at(host, "/v1/feeds/alice/ws", "alice/alice/3600000")
         .await
         .0
 }
 
-async fn riding_at(host: &Host, path: &str, token: &str) -> (RawWebSocket, Value) {
+async fn directly_delivered_at(host: &Host, path: &str, token: &str) -> (RawWebSocket, Value) {
     let mut socket = RawWebSocket::open(host.address, path, token).await;
     let mut offset = socket.until("live").await["offset"].as_u64().unwrap();
     let mut position = Value::Null;
@@ -50,13 +50,13 @@ async fn scripted() -> (Script, Host) {
 /// What happens while a client follows.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A commit of so many entries.
+    /// A commit of this many entries.
     Record(u64),
     /// A request, which is answered.
     Ask,
-    /// A ping with so long a payload.
+    /// A ping with a payload of this length.
     Ping(usize),
-    /// Goes on once the client has every entry.
+    /// Waits until the client has every entry.
     Rest,
 }
 
@@ -70,7 +70,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// Each kind of frame in its own order, and no gap.
+/// What the client has seen: each kind of frame in order and without a gap.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     offset: u64,
@@ -102,7 +102,7 @@ impl Seen {
     }
 }
 
-/// Follows while these steps happen, on a wire that takes as much as it says. How many direct writes there were.
+/// Follows while these steps happen, on a connection that accepts these sizes. Returns the number of direct writes.
 async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
     let script = Script::new(sizes);
     let hub = settings().heartbeat(Duration::from_millis(20), SOON);
@@ -147,7 +147,7 @@ async fn follow(sizes: &[usize], steps: &[Step]) -> usize {
             tokio::select! {
                 biased;
                 Some(frame) = framed.recv() => socket.send(frame).await,
-                // Not `readable`, which may be true of nothing: who reads does not send.
+                // Not `readable`, which may be spurious: a client that then waits to read does not send.
                 peeked = async { socket.tcp.peek(&mut [0]).await } => {
                     peeked.unwrap();
                     seen.read(&mut socket).await;
@@ -175,7 +175,7 @@ proptest! {
     }
 }
 
-/// Wherever a frame breaks off, its rest is what comes next.
+/// Wherever a frame is interrupted, its rest comes next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
     let mut direct = 0;
@@ -196,7 +196,7 @@ async fn a_frame_that_breaks_off_anywhere_goes_on_there() {
 async fn updates_that_wait_together_leave_in_one_write() {
     let (script, host) = scripted().await;
     let crowd = host.crowd("alice").await;
-    let mut socket = riding(&host).await;
+    let mut socket = directly_delivered(&host).await;
     for (first, last) in [(4, 4), (5, 14)] {
         let before = script.log().len();
         record_meanwhile(&host.hub, first..=last);
@@ -214,7 +214,7 @@ async fn totals_that_wait_together_are_one() {
     let (_, host) = scripted().await;
     let _crowd = host.crowd("alice").await;
     let path = "/v1/feeds/alice/ws?mode=totals";
-    let (mut socket, _) = riding_at(&host, path, "alice/alice/3600000").await;
+    let (mut socket, _) = directly_delivered_at(&host, path, "alice/alice/3600000").await;
     record_meanwhile(&host.hub, 4..=13);
     let update = socket.message().await;
     assert_eq!((&update["from"], &update["to"]), (&json!(4), &json!(13)));
@@ -225,7 +225,7 @@ async fn totals_that_wait_together_are_one() {
 async fn midnight_and_an_edit_reach_a_client_on_direct_delivery() {
     let (clock, hand) = Clock::manual("2026-10-31T23:59:59Z".parse().unwrap());
     let host = Host::start(settings().clock(clock).build().await.unwrap()).await;
-    let mut socket = riding(&host).await;
+    let mut socket = directly_delivered(&host).await;
     hand.advance(SignedDuration::from_secs(1));
     let rollover = socket.message().await;
     assert_eq!(
@@ -251,14 +251,14 @@ async fn midnight_and_an_edit_reach_a_client_on_direct_delivery() {
 #[tokio::test]
 async fn an_erasure_reaches_a_client_on_direct_delivery() {
     let (_, host) = scripted().await;
-    let mut socket = riding(&host).await;
+    let mut socket = directly_delivered(&host).await;
     host.hub.feed().erase(&account("alice")).await.unwrap();
     host.record("alice", 4..=4).await;
     assert_eq!(socket.message().await["code"], "revoked");
     assert_eq!(socket.frame().await.unwrap().close_code(), Some(1008));
 }
 
-/// The last word, with the place where the client really is, and the close frame behind it.
+/// Reads to the closing message, which has the client's true position, and to the close frame after it.
 async fn end_at(socket: &mut RawWebSocket, mut position: Value, code: &str) {
     let closing = loop {
         let message = socket.message().await;
@@ -278,7 +278,7 @@ async fn end_at(socket: &mut RawWebSocket, mut position: Value, code: &str) {
 async fn an_expiring_client_on_direct_delivery_is_told_its_true_position() {
     let (script, host) = scripted().await;
     let token = "alice/alice/1000";
-    let (mut socket, position) = riding_at(&host, "/v1/feeds/alice/ws", token).await;
+    let (mut socket, position) = directly_delivered_at(&host, "/v1/feeds/alice/ws", token).await;
     until_done(&host, end_at(&mut socket, position, "expired")).await;
     assert!(script.direct_writes() > 3);
 }
@@ -288,7 +288,7 @@ async fn a_drain_tells_clients_on_direct_delivery_their_true_position() {
     let (_, host) = scripted().await;
     let mut crowd = Vec::new();
     for _ in 0..30 {
-        crowd.push(riding_at(&host, "/v1/feeds/alice/ws", "alice/alice/3600000").await);
+        crowd.push(directly_delivered_at(&host, "/v1/feeds/alice/ws", "alice/alice/3600000").await);
     }
     let leaving = crowd
         .iter_mut()
@@ -300,12 +300,12 @@ async fn a_drain_tells_clients_on_direct_delivery_their_true_position() {
     .await;
 }
 
-/// Nor while the client has not answered it.
+/// Also while the client has not answered it yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_comes_behind_a_close() {
     for _ in 0..3 {
         let (_, host) = scripted().await;
-        let mut socket = riding(&host).await;
+        let mut socket = directly_delivered(&host).await;
         let closing = async {
             socket.message().await;
             socket.send(masked(FIN | BINARY, b"x")).await;
@@ -321,7 +321,7 @@ async fn nothing_comes_behind_a_close() {
 async fn no_frame_stands_within_a_pong() {
     let script = Script::new(&[40, 0, 40, 0, 0]);
     let host = script.serve(settings().build().await.unwrap()).await;
-    let mut socket = riding(&host).await;
+    let mut socket = directly_delivered(&host).await;
     let pinging = async {
         for _ in 0..40 {
             socket.send(masked(FIN | PING, &[b'x'; 125])).await;
@@ -337,12 +337,12 @@ async fn no_frame_stands_within_a_pong() {
     until_done(&host, pinging).await;
 }
 
-/// A client that rides, and to which a frame stands half written, past the task, which waits to finish it: with the
-/// offset of that.
+/// A client on direct delivery with a half-written frame that its task waits to finish, and the offset of that
+/// frame.
 async fn half_written(host: &Host, script: &Script) -> (RawWebSocket, u64) {
-    let mut socket = riding(host).await;
+    let mut socket = directly_delivered(host).await;
     let mut offset = 3;
-    // Once it was carried, and all was taken, nothing but the next update puts it off.
+    // After one dispatched update that was accepted whole, only the next update can end direct delivery.
     while !script.log().last().unwrap().is_direct {
         offset += 1;
         host.record("alice", offset..=offset).await;
@@ -369,7 +369,7 @@ async fn closing_comes_after_the_frame_that_was_begun() {
     assert_eq!(socket.frame().await, None);
 }
 
-/// Pongs and answers wait for it, and the answer to a close.
+/// Pongs, answers and the answer to a close wait for the frame.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_task_writes_comes_after_the_frame_that_was_begun() {
     let (script, host) = scripted().await;
@@ -385,7 +385,7 @@ async fn what_the_task_writes_comes_after_the_frame_that_was_begun() {
     assert_eq!(socket.frame().await, None);
 }
 
-/// Also where the wire would take it before the rest.
+/// Also if the connection would accept it before the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_comes_after_the_frame_that_was_begun() {
     let (script, host) = scripted().await;
@@ -416,7 +416,7 @@ async fn who_takes_half_a_frame_is_cut() {
         .serve(settings().write_stall(STALL).build().await.unwrap())
         .await;
     let (mut socket, _) = half_written(&host, &script).await;
-    // The next ping is far: nobody else would notice.
+    // The next ping is far off, so nothing else would notice.
     assert_eq!(socket.frame().await, None);
 }
 

@@ -19,7 +19,7 @@ const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 const ASK: &str = r#"{"type":"ping","id":"é电🍜"}"#;
 
-/// What each of these comes to: the close code, and an end that is no reset.
+/// Asserts that each case gets its close code, and then an end without a reset.
 async fn close_with(host: &Host, cases: impl IntoIterator<Item = (String, Vec<u8>, u16)>) {
     for (name, bytes, code) in cases {
         let mut socket = RawWebSocket::live(host.address).await;
@@ -31,7 +31,7 @@ async fn close_with(host: &Host, cases: impl IntoIterator<Item = (String, Vec<u8
             "{name}: a reset may overtake it"
         );
     }
-    // The others' sockets are not harmed.
+    // Other sockets are not affected.
     assert!(RawWebSocket::live(host.address).await.ask(ASK).await["ok"].is_boolean());
 }
 
@@ -138,14 +138,14 @@ async fn what_is_too_much_closes_with_its_code() {
     let code = socket.closed().await.unwrap().close_code();
     assert_eq!(code, Some(1008), "byte by byte: too many parts");
 
-    // As much as is allowed is understood.
+    // The largest allowed message is accepted.
     let mut most = ASK.to_owned();
     most.push_str(&" ".repeat(REQUEST_BYTES_MAX - most.len()));
     let mut socket = RawWebSocket::live(host.address).await;
     assert_eq!(socket.ask(&most).await["type"], "pong");
 }
 
-/// Whoever sends them, the server reads no more than it takes to notice.
+/// The server reads no more than it needs to notice.
 #[tokio::test]
 async fn a_million_empty_fragments_cost_next_to_nothing() {
     let host = host().await;
@@ -170,7 +170,7 @@ async fn a_ping_is_answered_with_its_payload() {
         let pong = socket.frame().await.unwrap();
         assert_eq!((pong.opcode, pong.payload), (PONG, payload));
     }
-    // Between the parts of a message, whose reading goes on after it; several at once, in order.
+    // Between the fragments of a message, which continues afterwards; several at once, in order.
     let (begin, end) = ASK.as_bytes().split_at(17);
     let parts = [
         masked(TEXT, begin),
@@ -193,7 +193,7 @@ async fn messages_are_read_in_any_split() {
     let mut socket = RawWebSocket::live(host.address).await;
     let pong = json!({ "type": "pong", "id": "é电🍜", "ok": true });
     let bytes = ASK.as_bytes();
-    // In the middle of a character too, as parts and as segments of TCP.
+    // Also inside a character, as fragments and as TCP segments.
     for at in 0..=bytes.len() {
         let (begin, end) = bytes.split_at(at);
         socket.send(masked(TEXT, begin)).await;
@@ -228,7 +228,7 @@ async fn messages_are_read_in_any_split() {
     );
 }
 
-/// The helper insists on the shortest form of each length.
+/// The helper checks for the shortest encoding of each length.
 #[tokio::test]
 async fn messages_of_every_length_are_framed() {
     let host = host().await;
@@ -257,7 +257,7 @@ async fn a_close_is_answered_with_its_code() {
     for code in [1000, 1001, 1003, 1011, 3000, 4999] {
         for reason in [&b""[..], "vorbei é".as_bytes(), &[b'x'; 123]] {
             let mut socket = RawWebSocket::live(host.address).await;
-            // What comes after it is not read as frames.
+            // Bytes after it are not read as frames.
             let garbage = [0xff; 64].as_slice();
             for after in [&b""[..], garbage] {
                 socket.send([&close(code, reason), after].concat()).await;
@@ -288,7 +288,7 @@ async fn a_close_that_is_none_is_a_breach() {
     close_with(&host().await, codes.into_iter().chain(others)).await;
 }
 
-/// Some clients take 1000 as final, and do not come back.
+/// Some clients treat 1000 as final and do not reconnect.
 #[tokio::test]
 async fn the_server_says_why_it_closes_and_never_1000() {
     let host = host().await;
@@ -318,7 +318,7 @@ async fn who_does_not_answer_a_close_is_cut() {
     let mut silent = RawWebSocket::live(host.address).await;
     silent.send(masked(FIN | BINARY, b"x")).await;
     let start = Instant::now();
-    // It talks on instead; a write fails once the server has closed for good.
+    // It keeps sending; a write fails once the server has closed the connection.
     let talks = async {
         while silent.tcp.write_all(&text("{}")).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -12,7 +12,7 @@ use crate::support::{
 
 const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
 
-/// The head of the answer to the usual request, with something in it replaced.
+/// The head of the answer to the usual request with one text replaced.
 async fn head(host: &Host, usual: &str, other: &str) -> String {
     let request = request("/v1/feeds/alice/ws", ALICE);
     assert!(request.contains(usual), "{usual}");
@@ -91,7 +91,7 @@ async fn a_request_that_opens_no_websocket_gets_its_status() {
             assert!(head.contains("allow: GET\r\n"), "{head}");
         }
     }
-    // None of them has left anything, and the next is served.
+    // None of them left a session, and the next request is served.
     assert_eq!(status(&self::head(&host, "", "").await), Some(101));
 }
 
@@ -147,7 +147,7 @@ async fn a_subprotocol_is_answered_where_ours_is_offered() {
     assert_eq!(refused.refusal(), (400, "unknown_subprotocol"));
 }
 
-/// What comes with the request, before the answer to it, is not lost.
+/// Frames sent before the answer are not lost.
 #[tokio::test]
 async fn frames_sent_along_with_the_request_are_read() {
     let host = host().await;

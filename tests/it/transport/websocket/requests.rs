@@ -134,7 +134,7 @@ async fn what_asks_nothing_is_answered_and_the_feed_goes_on() {
     assert_eq!(socket.until("update").await["to"], 2);
 }
 
-/// Deeper than a stack of recursions holds, and than a request may be long.
+/// Deeper than the stack allows, and longer than a request may be.
 #[tokio::test]
 async fn a_hundred_thousand_levels_close() {
     let (host, mut socket) = with_entries(1).await;
@@ -234,7 +234,7 @@ async fn a_new_token_of_the_same_subject_prolongs() {
     let first = socket.until("auth_expiring").await;
     assert!(
         opened.elapsed() < Duration::from_secs(2),
-        "told before it ends"
+        "announced before it expires"
     );
     assert!(first["expires_at"].is_string());
     let longer = r#"{"type":"authenticate","id":"a","token":"alice/alice,bob/3000"}"#;
@@ -242,7 +242,7 @@ async fn a_new_token_of_the_same_subject_prolongs() {
     assert_eq!((&answer["ok"], &answer["id"]), (&json!(true), &json!("a")));
     assert_ne!(answer["expires_at"], first["expires_at"]);
     let renewed = Instant::now();
-    // Told again, for the new end; nothing closes at the old one.
+    // Announced again for the new expiry; nothing closes at the old one.
     assert_eq!(socket.message().await["expires_at"], answer["expires_at"]);
     assert_eq!(socket.message().await["code"], "expired");
     assert!(
@@ -295,7 +295,7 @@ async fn a_token_that_is_refused_changes_nothing() {
     );
 }
 
-/// A redeemed ticket lasts as its token, and can be prolonged by one.
+/// A connection by ticket lasts as long as the ticket's token, and a token can prolong it.
 #[tokio::test]
 async fn a_tickets_connection_is_prolonged_by_a_token_alone() {
     let server = ApiServer::start().await;

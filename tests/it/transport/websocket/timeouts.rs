@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(300);
 
 const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What the scorecard adds to both.
+/// The scorecard's margin on top of both.
 const MARGIN: Duration = Duration::from_secs(5);
 
 const STALL: Duration = Duration::from_millis(400);
@@ -32,7 +32,7 @@ async fn who_answers_no_ping_is_gone_in_time() {
     let host = pinging(TIMEOUT).await;
     let mut silent = RawWebSocket::live(host.address).await;
     let mut halting = RawWebSocket::live(host.address).await;
-    // Bytes of a frame that does not come are no sign of life.
+    // Bytes of an incomplete frame do not count as activity.
     let frame = text("{}");
     let drips = async {
         for byte in &frame[..frame.len() - 1] {
@@ -59,7 +59,7 @@ async fn whoever_sends_something_stays() {
         assert_eq!(answering.frame().await.unwrap().opcode, PING);
         answering.send(masked(FIN | PONG, b"")).await;
     }
-    // Any whole frame does.
+    // Any whole frame counts.
     for frame in [masked(FIN | PING, b"?"), text("{}")] {
         while answering.frame().await.unwrap().opcode != PING {}
         answering.send(frame).await;
@@ -67,7 +67,7 @@ async fn whoever_sends_something_stays() {
     while answering.frame().await.unwrap().opcode != PING {}
 }
 
-/// More than the buffers of a narrow connection hold.
+/// More than the buffers of a connection with a small receive buffer hold.
 async fn fill(host: &Host) {
     for id in 1..=200 {
         host.record_described("alice", id, &"电".repeat(500)).await;
@@ -84,7 +84,7 @@ async fn a_websocket_that_is_not_read_is_cut() {
     tokio::join!(fill(&host), async {
         while healthy.message().await["to"] != 200 {}
     });
-    // At once: not when the kernel has given up on what it still holds.
+    // At once, not when the kernel gives up on the bytes it still holds.
     cut(&stalled.tcp).await;
     assert!(start.elapsed() >= STALL);
     drop(healthy);
@@ -106,7 +106,7 @@ async fn a_blocked_write_ends_with_its_token() {
     host.until_no_task().await;
 }
 
-/// Pongs are as much to hold as messages: nothing is read from whoever does not take them.
+/// Pongs need memory like messages: the server stops reading from a client that does not read them.
 #[tokio::test]
 async fn whoever_pings_and_does_not_read_is_not_read_from() {
     const STALL: Duration = Duration::from_secs(2);
@@ -121,7 +121,7 @@ async fn whoever_pings_and_does_not_read_is_not_read_from() {
         }
     };
     timeout(SOON, flood).await.expect("cut");
-    // Once the kernel held what it holds, nothing more went until the cut.
+    // Once the kernel's buffers were full, no more was accepted until the cut.
     let quiet = last_taken.elapsed();
     assert!(
         quiet >= STALL / 2,

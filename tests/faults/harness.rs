@@ -8,25 +8,25 @@ use tokio::{
 
 use super::{
     client::{Client, Transport},
-    dice::Dice,
+    database_file::StoredEntries,
     findings::Findings,
     http,
     oracle::{Oracle, Watched},
     producer::Producer,
+    random::Random,
     server::{Home, Server},
-    truth::Truth,
 };
 
-/// Everything settles well within this, or hangs.
+/// Everything settles well within this time, or hangs.
 const END_MAX: Duration = Duration::from_secs(90);
 
-/// A server's home, its producers and its clients.
-pub(crate) struct World {
+/// A server's folder, its producers and its clients.
+pub(crate) struct Harness {
     pub(crate) home: Home,
-    pub(crate) dice: Dice,
+    pub(crate) random: Random,
     pub(crate) accounts: Vec<Watched>,
     pub(crate) oracle: Oracle,
-    /// Where clients find the server, and where producers do.
+    /// The server's address, for clients and for producers.
     pub(crate) for_clients: watch::Sender<Option<SocketAddr>>,
     pub(crate) for_producers: watch::Sender<Option<SocketAddr>>,
     goal: watch::Sender<Option<BTreeMap<String, u64>>>,
@@ -35,7 +35,7 @@ pub(crate) struct World {
     producers: JoinSet<()>,
 }
 
-/// How producers produce.
+/// The load that producers make.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) producers: u64,
@@ -44,14 +44,14 @@ pub(crate) struct Load {
     pub(crate) padding: usize,
 }
 
-impl World {
-    pub(crate) fn new(mut dice: Dice, accounts: u64) -> Self {
+impl Harness {
+    pub(crate) fn new(mut random: Random, accounts: u64) -> Self {
         let home = Home::new();
         Self {
             oracle: Oracle::new(&home.path("oracle.log")),
             home,
-            accounts: Watched::some(accounts, &mut dice),
-            dice,
+            accounts: Watched::some(accounts, &mut random),
+            random,
             for_clients: watch::Sender::new(None),
             for_producers: watch::Sender::new(None),
             goal: watch::Sender::new(None),
@@ -61,14 +61,14 @@ impl World {
         }
     }
 
-    /// Tells everyone where the server is, or that it is not.
+    /// Announces the server's address, or that it is down.
     pub(crate) fn announce(&self, server: Option<&Server>) {
         let place = server.map(|server| server.public);
         self.for_clients.send_replace(place);
         self.for_producers.send_replace(place);
     }
 
-    /// Lets clients begin, `each` for every account and transport, and returns once all have: before
+    /// Starts clients, `each` for every account and transport, and returns once all follow: before
     /// the first event, so that each can account for everything that comes.
     pub(crate) async fn begin_clients(&mut self, transports: &[Transport], each: u64, flap: bool) {
         let mut number = 0;
@@ -86,7 +86,7 @@ impl World {
         let begun = self.catch_up_to(BTreeMap::new()).await;
         self.goal.send_replace(None);
         for mut client in begun {
-            client.flaps = flap.then(|| self.dice.split());
+            client.flaps = flap.then(|| self.random.split());
             self.clients.spawn(client.follow());
         }
     }
@@ -101,7 +101,7 @@ impl World {
                 name: format!("{name}p{number}"),
                 accounts: self.accounts.clone(),
                 oracle: self.oracle.clone(),
-                dice: self.dice.split(),
+                random: self.random.split(),
                 server: self.for_producers.subscribe(),
                 from: http::address(number),
                 batch: load.batch,
@@ -127,9 +127,9 @@ impl World {
         self.catch_up_to(self.oracle.heads()).await
     }
 
-    /// The clients of a server that is gone, as they are.
+    /// The clients of a server that has stopped, as they are.
     pub(crate) async fn take_clients(&mut self) -> Vec<Client> {
-        // A client whose server will never come back returns.
+        // A client returns if its server will not come back.
         self.for_clients = watch::Sender::new(None);
         std::mem::take(&mut self.clients).join_all().await
     }
@@ -142,15 +142,15 @@ impl World {
 
     /// Compares the oracle, the file and what the clients hold.
     pub(crate) fn compare(&self, clients: &[Client], findings: &mut Findings) {
-        let truth = Truth::read(&self.home, findings);
-        self.oracle.compare(&truth, findings);
+        let stored = StoredEntries::read(&self.home, findings);
+        self.oracle.compare(&stored, findings);
         for client in clients {
-            client.fold.compare(&truth, findings);
+            client.fold.compare(&stored, findings);
         }
         findings.faults(self.home.panics());
     }
 
-    /// What the API tells of each account's end agrees with the oracle and is not behind it.
+    /// Checks that each account's head in the API agrees with the oracle and is not behind it.
     pub(crate) async fn compare_api(&self, server: &Server, findings: &mut Findings) {
         for (account, head) in self.oracle.heads() {
             let told = async {
@@ -166,7 +166,7 @@ impl World {
     }
 }
 
-/// Sums up how the clients were cut.
+/// Counts how the clients were cut.
 pub(crate) fn figures_of(clients: &[Client], findings: &mut Findings) {
     let mut cuts: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut sessions, mut messages) = (0, 0);
@@ -188,7 +188,7 @@ pub(crate) fn figures_of(clients: &[Client], findings: &mut Findings) {
     findings.figure("connections ended", cuts.join(", "));
 }
 
-/// Waits until `done` says so, looking every 20 ms; how long it took, or none after `limit`.
+/// Waits until `done`, checking every 20 ms; returns how long it took, or none after `limit`.
 pub(crate) async fn wait_until(
     limit: Duration,
     mut done: impl AsyncFnMut() -> bool,

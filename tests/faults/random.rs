@@ -1,15 +1,15 @@
 use std::time::Duration;
 
-/// Numbers that a seed brings back (`SplitMix64`).
+/// Random numbers, repeatable by a seed (`SplitMix64`).
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn roll(&mut self) -> u64 {
+    pub(crate) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -18,7 +18,7 @@ impl Dice {
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.roll() % bound
+        self.draw() % bound
     }
 
     pub(crate) fn one_in(&mut self, chances: u64) -> bool {
@@ -29,8 +29,8 @@ impl Dice {
         Duration::from_millis(from + self.below(to - from + 1))
     }
 
-    /// Another sequence, for somebody who rolls at the same time.
+    /// Another sequence, for a concurrent task.
     pub(crate) fn split(&mut self) -> Self {
-        Self(self.roll())
+        Self(self.draw())
     }
 }

@@ -1,4 +1,4 @@
-//! What the database file holds, read by the `sqlite3` shell: none of our code.
+//! The content of the database file, read by the `sqlite3` shell and none of our code.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,20 +19,20 @@ pub(crate) struct Row {
     pub(crate) id: String,
     /// Hundredths.
     pub(crate) amount: i64,
-    /// The running total that the entry claims.
+    /// The running total in the entry.
     pub(crate) total: i64,
     source: String,
-    /// Of which meter and unit.
+    /// Meter and unit.
     pair: String,
 }
 
 /// The entries of every account, by offset.
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
+pub(crate) struct StoredEntries {
     pub(crate) accounts: BTreeMap<String, Vec<Row>>,
 }
 
-/// No id holds it.
+/// No id contains it.
 const SEPARATOR: &str = "\u{1f}";
 
 const ENTRIES: &str = "SELECT name, offset, id,
@@ -42,7 +42,7 @@ const ENTRIES: &str = "SELECT name, offset, id,
     FROM entry JOIN account ON account = account.number
     ORDER BY name, offset;";
 
-impl Truth {
+impl StoredEntries {
     /// Reads a copy of the file and its log, so that the server finds them as it left them.
     pub(crate) fn read(home: &Home, findings: &mut Findings) -> Self {
         assert!(
@@ -63,12 +63,12 @@ impl Truth {
         findings.check(integrity.trim() == "ok", || {
             format!("integrity_check: {integrity}")
         });
-        let mut truth = Self::default();
+        let mut stored = Self::default();
         for line in sqlite3(&file, ENTRIES).lines() {
-            truth.add(line, findings);
+            stored.add(line, findings);
         }
-        truth.check(findings);
-        truth
+        stored.check(findings);
+        stored
     }
 
     fn add(&mut self, line: &str, findings: &mut Findings) {
@@ -104,7 +104,7 @@ impl Truth {
             .push(row);
     }
 
-    /// Offsets without a gap, ids once, totals that chain.
+    /// Checks that offsets have no gap, ids are unique, and totals add up.
     fn check(&self, findings: &mut Findings) {
         for (account, rows) in &self.accounts {
             let mut ids = HashSet::new();

@@ -1,4 +1,4 @@
-//! A cable that can be cut: what lies between a phone and the server.
+//! A TCP proxy that can be cut, like the network between a phone and the server.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,15 +8,15 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Carries connections to a server. Cut, it resets them, and every new one, until it is mended.
-pub(crate) struct Cable {
+/// Forwards connections to a server. After `cut` it resets them and every new one, until `restore`.
+pub(crate) struct TcpProxy {
     /// Where clients connect to.
     pub(crate) url: String,
     whole: Arc<Mutex<CancellationToken>>,
     _end: DropGuard,
 }
 
-impl Cable {
+impl TcpProxy {
     pub(crate) async fn to(server: &str) -> Self {
         let server = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -32,13 +32,13 @@ impl Cable {
         }
     }
 
-    /// Resets all connections, without a goodbye.
+    /// Resets all connections.
     pub(crate) fn cut(&self) {
         self.whole.lock().unwrap().cancel();
     }
 
-    /// Lets new connections through.
-    pub(crate) fn mend(&self) {
+    /// Forwards new connections again.
+    pub(crate) fn restore(&self) {
         *self.whole.lock().unwrap() = CancellationToken::new();
     }
 }
@@ -47,11 +47,11 @@ async fn accept(listener: TcpListener, server: String, whole: Arc<Mutex<Cancella
     loop {
         let (client, _) = listener.accept().await.unwrap();
         let cut = whole.lock().unwrap().clone();
-        tokio::spawn(carry(client, server.clone(), cut));
+        tokio::spawn(forward(client, server.clone(), cut));
     }
 }
 
-async fn carry(mut client: TcpStream, server: String, cut: CancellationToken) {
+async fn forward(mut client: TcpStream, server: String, cut: CancellationToken) {
     if cut.is_cancelled() {
         return reset(&client);
     }
@@ -67,7 +67,7 @@ async fn carry(mut client: TcpStream, server: String, cut: CancellationToken) {
     }
 }
 
-/// Dropped after this, a connection ends by RST.
+/// A connection dropped after this ends with RST.
 fn reset(stream: &TcpStream) {
     stream.set_zero_linger().unwrap();
 }

@@ -1,4 +1,4 @@
-//! `examples/handshake.mjs`: a WebSocket on nothing but a TCP socket.
+//! `examples/handshake.mjs`: a WebSocket on a plain TCP socket.
 
 use std::process::Stdio;
 
@@ -37,7 +37,7 @@ async fn handmade_client_follows_a_feed() {
         }
         types.push(message["type"].as_str().unwrap().to_owned());
     }
-    // It asks right away, and may be answered in between.
+    // It sends a request at once, and the answer may come in between.
     types.sort_unstable();
     assert_eq!(types, ["live", "pong", "snapshot"]);
     server.record(1).await;
@@ -111,7 +111,7 @@ impl Handmade {
         serde_json::from_str(&line.unwrap().expect("it goes on")).unwrap()
     }
 
-    /// What it says when it fails.
+    /// Its error output.
     async fn complaint(&mut self) -> String {
         let mut text = String::new();
         let mut stderr = self.process.stderr.take().unwrap();
