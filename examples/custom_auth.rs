@@ -5,7 +5,10 @@
 use std::{collections::HashMap, env, error::Error};
 
 use sha2::{Digest, Sha256};
-use tallycast::{Account, Authorize, Event, Grant, Hub, Limits, Memory, Scope, access::{Accounts, Authorizing, Denied}};
+use tallycast::{
+    Account, Authorize, Event, Grant, Hub, Limits, Memory, Scope,
+    access::{Accounts, Authorizing, Denied},
+};
 use tokio::net::TcpListener;
 
 /// Grants by the hash of their key. Neither a leaked table nor the timing of a look-up reveals a key.

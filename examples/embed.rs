@@ -9,7 +9,11 @@ use std::{env, error::Error};
 
 use axum::{Json, Router, extract::State, routing::post};
 use serde::Deserialize;
-use tallycast::{Account, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Sqlite, jiff::{Timestamp, ToSpan}, access::{Accounts, Signer}};
+use tallycast::{
+    Account, AppendError, Event, Feed, Grant, Hub, Jwt, Receipt, Scope, Sqlite,
+    access::{Accounts, Signer},
+    jiff::{Timestamp, ToSpan},
+};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "at least 32 bytes that only your services know";

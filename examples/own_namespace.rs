@@ -13,11 +13,16 @@ use axum::{
     routing::post,
 };
 use serde::Deserialize;
-use tallycast::{Account, Authorize, Grant, Hub, Jwt, Memory, Scope, jiff::{Timestamp, ToSpan}, socketioxide::{
+use tallycast::{
+    Account, Authorize, Grant, Hub, Jwt, Memory, Scope,
+    access::{Accounts, Signer},
+    jiff::{Timestamp, ToSpan},
+    socketioxide::{
         SocketIo,
         extract::{AckSender, Data, SocketRef, TryData},
         handler::ConnectHandler,
-    }, access::{Accounts, Signer}};
+    },
+};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "at least 32 bytes that only your services know";

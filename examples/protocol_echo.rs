@@ -14,10 +14,14 @@ use serde::{
     ser::SerializeTuple,
 };
 use serde_json::Value;
-use tallycast::{Authorize, Hub, HubBuilder, Memory, socketioxide::{
+use tallycast::{
+    Authorize, Hub, HubBuilder, Memory,
+    access::{Authorizing, Denied},
+    socketioxide::{
         SocketIo,
         extract::{AckSender, Data, SocketRef},
-    }, access::{Authorizing, Denied}};
+    },
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

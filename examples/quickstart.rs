@@ -4,7 +4,11 @@
 
 use std::{env, error::Error, time::Duration};
 
-use tallycast::{Account, Event, Feed, Grant, Hub, Jwt, Limits, Memory, Scope, jiff::{Timestamp, ToSpan}, access::{Accounts, Signer}};
+use tallycast::{
+    Account, Event, Feed, Grant, Hub, Jwt, Limits, Memory, Scope,
+    access::{Accounts, Signer},
+    jiff::{Timestamp, ToSpan},
+};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "at least 32 bytes that only your services know";

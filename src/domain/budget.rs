@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, Event, Invalid, Period,
-    names::{check_name, check_symbol},
+    event::{check_name, check_symbol},
 };
 
 /// How much of one meter and unit an account means to consume in a day or month, and at what parts of

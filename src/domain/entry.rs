@@ -6,7 +6,7 @@ use serde::Serialize;
 #[cfg(feature = "schema")]
 use super::Alert;
 use super::{
-    Account, Amount, CheckedEvent, EventKey, Kind, Placement, reverses::ReversedKey,
+    Account, Amount, CheckedEvent, EventKey, Kind, Placement, event::ReversedKey,
     time::print_instant,
 };
 

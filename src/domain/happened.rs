@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::{
     EntryHeader, Zone,
-    window::{Sum, Term},
+    totals::{Sum, Term},
 };
 
 /// An entry with the two facts that its JSON lacks and that windows are counted from.

@@ -2,7 +2,7 @@ use jiff::{Timestamp, civil::Date};
 
 use super::{
     Amount, CheckedEvent, EntryHeader, Invalid, Kind, Pair,
-    window::{Sum, Term},
+    totals::{Sum, Term},
 };
 
 /// The entry that a reversal takes back.

@@ -8,7 +8,7 @@ use super::{
     fired::FiredThresholds,
     placement::Counted,
     totals::PairTotals,
-    window::{Term, find},
+    totals::{Term, find},
 };
 
 /// Everything that an account's entries add up to. The next entry depends on nothing else.

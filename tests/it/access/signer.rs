@@ -1,7 +1,10 @@
 //! Tokens that the library signs.
 
 use jiff::{Timestamp, ToSpan};
-use tallycast::{Grant, Jwt, Scope, access::{Accounts, Scopes, Signer}};
+use tallycast::{
+    Grant, Jwt, Scope,
+    access::{Accounts, Scopes, Signer},
+};
 
 use super::authorize;
 use crate::support::{

@@ -11,7 +11,11 @@ use std::{
 
 use axum::{body::Body, http::Request};
 use serde_json::json;
-use tallycast::{Authorize, Hub, Memory, access::Authorizing, ledger::{CommitError, Unavailable}};
+use tallycast::{
+    Authorize, Hub, Memory,
+    access::Authorizing,
+    ledger::{CommitError, Unavailable},
+};
 use tokio::time::timeout;
 use tower::ServiceExt;
 

@@ -85,7 +85,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The most files and folders in one folder: more than that, and a reader searches.
+/// The most files in one folder: with more, a reader has to search.
 const FOLDER_ENTRIES_MAX: usize = 20;
 
 /// The most lines of a file: longer ones hold more than one noun.

@@ -3,7 +3,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tallycast::{Event, Feed, Hub, Memory, domain::{Budget, Period, ProfileChange}, feed::{Clock, ManualClock}};
+use tallycast::{
+    Event, Feed, Hub, Memory,
+    domain::{Budget, Period, ProfileChange},
+    feed::{Clock, ManualClock},
+};
 
 use crate::support::{
     feed_hub::{ALICE, TestAuthorizer, account},

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tallycast::{Event, Feed, Hub, Jwt, Memory, SubscribeOptions, feed::{Clock, ManualClock, Mode}};
+use tallycast::{
+    Event, Feed, Hub, Jwt, Memory, SubscribeOptions,
+    feed::{Clock, ManualClock, Mode},
+};
 
 use crate::support::{
     api_server::answer,

@@ -16,7 +16,15 @@ const MAKERS: &[&str] = &[
 ];
 
 /// The modules whose refusals a client can get.
-const MODULES: &[&str] = &["domain", "ledger", "feed", "access", "http", "api", "transport"];
+const MODULES: &[&str] = &[
+    "domain",
+    "ledger",
+    "feed",
+    "access",
+    "http",
+    "api",
+    "transport",
+];
 
 fn sources() -> Vec<String> {
     let mut texts = Vec::new();

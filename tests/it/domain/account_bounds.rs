@@ -2,7 +2,11 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tallycast::{Account, domain::{Profile, ProfileChange}, feed::ProfileError};
+use tallycast::{
+    Account,
+    domain::{Profile, ProfileChange},
+    feed::ProfileError,
+};
 
 use crate::support::test_feed::{RECORDED, TestFeed};
 

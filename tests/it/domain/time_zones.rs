@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
-use tallycast::{Account, Event, SubscribeOptions, Subscription, domain::{Period, ProfileChange, Zone}};
+use tallycast::{
+    Account, Event, SubscribeOptions, Subscription,
+    domain::{Period, ProfileChange, Zone},
+};
 
 use crate::support::{
     model::zone,

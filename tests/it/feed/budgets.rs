@@ -2,7 +2,11 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tallycast::{Event, Memory, Sqlite, SubscribeOptions, domain::{Budget, Period, ProfileChange}, ledger::Ledger};
+use tallycast::{
+    Event, Memory, Sqlite, SubscribeOptions,
+    domain::{Budget, Period, ProfileChange},
+    ledger::Ledger,
+};
 
 use crate::support::test_feed::{TestFeed, alice, take};
 

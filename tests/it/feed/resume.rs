@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 use serde_json::Value;
-use tallycast::{Account, Event, Feed, Memory, Sqlite, SubscribeOptions, Subscription, domain::ProfileChange, feed::Mode, ledger::Ledger};
+use tallycast::{
+    Account, Event, Feed, Memory, Sqlite, SubscribeOptions, Subscription, domain::ProfileChange,
+    feed::Mode, ledger::Ledger,
+};
 
 use crate::support::test_feed::{TestFeed, alice, take};
 

@@ -5,7 +5,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tallycast::{Account, Memory, SubscribeOptions, ledger::{AccountView, DayRange, DaysView, EntryRange, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter}};
+use tallycast::{
+    Account, Memory, SubscribeOptions,
+    ledger::{
+        AccountView, DayRange, DaysView, EntryRange, HappenedEntry, Ledger, LedgerError,
+        LedgerReader, LedgerWriter,
+    },
+};
 
 use super::resume::{position, resume, until_live};
 use crate::support::{

@@ -1,6 +1,11 @@
 //! The feed: what is appended is what subscribers get.
 
-use tallycast::{Event, Feed, Memory, Sqlite, SubscribeOptions, domain::ProfileChange, feed::{MessageKind, Status}, ledger::Ledger};
+use tallycast::{
+    Event, Feed, Memory, Sqlite, SubscribeOptions,
+    domain::ProfileChange,
+    feed::{MessageKind, Status},
+    ledger::Ledger,
+};
 
 use crate::support::test_feed::{alice, json, take};
 

@@ -6,7 +6,11 @@ use std::{
 };
 
 use futures_util::{future::join_all, poll};
-use tallycast::{Feed, Outcome, domain::ProfileChange, ledger::{EntryRange, Ledger, Unavailable}};
+use tallycast::{
+    Feed, Outcome,
+    domain::ProfileChange,
+    ledger::{EntryRange, Ledger, Unavailable},
+};
 use tokio::task::unconstrained;
 
 use crate::support::{hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice};

@@ -4,7 +4,11 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
-use tallycast::{Account, Event, Feed, Memory, domain::{Budget, Period, ProfileChange}, feed::Clock};
+use tallycast::{
+    Account, Event, Feed, Memory,
+    domain::{Budget, Period, ProfileChange},
+    feed::Clock,
+};
 
 use crate::support::model::{
     cases::runner,

@@ -3,7 +3,11 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use rusqlite::Connection;
-use tallycast::{Event, Feed, Sqlite, feed::Status, ledger::{Ledger, Unavailable}};
+use tallycast::{
+    Event, Feed, Sqlite,
+    feed::Status,
+    ledger::{Ledger, Unavailable},
+};
 
 use crate::support::{
     ledger_folder::{LedgerFolder, purchase},

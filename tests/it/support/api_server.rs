@@ -4,7 +4,11 @@ use std::future::IntoFuture;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tallycast::{Hub, HubBuilder, Jwt, Memory, Origins, feed::{Clock, ManualClock}, ledger::Ledger};
+use tallycast::{
+    Hub, HubBuilder, Jwt, Memory, Origins,
+    feed::{Clock, ManualClock},
+    ledger::Ledger,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::support::{

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tallycast::{Account, Authorize, Event, Grant, Hub, HubBuilder, Memory, Scope, access::{Accounts, Authorizing, Denied}};
+use tallycast::{
+    Account, Authorize, Event, Grant, Hub, HubBuilder, Memory, Scope,
+    access::{Accounts, Authorizing, Denied},
+};
 use tokio::time::timeout;
 
 use crate::support::{SOON, feed_client::FeedClient, host::Host};

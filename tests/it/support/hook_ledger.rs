@@ -3,7 +3,14 @@
 use std::sync::Arc;
 
 use jiff::{Timestamp, civil::Date};
-use tallycast::{Account, Memory, domain::{AccountState, DayTotals, Epoch, EventKey}, ledger::{Commit, CommitError, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter, RecordedEvent}};
+use tallycast::{
+    Account, Memory,
+    domain::{AccountState, DayTotals, Epoch, EventKey},
+    ledger::{
+        Commit, CommitError, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
+        RecordedEvent,
+    },
+};
 
 /// Called before each commit; if it fails, the commit fails.
 pub(crate) type Hook = Arc<dyn Fn() -> Result<(), CommitError> + Send + Sync>;

@@ -10,7 +10,10 @@ use axum::{
     routing::get,
 };
 use hyper_util::rt::TokioIo;
-use tallycast::{Limits, serve::{Connection, Slot}};
+use tallycast::{
+    Limits,
+    serve::{Connection, Slot},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

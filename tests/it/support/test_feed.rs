@@ -2,7 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tallycast::{Account, Event, Feed, Memory, Message, Outcome, Subscription, domain::{Profile, ProfileChange}, feed::{Clock, ManualClock}, ledger::Ledger};
+use tallycast::{
+    Account, Event, Feed, Memory, Message, Outcome, Subscription,
+    domain::{Profile, ProfileChange},
+    feed::{Clock, ManualClock},
+    ledger::Ledger,
+};
 use tokio::time::timeout;
 
 use crate::support::{SOON, model::harness::ModelHarness};

@@ -8,7 +8,12 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tallycast::{Account, Event, Feed, Invalid, Memory, Outcome, Receipt, Sqlite, SubscribeOptions, domain::{Budget, Period, ProfileChange}, feed::{Clock, ManualClock, Mode}, ledger::Ledger};
+use tallycast::{
+    Account, Event, Feed, Invalid, Memory, Outcome, Receipt, Sqlite, SubscribeOptions,
+    domain::{Budget, Period, ProfileChange},
+    feed::{Clock, ManualClock, Mode},
+    ledger::Ledger,
+};
 
 use crate::support::model::{
     Answer, Content, Model,
@@ -125,7 +130,12 @@ impl ModelHarness {
     pub(crate) async fn append(&mut self, items: Vec<Item>) {
         let now = self.now();
         let valid = items.iter().filter_map(|(.., event)| event.clone().ok());
-        let mut appended = self.feed.append_all(valid.collect()).await.unwrap().into_iter();
+        let mut appended = self
+            .feed
+            .append_all(valid.collect())
+            .await
+            .unwrap()
+            .into_iter();
         let outcomes = items.iter().map(|(.., event)| match event {
             Ok(_) => appended.next().unwrap(),
             Err(invalid) => Outcome::Rejected(invalid.clone()),

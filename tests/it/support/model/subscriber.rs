@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{Timestamp, civil::Date};
 use serde_json::Value;
-use tallycast::{Message, Subscription, feed::{Interrupted, Mode}};
+use tallycast::{
+    Message, Subscription,
+    feed::{Interrupted, Mode},
+};
 
 use crate::support::model::Model;
 

@@ -1,4 +1,4 @@
-use super::{Invalid, names::check_name};
+use crate::domain::{Invalid, event::check_name};
 
 /// (`source`, `id`): unique per account, for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -11,7 +11,7 @@ pub struct EventKey {
 }
 
 impl EventKey {
-    pub(super) fn new(source: String, id: String) -> Result<Self, Invalid> {
+    pub(crate) fn new(source: String, id: String) -> Result<Self, Invalid> {
         check_name(&id, "invalid_id", "an id")?;
         if !source.is_empty() {
             check_name(&source, "invalid_source", "a source")?;

@@ -1,15 +1,15 @@
 //! Rules for the short texts that identify something: ids, sources, units and meters.
 
-use super::Invalid;
+use crate::domain::Invalid;
 
 /// The most characters of an id or a source.
-pub(super) const ID_CHARS_MAX: usize = 128;
+pub(crate) const ID_CHARS_MAX: usize = 128;
 
 /// Checks an id or a source.
 ///
 /// # Errors
 /// `code`, if the text is empty, too long or has a control character.
-pub(super) fn check_name(text: &str, code: &'static str, what: &str) -> Result<(), Invalid> {
+pub(crate) fn check_name(text: &str, code: &'static str, what: &str) -> Result<(), Invalid> {
     let max = ID_CHARS_MAX;
     let count = text.chars().count();
     if count == 0 || count > max || text.chars().any(char::is_control) {
@@ -24,7 +24,7 @@ pub(super) fn check_name(text: &str, code: &'static str, what: &str) -> Result<(
 /// # Errors
 /// `code`, if the text is empty, longer than `max` characters or has another character than
 /// letters, digits and `.%/_-`.
-pub(super) fn check_symbol(
+pub(crate) fn check_symbol(
     text: &str,
     max: usize,
     code: &'static str,

@@ -6,7 +6,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Event, Invalid, Reverses, amount::amount_text, event::too_large, from_object};
+use crate::domain::{Event, Invalid, Reverses, amount_text, event::too_large, from_object};
 
 /// The most characters of an error message that may quote the event.
 const REASON_CHARS_MAX: usize = 200;

@@ -1,12 +1,23 @@
+mod day;
+mod past;
+mod period;
+mod recount;
+mod window;
+
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Amount, Invalid, Zone,
-    window::{Sum, Sums, Term, Window, escaped_bytes, find, month_of, open, overflow},
-};
+pub use day::DayTotals;
+pub use past::PastTotals;
+pub use period::Period;
+pub(crate) use recount::Recount;
+pub use window::Sums;
+pub(super) use window::{Sum, Term, find};
+
+use self::window::{Window, escaped_bytes, month_of, open, overflow};
+use crate::domain::{Amount, Invalid, Zone};
 
 /// A meter and its unit. Each pair has totals of its own: units are never summed up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

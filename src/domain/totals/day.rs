@@ -1,6 +1,6 @@
 use jiff::civil::Date;
 
-use super::{Pair, Sums};
+use crate::domain::{Pair, Sums};
 
 /// What an account consumed of one meter and unit on a day that is over.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,25 @@
+mod checked;
+mod json;
+mod json_object;
+mod key;
+mod kind;
+mod names;
+mod reverses;
+
 use std::{collections::BTreeMap, fmt};
 
-use super::{Invalid, Reverses, names};
+pub(crate) use checked::CheckedEvent;
+pub(crate) use json::Attributes;
+#[cfg(feature = "schema")]
+pub(crate) use json::EventJson;
+pub(crate) use json_object::from_object;
+pub use key::EventKey;
+pub use kind::Kind;
+pub(super) use names::{check_name, check_symbol};
+pub(super) use reverses::ReversedKey;
+pub use reverses::Reverses;
+
+use crate::domain::Invalid;
 
 /// What a producer reports, as it was sent. It is checked when it is recorded.
 ///
@@ -146,6 +165,6 @@ impl Event {
     }
 }
 
-pub(super) fn too_large() -> Invalid {
+pub(crate) fn too_large() -> Invalid {
     Invalid::new("event_too_large", "an event has at most 16 KiB as JSON")
 }

@@ -8,7 +8,7 @@ use serde::{
     ser::SerializeStruct,
 };
 
-use super::EventKey;
+use crate::domain::EventKey;
 
 /// The event that a reversal takes back: its id, and its source where that is another one.
 #[derive(Debug, Clone, PartialEq, Eq)]

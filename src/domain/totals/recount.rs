@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::{
+use crate::domain::{
     DayTotals, Happened, Invalid, Kind, Pair, Sums, Zone,
     totals::PairTotals,
-    window::{Window, month_of, open},
+    totals::{Window, month_of, open},
 };
 
 /// An account's days, counted again in another time zone, entry by entry.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Invalid};
+use crate::domain::{Amount, Invalid};
 
 /// A sum, and how many consumptions are in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

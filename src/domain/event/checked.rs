@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{
-    Account, Amount, Event, EventKey, EventTime, Invalid, Kind, Reverses, event::too_large,
-    names::check_symbol,
+use crate::domain::{
+    Account, Amount, Event, EventKey, EventTime, Invalid, Kind, Reverses, event::check_symbol,
+    event::too_large,
 };
 
 /// An event with valid fields. Only the ledger can still refuse it.

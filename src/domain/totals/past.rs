@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Account, AccountState, Amount, DayTotals, Invalid, Pair, Period, Sums, window::Sum};
+use crate::domain::{
+    Account, AccountState, Amount, DayTotals, Invalid, Pair, Period, Sums, totals::Sum,
+};
 
 /// What was consumed in past days or months, for charts.
 #[derive(Debug, Clone, Serialize)]

@@ -17,7 +17,7 @@ pub enum Kind {
 
 impl Kind {
     /// Its name in JSON. Fingerprints include it, so it must never change.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Consumption => "consumption",
             Self::Adjustment => "adjustment",
