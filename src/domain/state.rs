@@ -23,7 +23,7 @@ pub struct AccountState {
     pub profile: Profile,
     pub(crate) pairs: Vec<PairTotals>,
     #[serde(default, skip_serializing_if = "FiredThresholds::is_empty")]
-    fired: FiredThresholds,
+    pub(crate) fired: FiredThresholds,
 }
 
 /// What one event did to its account.
