@@ -15,7 +15,8 @@ use crate::domain::{Account, Position};
 ///
 /// There are two ways to read. Call [`next`](Self::next), hand the message to the client, then call
 /// [`applied`](Self::applied): a message that was not applied comes again. Or use it as a [`Stream`], where every
-/// message counts as applied once the stream has yielded it.
+/// message counts as applied once the stream has yielded it. On a subscription itself, `next` is always the
+/// first way; the stream's own is `StreamExt::next(&mut subscription)`.
 ///
 /// ```
 /// use futures_util::StreamExt;
