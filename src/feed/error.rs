@@ -42,6 +42,17 @@ pub enum ProfileError {
     Unavailable(#[from] Unavailable),
 }
 
+impl ProfileError {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(invalid) => invalid.code(),
+            Self::Unavailable(unavailable) => unavailable.code(),
+        }
+    }
+}
+
 /// Why a subscription has no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -182,6 +182,13 @@ impl IntoResponse for AppendError {
     }
 }
 
+impl IntoResponse for ProfileError {
+    /// The answer of `PUT /v1/accounts/{account}`, so that a host's handler can return the error as it is.
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let status = match unavailable {

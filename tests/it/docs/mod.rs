@@ -1,4 +1,5 @@
-//! The documents agree with the sources.
+//! The documents agree with the sources and with each other.
 
 mod error_codes;
+mod links;
 mod readme;
