@@ -1,5 +1,8 @@
-//! Where entries are stored. [`sqlite`] is the only module that knows SQL; the [`writer`] folds events and
-//! commits them in groups, on a thread of its own.
+//! Where entries are stored: the traits of a storage backend, and the two that come with Tallycast, [`Sqlite`] on disk
+//! and [`Memory`].
+
+// `sqlite` is the only module that knows SQL. The `writer` folds events and commits them in groups, on a thread of its
+// own.
 
 mod appended;
 mod batch;

@@ -1,9 +1,10 @@
 //! The feed: what is appended is what subscribers get.
 
+use futures_util::{FutureExt, StreamExt};
 use tallycast::{
     Event, Feed, Memory, Sqlite, SubscribeOptions,
     domain::ProfileChange,
-    feed::{MessageKind, Status},
+    feed::{Interrupted, MessageKind, Status},
     ledger::Ledger,
 };
 
@@ -85,4 +86,44 @@ async fn an_edited_profile_reaches_an_open_subscriber_as_a_snapshot() {
     let snapshot = take(&mut subscription).await;
     assert_eq!(snapshot["reason"], "profile_changed");
     assert_eq!(snapshot["time_zone"], "Asia/Shanghai");
+}
+
+#[tokio::test]
+async fn a_stream_yields_each_message_once_and_moves_its_own_position() {
+    let feed = Feed::start(&Memory::new()).unwrap();
+    feed.append(purchase(1, "1")).await.unwrap();
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    assert_eq!(subscription.position(), None);
+    for expected in ["snapshot", "live"] {
+        let message = StreamExt::next(&mut subscription).await.unwrap().unwrap();
+        assert_eq!(message.name(), expected);
+        assert_eq!(subscription.position(), Some(message.position()));
+    }
+    feed.append(purchase(2, "1")).await.unwrap();
+    let update = StreamExt::next(&mut subscription).await.unwrap().unwrap();
+    assert_eq!(json(&update)["from"], 2);
+    feed.erase(&alice()).await.unwrap();
+    let erased = StreamExt::next(&mut subscription).await.unwrap();
+    assert_eq!(erased.unwrap_err(), Interrupted::Erased);
+    let snapshot = StreamExt::next(&mut subscription).await.unwrap().unwrap();
+    assert_eq!(json(&snapshot)["offset"], 0);
+}
+
+#[tokio::test]
+async fn a_wait_that_was_given_up_loses_no_message() {
+    let feed = Feed::start(&Memory::new()).unwrap();
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    take(&mut subscription).await;
+    take(&mut subscription).await;
+    for id in 1..=3 {
+        assert!(subscription.next().now_or_never().is_none());
+        assert!(StreamExt::next(&mut subscription).now_or_never().is_none());
+        feed.append(purchase(id, "1")).await.unwrap();
+        // Not applied, so it comes again.
+        for _ in 0..2 {
+            let update = subscription.next().await.unwrap();
+            assert_eq!(json(&update)["from"], id);
+        }
+        assert_eq!(take(&mut subscription).await["from"], id);
+    }
 }
