@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{domain::Position, feed::Interrupted, transport::websocket::CloseCode};
+use crate::{domain::Position, feed::Interrupted};
 
 /// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,15 +114,6 @@ impl CloseReason {
             position: position.copied(),
         };
         serde_json::to_string(&closing).expect("strings and numbers are JSON")
-    }
-
-    /// The WebSocket close code.
-    pub(crate) fn close_code(self) -> CloseCode {
-        match self {
-            Self::Slow | Self::Unavailable => CloseCode::TryLater,
-            Self::Expired | Self::Limit | Self::Erased => CloseCode::Policy,
-            Self::Shutdown => CloseCode::Restart,
-        }
     }
 }
 

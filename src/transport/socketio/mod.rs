@@ -1,6 +1,6 @@
 //! The Socket.IO transport: stock clients over WebSocket, polling, and the upgrade between them.
 //!
-//! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are storeys, each of which knows
+//! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are layers, each of which uses
 //! only those below it:
 //!
 //! - [`http`] checks requests, opens [sessions](session), and hands a WebSocket to the engine.

@@ -1,5 +1,7 @@
 use std::io;
 
+use crate::transport::follow::CloseReason;
+
 /// Close codes (RFC 6455, section 7.4.1) that this server sends. Never 1000: some clients take it as final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
@@ -26,5 +28,15 @@ impl CloseCode {
     pub(crate) fn protocol_error(self) -> io::Error {
         let why = format!("the client broke the WebSocket protocol: {}", self as u16);
         io::Error::new(io::ErrorKind::InvalidData, why)
+    }
+}
+
+impl From<CloseReason> for CloseCode {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Slow | CloseReason::Unavailable => Self::TryLater,
+            CloseReason::Expired | CloseReason::Limit | CloseReason::Erased => Self::Policy,
+            CloseReason::Shutdown => Self::Restart,
+        }
     }
 }

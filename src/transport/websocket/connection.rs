@@ -239,7 +239,7 @@ impl WebSocketConnection {
         count(reason);
         let closing = reason.message_at(self.follower.position().as_ref());
         if self.write(&closing).await.is_ok() {
-            self.close(reason.close_code(), reason.code()).await;
+            self.close(reason.into(), reason.code()).await;
         }
     }
 

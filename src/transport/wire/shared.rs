@@ -25,7 +25,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{direct::DirectStream, stall::WriteStall, stream::Wire};
+use super::{direct_stream::DirectStream, stall::WriteStall, stream::Wire};
 use crate::feed::{Batch, Encoding, Sink};
 
 /// One connection's wire.

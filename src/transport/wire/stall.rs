@@ -7,7 +7,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The limit on a write that makes no progress: the one place that decides that a client has stalled.
+/// The limit on a write that makes no progress: it decides that a client has stalled, for every connection that HTTP
+/// has released. For HTTP, and first of all under TLS, `serve/timeouts.rs` decides.
 ///
 /// Progress is any byte that the client's side of the connection takes, no matter which write it belongs to.
 /// A write that is not ready starts the wait; a write that completes ends it.

@@ -41,8 +41,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("lib", &["*"]),
 ];
 
-/// The storeys of the Socket.IO transport, from the top: each may use those below it.
-const SOCKET_IO_STOREYS: &[&str] = &["http", "feed", "session", "connection", "engine"];
+/// The layers of the Socket.IO transport, from the top: each may use those below it.
+const SOCKET_IO_LAYERS: &[&str] = &["http", "feed", "session", "connection", "engine"];
 
 /// Crates that only some modules may use.
 const CRATES: &[(&str, &[&str])] = &[
@@ -174,18 +174,18 @@ fn a_circle_is_found_through_reexports_macros_and_inline_paths() {
 }
 
 #[test]
-fn the_storeys_of_socket_io_use_only_those_below() {
+fn the_layers_of_socket_io_use_only_those_below() {
     let sources = Sources::read(&src());
-    let storey = |file: &str| {
+    let layer = |file: &str| {
         let rest = file.strip_prefix("transport/socketio/")?;
         let folder = rest.split('/').next()?;
-        SOCKET_IO_STOREYS.iter().position(|name| *name == folder)
+        SOCKET_IO_LAYERS.iter().position(|name| *name == folder)
     };
     for (file, imports) in sources.imports() {
         let above = imports
             .iter()
-            .find(|import| storey(import) < storey(file) && storey(import).is_some());
-        assert_eq!(above, None, "{file} uses a storey above its own");
+            .find(|import| layer(import) < layer(file) && layer(import).is_some());
+        assert_eq!(above, None, "{file} uses a layer above its own");
     }
 }
 

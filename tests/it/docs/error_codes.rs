@@ -49,9 +49,25 @@ fn sources() -> Vec<String> {
 fn code(arguments: &str) -> Option<&str> {
     let statement = arguments.split(';').next()?;
     let literal = statement.split('"').nth(1)?;
-    let is_code =
-        !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    is_code.then_some(literal)
+    is_code(literal).then_some(literal)
+}
+
+/// The literals in a field `code`, and those that a `code` or `name` function returns.
+fn returned_codes(text: &str) -> Vec<&str> {
+    let fields = text.split("code: \"").skip(1);
+    let fields = fields.filter_map(|rest| rest.split('"').next());
+    let functions = text.split("fn ").skip(1);
+    let named = functions.filter(|f| f.starts_with("code(") || f.starts_with("name("));
+    let bodies = named.filter_map(|function| function.split("\n    }").next());
+    let literals = bodies.flat_map(|body| body.split('"').skip(1).step_by(2));
+    literals
+        .chain(fields)
+        .filter(|literal| is_code(literal))
+        .collect()
+}
+
+fn is_code(literal: &str) -> bool {
+    !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 #[test]
@@ -60,6 +76,7 @@ fn every_code_is_in_the_protocol_document() {
     let sources = sources();
     let mut codes = BTreeSet::new();
     for text in &sources {
+        codes.extend(returned_codes(text));
         for maker in MAKERS {
             let calls = text.match_indices(maker);
             codes.extend(calls.filter_map(|(at, _)| code(&text[at + maker.len()..])));

@@ -2,7 +2,7 @@
 
 mod ack;
 mod admission;
-mod direct;
+mod bypass_sink;
 mod namespace;
 mod push;
 mod request;

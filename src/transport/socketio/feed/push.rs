@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use socketioxide::extract::SocketRef;
 
-use super::{direct::event_frame, state::FeedSession};
+use super::{bypass_sink::event_frame, state::FeedSession};
 use crate::transport::{push::Push, socketio::connection::FlowControl};
 
 /// Pushes to the same feed sockets, encoded once for all of them. Each socket gets them at most once.

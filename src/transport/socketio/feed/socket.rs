@@ -317,7 +317,7 @@ impl FeedSocket {
             );
         }
         metrics::counter!("tallycast_socketio_closed_total", "code" => reason.code()).increment(1);
-        self.session().close(reason.close_code());
+        self.session().close(reason.into());
         // An expired token's session ends within five seconds, even if the client does not answer.
         if !self.session().ended_within(CLOSE_GRACE).await {
             self.session().kill();

@@ -12,7 +12,7 @@ use socketioxide::{
     socket::Socket,
 };
 
-use super::{direct::EngineBypassSink, state::FeedSession};
+use super::{bypass_sink::EngineBypassSink, state::FeedSession};
 use crate::{
     feed::{Batch, Sink},
     transport::socketio::connection::Gone,

@@ -48,7 +48,7 @@ async fn close<T>(session: Weak<Session<T>>, closes_itself: fn(&T) -> bool) {
     if closes_itself(&session.state) && session.ended_within(CLOSING_TIMEOUT).await {
         return;
     }
-    session.close(CloseReason::Shutdown.close_code());
+    session.close(CloseReason::Shutdown.into());
     if !session.ended_within(CLOSE_GRACE).await {
         session.kill();
     }
