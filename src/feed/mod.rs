@@ -3,8 +3,10 @@
 //! A [`Feed`] does all of it, in your own process and without HTTP. A [`Hub`](crate::Hub) has one
 //! ([`Hub::feed`](crate::Hub::feed)); [`Feed::start`] makes one without a hub.
 
-// A wake-up carries no data, and each reader owns its position. After a commit the account's topic (`topics`)
-// gets a new version, and every reader compares it with its own position. It reads what it lacks from the tail
+// From a commit to a client: `publisher` (the ledger's `CommitListener`) → `topics`, each with its `version` and
+// `tail` → `fanout` → `direct_delivery` → a transport's `Sink`; or else `reader`, in the task of the connection.
+//
+// A wake-up carries no data, and each reader owns its position. After a commit the account's topic gets a new version, and every reader compares it with its own position. It reads what it lacks from the tail
 // (`tail`), or else from the ledger, so replay and live reading are the same code. For a live reader the fanout
 // (`fanout`) may write to the connection without waking the reader's task: see `direct_delivery`.
 

@@ -148,6 +148,10 @@ impl FeedReader {
             }
             let today = self.today.as_mut().map(|day| *day.date.borrow_and_update());
             if let Some(message) = self.ready(version, today).await? {
+                // The account may have been erased while the ledger was read.
+                if self.topic.version().erasures != version.erasures {
+                    continue;
+                }
                 self.offered = Some(message.clone());
                 return Ok(message);
             }

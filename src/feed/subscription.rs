@@ -6,9 +6,13 @@ use std::{
 };
 
 use futures_core::Stream;
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::{error::Interrupted, message::Message, reader::FeedReader};
-use crate::domain::{Account, Position};
+use crate::{
+    domain::{Account, Position},
+    ledger::Unavailable,
+};
 
 /// Reads the messages of one account, in order, from a position of its own. Made by
 /// [`Feed::subscribe`](super::Feed::subscribe).
@@ -35,11 +39,13 @@ use crate::domain::{Account, Position};
 /// ```
 pub struct Subscription {
     account: Account,
-    /// Absent while `pending` owns it.
+    /// Absent while `read` owns it.
     reader: Option<Box<FeedReader>>,
-    /// The next message that was polled for and has not come yet.
-    pending: Option<Pin<Box<dyn Future<Output = PendingRead> + Send>>>,
+    /// The read of the next message. Its memory is reused.
+    read: ReusableBoxFuture<'static, PendingRead>,
     position: Option<Position>,
+    /// Whether the stream has reported that the ledger is closed.
+    has_ended: bool,
 }
 
 type PendingRead = (Box<FeedReader>, Result<Message, Interrupted>);
@@ -49,8 +55,9 @@ impl Subscription {
         Self {
             account: reader.account().clone(),
             reader: Some(Box::new(reader)),
-            pending: None,
+            read: ReusableBoxFuture::new(read(None)),
             position: None,
+            has_ended: false,
         }
     }
 
@@ -86,29 +93,37 @@ impl Subscription {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Interrupted>> {
-        if let Some(mut reader) = self.reader.take() {
-            self.pending = Some(Box::pin(async move {
-                let message = reader.next().await;
-                (reader, message)
-            }));
+        if let Some(reader) = self.reader.take() {
+            self.read.set(read(Some(reader)));
         }
-        let pending = self.pending.as_mut();
-        let pending = pending.expect("the reader is either here or in the pending future");
-        let (reader, message) = ready!(pending.as_mut().poll(cx));
-        self.pending = None;
+        let (reader, message) = ready!(self.read.poll(cx));
         self.reader = Some(reader);
         Poll::Ready(message)
     }
 }
 
-/// Yields every message once. The stream never ends; after an error, poll it again to continue.
+/// One function for all reads, so that their futures have the same size.
+async fn read(reader: Option<Box<FeedReader>>) -> PendingRead {
+    let mut reader = reader.expect("it is polled only while it owns the reader");
+    let message = reader.next().await;
+    (reader, message)
+}
+
+/// Every message once. An error does not end the stream, and polling it again asks again; only a closed ledger ends it.
 impl Stream for Subscription {
     type Item = Result<Message, Interrupted>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
         let message = ready!(self.poll_message(cx));
-        if let Ok(message) = &message {
-            self.applied(message);
+        match &message {
+            Ok(message) => self.applied(message),
+            Err(interrupted) => {
+                let closed = Interrupted::Unavailable(Unavailable::Closed);
+                self.has_ended = *interrupted == closed;
+            }
         }
         Poll::Ready(Some(message))
     }
@@ -120,5 +135,16 @@ impl fmt::Debug for Subscription {
             .field("account", &self.account)
             .field("position", &self.position)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_may_be_shared_between_threads() {
+        fn is_shareable<T: Send + Sync>() {}
+        is_shareable::<Subscription>();
     }
 }

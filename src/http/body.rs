@@ -16,9 +16,10 @@ pub(crate) async fn read_json(
     body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
-    let media_type = content_type(headers)?;
-    let is_json = matches!(media_type.as_deref(), None | Some("application/json"));
-    if is_gzipped(headers)? || !is_json {
+    let is_json = |media_type: Option<String>| {
+        matches!(media_type.as_deref(), None | Some("application/json"))
+    };
+    if is_gzipped(headers)? || !is_json(content_type(headers)?) {
         return Err(Problem::unsupported(
             "unsupported_media_type",
             "send application/json, not compressed",

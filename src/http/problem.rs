@@ -20,7 +20,8 @@ use crate::{
 /// space, short enough for a waiting customer.
 const RETRY_AFTER_SECONDS: u16 = 2;
 
-/// A refusal, sent as problem JSON (RFC 9457). Status codes of refusals are chosen here and nowhere else.
+/// A refusal, sent as problem JSON (RFC 9457). Status codes are chosen here, except those of
+/// Engine.IO's own refusals (`socketio/http/refusal.rs`) and of the accept loop.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,

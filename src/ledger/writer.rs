@@ -93,6 +93,7 @@ impl<L: CommitListener> Writer<L> {
         }
         let committed = self.commit(&mut batch, now);
         if committed.is_ok() {
+            // The listener is the feed's `Publisher`.
             self.listener.committed(batch.account_commits(), now);
             self.states.put(batch.into_states());
         }

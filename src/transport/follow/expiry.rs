@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::close_reason::CloseReason;
 use crate::{
     access::Grant,
     transport::limits::{EXPIRY_MAX, EXPIRY_NOTICE},
@@ -54,30 +53,30 @@ impl Expiry {
     }
 
     /// When the grant ends; `None` if that is too far away to matter.
-    pub(crate) fn end(&self) -> Option<Instant> {
+    pub(crate) fn end(self) -> Option<Instant> {
         self.0.map(|moments| moments.end)
     }
 
-    /// Resolves when the connection must close: because of `told`, or because the grant has ended. As cancel-safe
-    /// as `told`.
-    pub(crate) async fn over(self, told: impl Future<Output = CloseReason>) -> CloseReason {
-        tokio::select! {
-            biased;
-            reason = told => reason,
-            () = until(self.end()) => CloseReason::Expired,
-        }
+    /// Resolves when the grant has ended. Cancel-safe.
+    ///
+    /// Callers wait for it beside whatever else may close the connection, in one `select!`: an async function around
+    /// both would store them twice, in every idle connection.
+    pub(crate) fn ended(self) -> impl Future<Output = ()> {
+        until(self.end())
     }
 
     /// Resolves when the client should be told that its grant ends soon. Cancel-safe.
-    pub(crate) async fn notice(self) -> AuthExpiring {
-        until(self.0.map(|moments| moments.notice)).await;
-        match self.0 {
-            Some(Moments { expires_at, .. }) => AuthExpiring {
-                r#type: "auth_expiring",
-                expires_at,
-            },
-            None => pending().await,
-        }
+    pub(crate) fn ends_soon(self) -> impl Future<Output = ()> {
+        until(self.0.map(|moments| moments.notice))
+    }
+
+    /// The message for a client whose grant ends soon; `None` if its end is too far away to matter.
+    pub(crate) fn notice(self) -> Option<AuthExpiring> {
+        let Moments { expires_at, .. } = self.0?;
+        Some(AuthExpiring {
+            r#type: "auth_expiring",
+            expires_at,
+        })
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) struct Follower {
 }
 
 enum EndReason {
-    Expiring(AuthExpiring),
+    /// The grant ends soon.
+    EndsSoon,
     Close(CloseReason),
 }
 
@@ -90,9 +91,10 @@ impl Follower {
             biased;
             reason = &mut self.end => match reason {
                 EndReason::Close(reason) => FollowEvent::Close(reason),
-                EndReason::Expiring(notice) => {
+                EndReason::EndsSoon => {
                     self.end = end(self.drain.clone(), self.expiry, false);
-                    FollowEvent::Expiring(notice)
+                    let notice = self.expiry.notice();
+                    notice.map_or(FollowEvent::Close(CloseReason::Expired), FollowEvent::Expiring)
                 }
             },
             next = self.reader.next() => match next {
@@ -114,14 +116,11 @@ fn end(
     with_notice: bool,
 ) -> Pin<Box<dyn Future<Output = EndReason> + Send>> {
     Box::pin(async move {
-        let draining = async {
-            drain.turn_to_close().await;
-            CloseReason::Shutdown
-        };
         tokio::select! {
             biased;
-            reason = expiry.over(draining) => EndReason::Close(reason),
-            notice = expiry.notice(), if with_notice => EndReason::Expiring(notice),
+            () = drain.turn_to_close() => EndReason::Close(CloseReason::Shutdown),
+            () = expiry.ended() => EndReason::Close(CloseReason::Expired),
+            () = expiry.ends_soon(), if with_notice => EndReason::EndsSoon,
         }
     })
 }

@@ -107,6 +107,10 @@ async fn a_stream_yields_each_message_once_and_moves_its_own_position() {
     assert_eq!(erased.unwrap_err(), Interrupted::Erased);
     let snapshot = StreamExt::next(&mut subscription).await.unwrap().unwrap();
     assert_eq!(json(&snapshot)["offset"], 0);
+    feed.close().await;
+    let closed = StreamExt::next(&mut subscription).await.unwrap();
+    assert!(closed.is_err());
+    assert!(StreamExt::next(&mut subscription).await.is_none());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::{
     feed::{Batch, DirectDelivery, FeedReader, Interrupted, SubscribeOptions},
     http::AppState,
     transport::{
-        follow::{AuthExpiring, CloseReason, Expiry},
+        follow::{CloseReason, Expiry},
         limits::{CLOSE_GRACE, CLOSING_TIMEOUT},
         socketio::{connection::Gone, limits::SUBSCRIPTIONS_MAX},
     },
@@ -113,7 +113,8 @@ impl FeedSocket {
             tokio::select! {
                 biased;
                 () = requests.closed() => break SocketEnd::Gone,
-                reason = expiry.over(session.close_requested()) => break SocketEnd::Close(reason),
+                reason = session.close_requested() => break SocketEnd::Close(reason),
+                () = expiry.ended() => break SocketEnd::Close(CloseReason::Expired),
                 served = self.serve() => match served {
                     Ok(Renewed) => {}
                     Err(end) => break end,
@@ -157,9 +158,9 @@ impl FeedSocket {
                         return Ok(Renewed);
                     }
                 }
-                notice = expiry.notice(), if !is_notified => {
+                () = expiry.ends_soon(), if !is_notified => {
                     is_notified = true;
-                    Box::pin(self.notify_expiring(notice)).await?;
+                    Box::pin(self.notify_expiring()).await?;
                 }
             }
         }
@@ -288,7 +289,10 @@ impl FeedSocket {
         following.position(|following| following.account == *account)
     }
 
-    async fn notify_expiring(&mut self, notice: AuthExpiring) -> Result<(), SocketEnd> {
+    async fn notify_expiring(&mut self) -> Result<(), SocketEnd> {
+        let Some(notice) = self.expiry.notice() else {
+            return Ok(());
+        };
         let notice = ack::encode(&notice);
         Ok(self.writer.emit("auth_expiring", &notice).await?)
     }
