@@ -15,6 +15,7 @@
 //! - A [`Subscription`] is one reader with its own [`Position`]; it yields [`Message`]s.
 //! - [`Authorize`] decides what the bearer of a token may do, as a [`Grant`]; [`Jwt`] reads it from signed tokens.
 //! - A [`Hub`] assembles all of it, HTTP and Socket.IO, into one [`axum::Router`].
+//! - A [`Push`] is an ephemeral event to connected Socket.IO clients, outside the ledger.
 //! - [`serve()`] is an accept loop with [`Limits`] for the open internet.
 //!
 //! The names at the root are those that most programs need. The rest are in modules: [`domain`] for the data,

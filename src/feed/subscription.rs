@@ -36,7 +36,7 @@ pub struct Subscription {
     account: Account,
     /// Absent while `pending` owns it.
     reader: Option<Box<FeedReader>>,
-    /// The next message that was polled for and has not come yet.
+    /// The read of the next message, while it is not finished.
     pending: Option<Pin<Box<dyn Future<Output = PendingRead> + Send>>>,
     position: Option<Position>,
 }
