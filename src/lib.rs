@@ -7,8 +7,8 @@
 //! # The map
 //!
 //! - An [`Event`] is what a producer reports about an [`Account`]: an exact [`Amount`](domain::Amount) of something.
-//! - A [`Ledger`](ledger::Ledger) stores it permanently as an entry: [`Sqlite`] on disk, or [`Memory`] for trying things
-//!   out.
+//! - A [`Ledger`](ledger::Ledger) stores it permanently as an entry: [`Sqlite`] on disk, or [`Memory`] for trying
+//!   things out.
 //! - A [`Budget`](domain::Budget) in an account's [`Profile`](domain::Profile) has thresholds. Reaching one appends an
 //!   alert.
 //! - A [`Feed`] is the core API: append to it, read from it, subscribe to it. Appending returns a [`Receipt`].

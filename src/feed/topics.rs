@@ -184,8 +184,8 @@ impl Topic {
         !self.is_due.swap(true, Ordering::AcqRel)
     }
 
-    /// Marks it as not due, as its dispatch begins: a later commit makes it due again. A swap and not a store, so that it
-    /// synchronises with the commit that found it due: the version read after this includes that commit.
+    /// Marks it as not due at the start of its dispatch: a later commit makes it due again. A swap and not a store,
+    /// so that it synchronises with the commit that found it due: the version read after this includes that commit.
     pub(super) fn clear_due(&self) {
         self.is_due.swap(false, Ordering::AcqRel);
     }
