@@ -22,7 +22,7 @@ struct Moments {
     notice: Instant,
     /// When the connection is closed.
     end: Instant,
-    /// The same, as the client is told.
+    /// The same by the wall clock, for the client.
     expires_at: Timestamp,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct AuthExpiring {
 
 impl Expiry {
     /// Converted from the wall clock once and then measured by the monotonic one, so that setting the clock
-    /// forward does not disconnect everybody.
+    /// forward does not disconnect every client.
     pub(crate) fn new(grant: &Grant) -> Self {
         let Some(expires_at) = grant.expires_at() else {
             return Self(None);
@@ -58,17 +58,17 @@ impl Expiry {
         self.0.map(|moments| moments.end)
     }
 
-    /// Resolves when the connection must close: because of `told`, or because the grant has ended. As cancel-safe
-    /// as `told`.
-    pub(crate) async fn over(self, told: impl Future<Output = CloseReason>) -> CloseReason {
+    /// Resolves when the connection must close: because `other` has resolved, or because the grant has ended. As
+    /// cancel-safe as `other`.
+    pub(crate) async fn over(self, other: impl Future<Output = CloseReason>) -> CloseReason {
         tokio::select! {
             biased;
-            reason = told => reason,
+            reason = other => reason,
             () = until(self.end()) => CloseReason::Expired,
         }
     }
 
-    /// Resolves when the client should be told that its grant ends soon. Cancel-safe.
+    /// Resolves when the client should be notified that its grant ends soon. Cancel-safe.
     pub(crate) async fn notice(self) -> AuthExpiring {
         until(self.0.map(|moments| moments.notice)).await;
         match self.0 {

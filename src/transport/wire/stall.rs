@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The limit on a write that makes no progress: the one place that decides that a client has stalled.
+/// Limits how long a write may make no progress. A client that exceeds the limit has stalled.
 ///
 /// Progress is any byte that the client's side of the connection takes, no matter which write it belongs to.
 /// A write that is not ready starts the wait; a write that completes ends it.
