@@ -158,7 +158,7 @@ impl HubBuilder {
         self
     }
 
-    /// Sets how often clients are pinged, and how long they may take to answer. The default is 12 and 15 seconds. A
+    /// Sets how often clients are pinged, and how long they may take to answer. The defaults are 12 and 15 seconds. A
     /// client whose network is gone is noticed after the sum of both at the latest.
     #[must_use]
     pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {

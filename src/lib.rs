@@ -7,14 +7,15 @@
 //! # The map
 //!
 //! - An [`Event`] is what a producer reports about an [`Account`]: an exact [`Amount`](domain::Amount) of something.
-//! - A [`Ledger`](ledger::Ledger) stores it permanently as an entry: [`Sqlite`] on disk, or [`Memory`] for trying things
-//!   out.
+//! - A [`Ledger`](ledger::Ledger) stores it permanently as an entry: [`Sqlite`] on disk, or [`Memory`] for trying
+//!   things out.
 //! - A [`Budget`](domain::Budget) in an account's [`Profile`](domain::Profile) has thresholds. Reaching one appends an
 //!   alert.
 //! - A [`Feed`] is the core API: append to it, read from it, subscribe to it. Appending returns a [`Receipt`].
 //! - A [`Subscription`] is one reader with its own [`Position`]; it yields [`Message`]s.
 //! - [`Authorize`] decides what the bearer of a token may do, as a [`Grant`]; [`Jwt`] reads it from signed tokens.
 //! - A [`Hub`] assembles all of it, HTTP and Socket.IO, into one [`axum::Router`].
+//! - A [`Push`] is an ephemeral event to connected Socket.IO clients, outside the ledger.
 //! - [`serve()`] is an accept loop with [`Limits`] for the open internet.
 //!
 //! The names at the root are those that most programs need. The rest are in modules: [`domain`] for the data,

@@ -97,9 +97,9 @@ impl Feed {
         edited.map_err(ProfileError::Rejected)
     }
 
-    /// Removes everything of an account: its entries, totals and profile. Returns once the removal is durable.
-    /// Its subscriptions get [`Interrupted::Erased`](super::Interrupted::Erased). A later event starts the account
-    /// anew. Erasing an account that does not exist succeeds.
+    /// Deletes all data of an account: its entries, totals and profile. Returns once the deletion is durable.
+    /// Its subscriptions get [`Interrupted::Erased`](super::Interrupted::Erased). A later event creates the account
+    /// again. Erasing an account that does not exist succeeds.
     ///
     /// Dropping the future does not undo what was sent to the ledger.
     ///

@@ -7,7 +7,7 @@ use crate::domain::Position;
 
 /// How a transport encodes messages.
 pub(crate) trait Encoding: 'static {
-    /// All of them in a row.
+    /// Encodes the messages, one after another.
     fn encode(messages: &[Message]) -> Bytes;
 }
 
@@ -36,7 +36,7 @@ impl Batch {
         Self::new(messages).expect("it has a first message")
     }
 
-    /// The first message, which may be sent without the rest.
+    /// Returns the first message, which may be sent without the rest.
     pub(crate) fn into_first(mut self) -> Message {
         self.messages.swap_remove(0)
     }

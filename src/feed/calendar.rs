@@ -36,12 +36,12 @@ pub(super) struct Calendar {
 pub(super) struct LocalDay {
     zone: Zone,
     date: watch::Sender<Date>,
-    /// The period in which the date stays the same.
-    lasts: Mutex<Lasts>,
+    /// When the date was set, and when it ends.
+    span: Mutex<DateSpan>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Lasts {
+struct DateSpan {
     from: Timestamp,
     until: Timestamp,
 }
@@ -105,7 +105,7 @@ impl LocalDay {
         Self {
             date: watch::Sender::new(zone.date_of(now)),
             zone,
-            lasts: Mutex::new(Lasts { from: now, until }),
+            span: Mutex::new(DateSpan { from: now, until }),
         }
     }
 
@@ -119,20 +119,20 @@ impl LocalDay {
 
     /// Sets the date of `now`, and returns when it ends.
     fn update(&self, now: Timestamp) -> Timestamp {
-        let mut lasts = self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back may be in an earlier date.
-        if now < lasts.from || now >= lasts.until {
-            *lasts = Lasts {
+        if now < span.from || now >= span.until {
+            *span = DateSpan {
                 from: now,
                 until: self.zone.date_ends_at(now),
             };
             let date = self.zone.date_of(now);
-            self.date.send_if_modified(|shown| {
-                let is_other = *shown != date;
-                *shown = date;
-                is_other
+            self.date.send_if_modified(|current| {
+                let is_changed = *current != date;
+                *current = date;
+                is_changed
             });
         }
-        lasts.until
+        span.until
     }
 }

@@ -23,8 +23,8 @@ impl Clock {
         Self::new(Timestamp::now)
     }
 
-    /// A clock that calls `read` for the current time, often, so it must not block. If the time jumps to another
-    /// day, clients learn of it within a second.
+    /// A clock that calls `read` for the current time. It is called often and must not block. If the time jumps to
+    /// another day, clients are notified within a second.
     #[must_use]
     pub fn new(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
@@ -120,8 +120,8 @@ impl ClockChanged {
     }
 }
 
-/// The ledger's time: a clock's, but never before the last commit. So a clock that is set back neither
-/// refuses events nor starts a day twice.
+/// The ledger's time: a clock's, but never before the last commit. So when a clock is set back, no event is
+/// refused and no day starts twice.
 #[derive(Debug)]
 pub(super) struct LedgerTime {
     clock: Clock,

@@ -2,18 +2,22 @@
 //! waking the subscription's task.
 //!
 //! ```text
-//!             start                       the sink refuses, the tail lacks
-//!            (sink open)                  the update, or the account was erased
-//!  inactive ───────────► active ─────────────────────────────► fallen back
-//!     ▲                    │ ▲  │                                   │
-//!     │   stop, or the     │ └──┘ deliver: writes, moves            │ the task wakes, takes the
-//!     └── guard is dropped ┘      the position                      │ position and continues
-//!     ▲                                                             │
-//!     └─────────────────────────────────────────────────────────────┘
+//!             start                    fall back
+//!  inactive ───────────► active ──────────────────► fallen back
+//!   ▲    ▲                │ ▲ │                         │
+//!   │    │                │ └─┘ deliver: writes,        │
+//!   │    │                │     moves the position      │
+//!   │    └────────────────┘                             │
+//!   │      stop, or the guard is dropped                │
+//!   └───────────────────────────────────────────────────┘
+//!     the task wakes, takes the position and continues
 //! ```
 //!
+//! It starts only if the sink is open. It falls back when the sink refuses a batch, the tail lacks the update, the
+//! account was erased, several updates must be merged, or a sink panicked.
+//!
 //! The position has one owner at a time: the task while the delivery is inactive, the delivery (under its
-//! lock) while it is active. Once `stop` returns, nothing more is written past the task.
+//! lock) while it is active. Once `stop` returns, only the task writes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -27,8 +31,8 @@ pub(crate) trait Sink: Send + Sync + 'static {
     /// Whether it would accept a batch now.
     fn is_open(&self) -> bool;
 
-    /// Accepts all messages of the batch, in order, or none: whether they are on their way. It does not
-    /// block. What it does not accept is left to the task.
+    /// Accepts all messages of the batch, in order, or none. Returns whether it accepted them. Must not block. A
+    /// refused batch is sent by the task.
     fn offer(&self, batch: &Batch) -> bool;
 }
 
@@ -64,7 +68,7 @@ impl DirectDelivery {
         self.lock().position
     }
 
-    /// Stops direct delivery: once this returns, only the subscription's task writes.
+    /// Stops direct delivery. Once this returns, only the subscription's task writes.
     pub(crate) fn stop(&self) {
         self.lock().is_active = false;
     }
@@ -74,7 +78,7 @@ impl DirectDelivery {
         self.lock().position = Some(position);
     }
 
-    /// Delivers directly from `position` until the guard is dropped, if the sink accepts anything.
+    /// Starts direct delivery from `position`, until the guard is dropped. `None` if the sink is not open.
     pub(super) fn start(&self, position: Position, erasures: u32) -> Option<DeliveryGuard<'_>> {
         if !self.sink.is_open() {
             return None;
@@ -87,8 +91,8 @@ impl DirectDelivery {
         Some(DeliveryGuard(self))
     }
 
-    /// Writes what the client lacks up to `version`. Where that is not possible, the task is woken to
-    /// continue from the position reached.
+    /// Writes what the client lacks up to `version`. If that is not possible, it wakes the task, which continues
+    /// from the position reached.
     pub(super) fn deliver(&self, version: Version, ahead: &mut Ahead<'_>) {
         let mut state = self.lock();
         if !state.is_active {
@@ -107,7 +111,7 @@ impl DirectDelivery {
         }
     }
 
-    /// Whether the client now has everything up to `version`.
+    /// Writes what the client lacks. Returns whether it now has everything up to `version`.
     fn deliver_from(
         &self,
         state: &mut DeliveryState,
@@ -121,7 +125,7 @@ impl DirectDelivery {
             let Some(batch) = ahead.of(*position) else {
                 return false;
             };
-            // In the mode `totals` several updates are merged into one, which the task does.
+            // In the mode `totals`, the task merges several updates into one.
             let is_merged = self.mode == Mode::Totals && batch.messages.len() > 1;
             if is_merged || !self.sink.offer(batch) {
                 return false;

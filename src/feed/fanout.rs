@@ -1,5 +1,5 @@
-//! Dispatches a commit to the direct deliveries of an account: on the runtime, without waking a task per
-//! subscription; or on the ledger's own thread, where they are few.
+//! Dispatches a commit to the direct deliveries of an account, without waking a task per subscription: on the
+//! runtime, or on the ledger's thread if there are only a few.
 
 use std::{
     collections::VecDeque,
@@ -65,7 +65,7 @@ impl Fanout {
         }
     }
 
-    /// Dispatches a topic that has changed: before this returns, if it has few deliveries.
+    /// Dispatches a topic that has changed. With only a few deliveries, they are served before this returns.
     pub(super) fn dispatch_inline(&self, topic: &Arc<Topic>) {
         if topic.delivery_count() > INLINE_DELIVERIES_MAX {
             return self.dispatch(topic);
@@ -78,7 +78,7 @@ impl Fanout {
         let dispatched = AssertUnwindSafe(|| task.run().now_or_never());
         if panic::catch_unwind(dispatched).is_err() {
             tracing::error!(
-                "a writer of updates panicked: its client may get none until it connects anew"
+                "a writer of updates panicked: its client may get none until it reconnects"
             );
         }
     }
@@ -97,7 +97,7 @@ impl Fanout {
 }
 
 impl Shard {
-    /// Whether a task must be started for the shard.
+    /// Adds a topic. Returns whether a task must be started for the shard.
     fn push(&self, topic: &Arc<Topic>) -> bool {
         let mut due = self.lock();
         due.topics.push_back(Arc::clone(topic));
@@ -255,7 +255,7 @@ mod tests {
         let guards = [&bad, &good].map(|(_, delivery)| delivery.start(at(0), 0).unwrap());
         advance_to(&topic, &alice, 1);
         fanout.dispatch_inline(&topic);
-        // Both tasks continue from where their clients are.
+        // Both subscriptions continue in their tasks.
         for guard in &guards {
             assert!(guard.fell_back().now_or_never().is_some());
         }

@@ -111,7 +111,7 @@ impl<'a> MessageBuilder<'a> {
     }
 
     /// One update in place of many: of these contiguous entries it holds only the alerts, reversals and
-    /// adjustments, and the number of entries left out. It ends where no more of those fit.
+    /// adjustments, and the number of entries left out. It ends before the first of those that does not fit.
     ///
     /// # Panics
     /// When there are no entries.
@@ -204,7 +204,7 @@ fn ends(entries: &[StoredEntry]) -> (u64, u64) {
     (first.offset, last.offset)
 }
 
-/// How many of these entries fit into `bytes_max` bytes, and at least one.
+/// How many of these entries fit into `bytes_max` bytes; at least one if there are any.
 fn fitting<'e>(entries: impl Iterator<Item = &'e StoredEntry>, bytes_max: usize) -> usize {
     let mut bytes = 0;
     let mut first = true;

@@ -1,4 +1,4 @@
-//! What a follower may ask for, and the one place that checks it.
+//! The options of followers and readers of history, and their checks.
 
 /// The most recent entries that a snapshot may hold.
 pub(super) const RECENT_MAX: usize = 100;
@@ -49,7 +49,7 @@ pub enum Mode {
     Totals,
 }
 
-/// A client asked for something outside its bounds. The text says what is allowed.
+/// An option is not valid. The text says what is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadOption(pub(crate) &'static str);
 

@@ -34,7 +34,7 @@ impl CommitListener for Publisher {
             .filter_map(|commit| self.advance(&commit, at))
             .peekable();
         let Some(first) = topics.next() else { return };
-        // With one account in the commit, a client is most likely waiting for exactly this.
+        // With only one account in the commit, the load is low, and latency matters more than throughput.
         if topics.peek().is_none() {
             return self.fanout.dispatch_inline(&first);
         }
@@ -61,7 +61,7 @@ impl CommitListener for Publisher {
 }
 
 impl Publisher {
-    /// Moves the topic of an account behind its new entries, if the account is followed.
+    /// Advances the topic of an account past its new entries, if the account is followed.
     fn advance(&self, commit: &AccountCommit<'_>, at: Timestamp) -> Option<Arc<Topic>> {
         let AccountCommit { account, state, .. } = *commit;
         let topic = self.topics.find(account)?;

@@ -61,20 +61,20 @@ struct Today {
     date: watch::Receiver<Date>,
 }
 
-/// How far the client is.
+/// How far the client has read.
 #[derive(Debug)]
 enum ClientPlace {
     /// It has nothing.
     Start,
-    /// It sent this text as its position. It may not be one.
+    /// It sent this text as its position. It is not parsed yet.
     Claimed(String),
-    /// It has applied everything up to `position`. `is_live`: it was told that replay is over.
+    /// It has applied everything up to `position`. `is_live`: it has also applied `live`.
     At { position: Position, is_live: bool },
 }
 
 impl FeedReader {
     pub(super) fn new(core: Arc<Core>, account: Account, options: SubscribeOptions) -> Self {
-        // The topic is followed before the ledger is read, so that a commit in between wakes.
+        // The topic is followed before the ledger is read, so that a commit in between wakes the reader.
         let topic = core.topics.follow(&account);
         Self {
             version: topic.version(),
@@ -137,8 +137,8 @@ impl FeedReader {
         loop {
             self.take_position_back();
             let version = self.topic.version();
-            let seen = std::mem::replace(&mut self.version, version);
-            if version.erasures != seen.erasures {
+            let previous = std::mem::replace(&mut self.version, version);
+            if version.erasures != previous.erasures {
                 self.offered = None;
                 self.read_ledger_next();
                 return Err(Interrupted::Erased);
@@ -225,7 +225,7 @@ impl FeedReader {
         }
     }
 
-    /// The client has applied `message`: the position moves past it. Any message but the last one from
+    /// Marks `message` as applied by the client: the position moves past it. Any message but the last one from
     /// `next` is ignored.
     pub(crate) fn applied(&mut self, message: &Message) {
         let is_offered = |offered: &Message| Arc::ptr_eq(offered.json(), message.json());
@@ -234,7 +234,7 @@ impl FeedReader {
         }
     }
 
-    /// The client has applied the last batch from `next_batch`.
+    /// Marks the last batch from `next_batch` as applied by the client.
     pub(crate) fn applied_all(&mut self, batch: &Batch) {
         for message in &batch.messages {
             self.move_past(message);

@@ -61,8 +61,8 @@ impl Updates {
     /// messages is no longer live.
     const UPDATES_MAX: usize = 32;
     const BYTES_MAX: usize = 256 * 1024;
-    /// A batch ends once it reaches this size. It bounds what a slow client holds, except for one
-    /// message more.
+    /// A batch ends once it reaches this size. It bounds the memory of a slow client, except
+    /// for one more message.
     const BATCH_BYTES: usize = 64 * 1024;
 
     fn clear(&mut self) {
@@ -106,7 +106,7 @@ impl Updates {
         let next = update.message.position();
         let continues = next.tag == position.tag || position.is_of_absent(self.absent_tag);
         let same = next.stamp == position.stamp && continues;
-        // A reader that is owed the totals of earlier entries needs all pairs, not only the changed ones.
+        // A reader that lacks the totals of earlier entries needs all pairs, not only the changed ones.
         let whole = !position.totals_due || update.totals != TotalsOf::Changed;
         (same && whole).then(|| (update.clone(), index + 1 < self.updates.len()))
     }

@@ -36,7 +36,7 @@ struct Followed {
 pub(super) struct Topic {
     number: usize,
     version: Mutex<Version>,
-    /// One list of waiters. A `watch` channel would hold eight, for every followed account.
+    /// It has one list of waiters. A `watch` channel would have eight, for every followed account.
     changed: Notify,
     tail: Tail,
     deliveries: Mutex<Deliveries>,
@@ -44,7 +44,7 @@ pub(super) struct Topic {
     is_due: AtomicBool,
 }
 
-/// In the order in which they were added, so that none is skipped while others come and go.
+/// In the order in which they were added, so that none is skipped while others are added and removed.
 #[derive(Default)]
 struct Deliveries {
     by_number: BTreeMap<u64, Arc<DirectDelivery>>,
@@ -104,7 +104,7 @@ impl Topics {
 }
 
 impl Topic {
-    /// Takes what a commit changed, then wakes the readers.
+    /// Stores what a commit changed, then wakes the readers.
     pub(super) fn advance(&self, state: &AccountState, updates: Vec<Update>) {
         self.tail.push(updates);
         self.set_version(|version| Version {
@@ -114,7 +114,7 @@ impl Topic {
         });
     }
 
-    /// The account was erased: the tail must not be delivered any more.
+    /// Clears the tail after an erasure, then wakes the readers.
     pub(super) fn erase(&self) {
         self.tail.clear();
         self.set_version(|version| Version {
@@ -134,7 +134,7 @@ impl Topic {
     /// Waits until the version differs from `seen`. Cancel-safe.
     pub(super) async fn changed_from(&self, seen: Version) {
         loop {
-            // Registered before the check, so that a change in between wakes.
+            // Registered before the check, so that a change in between is noticed.
             let changed = self.changed.notified();
             if self.version() != seen {
                 return;
@@ -179,13 +179,13 @@ impl Topic {
         self.locked_deliveries().by_number.len()
     }
 
-    /// Marks it as due for dispatch: false if it already was.
+    /// Marks it as due for dispatch. Returns false if it already was.
     pub(super) fn mark_due(&self) -> bool {
         !self.is_due.swap(true, Ordering::AcqRel)
     }
 
-    /// Its dispatch begins: a later commit makes it due again. A swap and not a store, so that it
-    /// synchronises with the commit that found it due: the version read after this includes that commit.
+    /// Marks it as not due at the start of its dispatch: a later commit makes it due again. A swap and not a store,
+    /// so that it synchronises with the commit that found it due: the version read after this includes that commit.
     pub(super) fn clear_due(&self) {
         self.is_due.swap(false, Ordering::AcqRel);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The largest message a client may send, in bytes: over WebSocket, as one frame or in fragments,
 /// and as the body of one polling request. Requests to the feed are a few hundred bytes; this
-/// leaves room for a host's own namespaces.
+/// leaves room for requests to a host's own namespaces.
 pub(super) const MESSAGE_BYTES_MAX: usize = 100_000;
 
 /// The most bytes of one read from a WebSocket. Small, because each idle connection keeps a buffer of this size, and
@@ -38,7 +38,7 @@ pub(super) const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 pub(crate) struct Timing {
     /// From one ping to the next.
     pub(crate) ping_interval: Duration,
-    /// From a ping until a silent client counts as gone.
+    /// From a ping until a client that has sent nothing counts as gone.
     pub(crate) ping_timeout: Duration,
     /// From opening a session until it must have joined a namespace.
     pub(crate) connect_timeout: Duration,

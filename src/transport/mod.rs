@@ -3,7 +3,7 @@
 //! - [`websocket`] and [`socketio`] hold a connection that both sides write to; [`http_stream`] is a response that
 //!   does not end: Server-Sent Events, lines of JSON, iframe streaming. Long and short polling are plain requests,
 //!   in `api`.
-//! - [`follow`] opens a subscription for a connection, reads it, and says why it closes.
+//! - [`follow`] opens a subscription for a connection, reads it, and defines why it closes.
 //! - [`wire`] is the byte stream under a connection: it finishes direct writes and times out stalled ones.
 //! - [`push`] sends ephemeral events, which are in no feed.
 //!
@@ -38,7 +38,7 @@ pub(crate) use state::TransportState;
 
 use crate::http::{Problem, with_origin_check};
 
-/// The routes of open connections and of pushes, to be merged with those of the API.
+/// The routes that keep a connection open, and the route for pushes, to be merged with those of the API.
 pub(crate) fn router(state: TransportState) -> Router {
     let origins = state.app.origins.clone();
     let routes = Router::new()

@@ -11,7 +11,7 @@ pub(crate) struct TransportState {
     pub(crate) drain: Drain,
     pub(crate) timing: Timing,
     pub(crate) pushes: PushQueue,
-    /// The task of each open WebSocket, and of each stream that is written past HTTP.
+    /// The task of each open WebSocket, and of each stream that has taken over its connection from hyper.
     pub(crate) connections: TaskTracker,
 }
 

@@ -1,4 +1,4 @@
-//! Why the server closes a connection, and what it tells the client.
+//! Why the server closes a connection, and the message that it sends to the client.
 
 use std::time::Duration;
 

@@ -7,7 +7,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// Tells open connections that the server shuts down, and over which period to close. Cheap to clone.
+/// Notifies open connections that the server is shutting down, and holds the period over which they close. Cheap to
+/// clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Drain {
     begun: CancellationToken,
@@ -23,7 +24,7 @@ impl Drain {
         }
     }
 
-    /// Connections close within `spread` after the drain has begun. Set before that.
+    /// Sets the period over which connections close. It must be called before the drain begins.
     pub(crate) fn set_spread(&self, spread: Duration) {
         // Only the first drain sets it.
         let _: Result<(), Duration> = self.spread.set(spread);
@@ -42,7 +43,7 @@ impl Drain {
     }
 }
 
-/// A random number from 0 to 1. Without a source of randomness it is one half: then there is only no jitter.
+/// A random number from 0 to 1. Without a source of randomness it is one half: then there is no jitter.
 pub(crate) fn random_fraction() -> f64 {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(random) / f64::from(u32::MAX)

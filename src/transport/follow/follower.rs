@@ -15,7 +15,7 @@ use crate::{
     feed::{FeedReader, Message, Sink},
 };
 
-/// What a connection must tell its client next.
+/// What a connection must send or do next.
 pub(crate) enum FollowEvent {
     /// A message of the feed.
     Message(Message),
@@ -25,7 +25,7 @@ pub(crate) enum FollowEvent {
     Close(CloseReason),
 }
 
-/// A reader, and what may end it: its grant, its account, the server.
+/// A reader, and what may end it: its grant, an erasure of its account, or a shutdown of the server.
 pub(crate) struct Follower {
     reader: FeedReader,
     drain: Drain,
@@ -58,7 +58,8 @@ impl Follower {
         self
     }
 
-    /// While it waits in `next`, commits may be written to `sink`, and `next` does not return them.
+    /// Allows direct delivery: while it waits in `next`, commits may be written to `sink`, and `next` does not return
+    /// them.
     #[must_use]
     pub(crate) fn delivering_to(mut self, sink: impl Sink) -> Self {
         self.reader.deliver_directly(sink);
@@ -104,7 +105,7 @@ impl Follower {
         }
     }
 
-    /// The connection has taken the message.
+    /// Marks the message as taken by the connection.
     pub(crate) fn applied(&mut self, message: &Message) {
         self.reader.applied(message);
     }

@@ -19,7 +19,7 @@ pub(crate) struct FollowRequest {
     account: Account,
     pub(crate) grant: Grant,
     pub(crate) options: SubscribeOptions,
-    /// The function that an iframe calls.
+    /// The name of the function that an iframe calls.
     pub(crate) callback: Option<String>,
 }
 
@@ -34,12 +34,14 @@ struct FollowQuery {
 }
 
 impl FollowRequest {
-    /// Starts to follow.
+    /// Starts following the account.
     pub(crate) fn follow(self, state: &TransportState) -> Follower {
         let reader = state.app.feed.reader(self.account, self.options);
         Follower::new(reader, &self.grant, state.drain.clone())
     }
 
+    /// Refuses a callback.
+    ///
     /// # Errors
     /// `invalid_query` if there is a callback: only an iframe calls one.
     pub(crate) fn without_callback(self) -> Result<Self, Problem> {

@@ -1,4 +1,4 @@
-//! The response of a stream, and its body where hyper writes it.
+//! The response of a stream, and its body if hyper writes it.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ pub(super) fn respond<F: StreamFormat>(follower: Follower, format: F) -> Respons
     response::<F>(Body::from_stream(stream::unfold(body, BodyState::next)))
 }
 
-/// A streaming response that a task writes past HTTP, if `serve` hands the connection over, and that hyper writes
+/// A streaming response that a task writes without hyper, if `serve` hands the connection over, and that hyper writes
 /// otherwise.
 pub(super) fn respond_past_http<F: StreamFormat + Default>(
     follower: Follower,

@@ -1,4 +1,4 @@
-//! A streaming response that its task writes to the connection itself, in chunks, once HTTP has written the head.
+//! A streaming response that its task writes to the connection itself, in chunks, once hyper has written the head.
 
 use std::{
     future::poll_fn,
@@ -58,7 +58,7 @@ fn chunk_size(length: usize) -> Bytes {
     format!("{length:x}\r\n").into()
 }
 
-/// The task of such a response.
+/// The task that writes such a response.
 pub(super) struct ChunkedWriter<F> {
     stream: FormattedStream<F>,
     task: WireTask,
@@ -102,7 +102,10 @@ impl<F: StreamFormat + Default> ChunkedWriter<F> {
         self.write(LAST_CHUNK).await
     }
 
-    /// The next text; `None` after the closing message. An error when the client is gone.
+    /// The next text; `None` after the closing message.
+    ///
+    /// # Errors
+    /// When the client is gone.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         if self.stream.has_ended() {
             return Ok(None);
@@ -126,7 +129,7 @@ impl<F: StreamFormat + Default> ChunkedWriter<F> {
         }
     }
 
-    /// Writes the parts without copying them together: they may be long, and wait for a client that does not read.
+    /// Writes the parts without copying them together, since they may be long, and a client may take them slowly.
     async fn write(&mut self, mut parts: impl Buf) -> io::Result<()> {
         poll_fn(|cx| {
             self.task.poll_write_with(cx, |wire, cx| {
@@ -150,8 +153,8 @@ impl<F: StreamFormat + Default> ChunkedWriter<F> {
     }
 }
 
-/// Resolves when the client is gone. What it sends is discarded, up to a bound: the head has said that no other
-/// request is answered here.
+/// Resolves when the client is gone. What it sends is discarded, up to a bound: the response's head announced
+/// that no other request is answered on this connection.
 fn poll_gone(task: &mut WireTask, received: &mut usize, cx: &mut Context<'_>) -> Poll<io::Error> {
     let mut scratch = [0; READ_BYTES];
     loop {

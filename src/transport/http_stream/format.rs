@@ -25,8 +25,8 @@ pub(super) trait StreamFormat: Send + Sync + 'static {
     }
 }
 
-/// These texts in a row, in exactly the memory that they need: a client that does not read holds a chunk for long,
-/// and a buffer that grows by doubling may be twice as large.
+/// Concatenates texts, in exactly the memory that they need: a client that does not read keeps a chunk in memory, and
+/// a buffer that grows by doubling may be twice as large.
 pub(super) fn concat(texts: &[&str]) -> Bytes {
     texts.concat().into()
 }

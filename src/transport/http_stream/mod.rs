@@ -1,7 +1,7 @@
 //! A response that does not end: each message of the feed is written in the transport's own format.
 //!
-//! Behind [`serve`](crate::serve()) a task writes Server-Sent Events and lines to the connection itself, past HTTP
-//! ([`chunked`]). Elsewhere, and for an iframe, hyper polls a [`body`].
+//! Under [`serve`](crate::serve()), a task writes Server-Sent Events and lines of JSON to the connection itself, without
+//! hyper ([`chunked`]). Under another server, and for an iframe, hyper polls a [`body`].
 
 mod body;
 mod chunked;

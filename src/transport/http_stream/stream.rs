@@ -11,7 +11,7 @@ use crate::{
 /// The longest silence: less than the 30 seconds after which some proxies close a connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// A follower whose events are written in a format.
+/// A follower whose events are encoded in a format.
 pub(super) struct FormattedStream<F> {
     follower: Follower,
     format: F,

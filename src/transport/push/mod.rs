@@ -104,7 +104,7 @@ impl Push {
         if !(1..=Self::EVENT_CHARS_MAX).contains(&chars) || event.chars().any(char::is_control) {
             return Err(invalid("an event's name has 1 to 128 characters"));
         }
-        let data = to_raw_value(data).map_err(|_| invalid("the data is no JSON"))?;
+        let data = to_raw_value(data).map_err(|_| invalid("the data is not JSON"))?;
         if data.get().len() > Self::DATA_BYTES_MAX {
             return Err(invalid("the data has at most 64 KiB as JSON"));
         }

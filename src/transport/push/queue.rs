@@ -1,5 +1,5 @@
-//! Sends pushes. Those to the feed's namespace are sent one after the other, and those that wait meanwhile for the
-//! same sockets are sent together.
+//! Sends pushes. Those to the feed's namespace are sent one after the other. Waiting pushes to the same sockets are
+//! sent together.
 
 use std::{
     collections::VecDeque,
@@ -142,7 +142,7 @@ impl PushQueue {
 }
 
 impl Turn {
-    /// Whether nothing was being sent: then the caller is the sender.
+    /// Begins to send. Returns whether nothing was being sent: then the caller is the sender.
     fn begin(&self) -> bool {
         !std::mem::replace(&mut self.lock().is_sending, true)
     }
@@ -154,7 +154,7 @@ impl Turn {
         !std::mem::replace(&mut state.is_sending, true)
     }
 
-    /// The next pushes to the same sockets. When there are none, the caller is no longer the sender.
+    /// Takes the next pushes to the same sockets. When there are none, the caller is no longer the sender.
     fn next(&self) -> Option<Vec<WaitingPush>> {
         let mut state = self.lock();
         let Some(first) = state.waiting.pop_front() else {

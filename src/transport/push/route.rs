@@ -81,7 +81,7 @@ pub(crate) async fn post(
     }
     let json = read_json(&headers, body, REQUEST_BYTES_MAX).await?;
     let request: PushRequest = from_object(&json).map_err(|error| {
-        Problem::bad_request("invalid_push", format!("the body is no push: {error}"))
+        Problem::bad_request("invalid_push", format!("the body is not a push: {error}"))
     })?;
     let push = request.check().map_err(Problem::from)?;
     if !may_reach(&caller.0, &push.to) {

@@ -1,5 +1,5 @@
-//! One WebSocket and the task that serves it: messages, answers and pings are written one after the other. While
-//! the task waits, updates are delivered directly.
+//! One WebSocket and the task that serves it. The task writes messages, answers and pings one after the other. While
+//! it waits, updates are delivered directly.
 
 use std::{
     io::{self, IoSlice},
@@ -96,8 +96,8 @@ impl WebSocketConnection {
         }
     }
 
-    /// Waits for one thing, then handles it. It never writes while it waits, since direct delivery is active then.
-    /// Pongs, and the answer to a close, the library writes in its next call.
+    /// Waits for one event, then handles it. It never writes while it waits, since direct delivery is active then.
+    /// The library writes pongs, and the answer to a close, in its next call.
     async fn step(&mut self) -> Result<(), ConnectionEnd> {
         tokio::select! {
             event = self.follower.next() => self.send_event(event).await,
@@ -194,7 +194,7 @@ impl WebSocketConnection {
     }
 
     /// Writes a text frame around the message's own bytes, which all readers share. If the client has not taken it
-    /// when its grant ends, the connection is cut, since no closing message could be written either.
+    /// when its grant ends, the connection is cut: no closing message could be written either.
     async fn write(&mut self, text: &str) -> Result<(), ConnectionEnd> {
         let written = match self.follower.ends_at() {
             None => self.write_frame(text).await,
@@ -210,7 +210,7 @@ impl WebSocketConnection {
     }
 
     async fn write_frame(&mut self, text: &str) -> Result<(), Error> {
-        // First whatever the library has queued, such as a pong.
+        // First what the library has queued, such as a pong.
         self.stream.flush().await?;
         let (header, length) = text_header(text.len());
         write_both(self.stream.get_mut(), &header[..length], text.as_bytes()).await?;
@@ -262,7 +262,7 @@ impl WebSocketConnection {
     /// unread bytes would reset the connection before it has read everything.
     async fn disconnect(mut self) {
         let disconnected = async {
-            // The library's answer to a close may still be queued. Its error says that the connection is closed.
+            // The library's answer to a close may still be queued. Then its error only means that the connection is closed.
             let _: Result<_, Error> = self.stream.flush().await;
             match self.stream.get_ref().wire().take_wire() {
                 Some(wire) => linger(wire).await,

@@ -1,6 +1,6 @@
 //! WebSocket frames in a byte stream (RFC 6455, section 5): where each one begins and ends.
 //!
-//! Both trackers are pure. They accept bytes in any split, and keep a header but no payload.
+//! Both trackers are pure. They accept bytes in any split, and store at most a header and the first bytes of a payload.
 
 use super::close_code::CloseCode;
 use crate::transport::limits::{FRAGMENTS_MAX, MESSAGE_BYTES_MAX};
@@ -131,7 +131,7 @@ impl OutboundTracker {
         let have = usize::from(self.start_len);
         let more = payload.len().min(START_BYTES - have);
         self.start[have..have + more].copy_from_slice(&payload[..more]);
-        self.start_len += u8::try_from(more).expect("a start is that short");
+        self.start_len += u8::try_from(more).expect("a start has at most 24 bytes");
     }
 }
 
@@ -302,17 +302,17 @@ mod tests {
             let frames: Vec<_> = sizes.iter().map(|n| server_frame(TEXT, &vec![b'x'; *n])).collect();
             let bytes = frames.concat();
             let mut tracker = OutboundTracker::default();
-            let (mut seen, mut rest, mut cut) = (Vec::new(), &bytes[..], cuts.iter().cycle());
+            let (mut passed_sizes, mut rest, mut cut) = (Vec::new(), &bytes[..], cuts.iter().cycle());
             while !rest.is_empty() {
                 let (mut part, after) = rest.split_at((*cut.next().unwrap()).min(rest.len()));
                 while !part.is_empty() {
                     let (used, passed) = tracker.step(part);
-                    seen.extend(passed.map(|frame| usize::try_from(frame.payload_bytes).unwrap()));
+                    passed_sizes.extend(passed.map(|frame| usize::try_from(frame.payload_bytes).unwrap()));
                     part = &part[used..];
                 }
                 rest = after;
             }
-            prop_assert_eq!(seen, sizes);
+            prop_assert_eq!(passed_sizes, sizes);
             prop_assert!(tracker.at_boundary());
         }
 
@@ -331,7 +331,7 @@ mod tests {
 
     /// RFC 6455 section 5.2: the shortest form of each length.
     #[test]
-    fn a_header_tells_the_length_in_its_shortest_form() {
+    fn a_header_has_the_shortest_form_of_the_length() {
         for (payload, expected) in [
             (0, &[0x81, 0][..]),
             (125, &[0x81, 125]),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn start_of_a_payload_tells_what_it_is() {
+    fn the_first_bytes_of_a_payload_are_stored() {
         let (_, passed) =
             OutboundTracker::default().step(&server_frame(TEXT, b"42/feed,[\"update\",{}]"));
         assert_eq!(passed.unwrap().start(), b"42/feed,[\"update\",{}]");

@@ -12,7 +12,7 @@ const KEY_BYTES: usize = 16;
 /// Why a request does not open a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandshakeError {
-    /// It is no handshake, or a malformed one.
+    /// It is not a handshake, or a malformed one.
     Malformed,
     /// Its protocol version is not 13.
     Version,
@@ -85,7 +85,7 @@ mod tests {
 
     /// The example of RFC 6455 section 1.3.
     #[test]
-    fn the_key_is_answered_as_the_standard_says() {
+    fn the_example_key_has_the_example_answer() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }

@@ -2,12 +2,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::transport::limits::Timing;
 
-/// What is due.
+/// What is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beat {
     /// Send a ping.
     Ping,
-    /// The client did not answer the last ping: it is gone.
+    /// The client did not answer the last ping in time: it is gone.
     Lost,
 }
 

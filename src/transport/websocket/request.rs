@@ -28,8 +28,10 @@ pub(super) enum ClientRequest {
 }
 
 impl ClientRequest {
+    /// Parses a text frame.
+    ///
     /// # Errors
-    /// `malformed` if the text is no JSON object, `bad_request` if it is no known request.
+    /// `malformed` if the text is not a JSON object, `bad_request` if it is not a known request.
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
         let request: Self = from_object(text.as_bytes()).map_err(|error| {
             // The error's own text may quote the request, which may hold a token.
@@ -47,7 +49,7 @@ impl ClientRequest {
 /// How many entries a page of history holds.
 ///
 /// # Errors
-/// `bad_request`.
+/// `bad_request` if the limit is out of bounds.
 pub(super) fn history_limit(limit: Option<u64>) -> Result<usize, Invalid> {
     parse_limit(limit).map_err(|BadOption(message)| Invalid::new("bad_request", message))
 }
@@ -89,7 +91,7 @@ pub(super) fn refused(code: &str, message: &str, of: &'static str, id: Option<Va
     })
 }
 
-/// The answer to a text that is no request.
+/// The answer to a text that is not a valid request.
 pub(super) fn invalid_request(invalid: &Invalid) -> String {
     refused(invalid.code(), invalid.message(), "error", None)
 }

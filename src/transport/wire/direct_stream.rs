@@ -14,7 +14,7 @@ use super::stream::Wire;
 /// A wire until it is released, the bytes it has taken, and the unwritten rest of a direct write.
 #[derive(Debug)]
 pub(crate) struct DirectStream {
-    /// `None` once it was released: the descriptor is free although handles to this remain.
+    /// `None` once it was released: the descriptor is free even if handles to this remain.
     wire: Option<Wire>,
     /// Must be written before anything else.
     rest: Bytes,
@@ -80,7 +80,7 @@ impl DirectStream {
         written
     }
 
-    /// Writes all of `bytes`, and removes what was written from it.
+    /// Writes all of `bytes`, and removes from it what was written.
     pub(crate) fn poll_write_all(
         &mut self,
         cx: &mut Context<'_>,

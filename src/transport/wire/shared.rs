@@ -1,18 +1,20 @@
 //! The wire of one connection with two writers: the task that serves the connection, and direct delivery.
 //!
 //! ```text
-//!                    task calls poll_read
-//!   closed to ─────────────────────────────► open for direct writes
-//!   direct writes  (its waker is known)           │        ▲
-//!        ▲                                        │        │ the task has written
-//!        │ the wire was taken                     ▼        │ and flushed the rest
-//!        └──────────────────────────── a rest is unflushed
-//!                                      (the task is woken)
+//!            the task calls poll_read             a direct write leaves bytes
+//!            (its waker is known)                 unwritten or unflushed
+//!  closed ──────────────────────────► open ──────────────────────────────────► unflushed
+//!                                      ▲                                           │
+//!                                      └───────────────────────────────────────────┘
+//!                                        the task, which was woken, has written
+//!                                        and flushed the rest
 //! ```
 //!
+//! Only an open wire accepts direct writes. Once the wire was taken out, every write fails.
+//!
 //! The two never write at the same time. Direct delivery is active only while the task waits for its reader, and
-//! a task that waits has written everything it began. What the wire does not take at once of a direct write, the
-//! task finishes before it writes anything else.
+//! a task that waits has written everything it began. If the wire does not take all of a direct write at once, the task
+//! writes the rest before anything else.
 
 use std::{
     io,
@@ -60,8 +62,8 @@ impl SharedWire {
         self.lock().is_open()
     }
 
-    /// Writes without waiting, if it is open and the wire takes at least one byte: whether all bytes are on their
-    /// way.
+    /// Writes without waiting, if it is open and the wire takes at least one byte. Returns whether it did; the task
+    /// finishes the rest.
     fn write_direct(&self, bytes: impl FnOnce() -> Bytes) -> bool {
         let mut state = self.lock();
         state.is_open() && state.write_direct(bytes())
@@ -88,7 +90,7 @@ impl SharedWire {
 
 /// The task's side.
 impl WireState {
-    /// From now on the task can be woken to finish a direct write.
+    /// Stores the task's waker, to be woken to finish a direct write.
     fn register_task(&mut self, cx: &Context<'_>) {
         match &mut self.task {
             Some(task) => task.clone_from(cx.waker()),

@@ -64,7 +64,7 @@ impl Wire {
     }
 
     /// Writes without waiting, or fails with [`WouldBlock`](io::ErrorKind::WouldBlock). The waker may or may not be
-    /// registered: to be woken, poll again.
+    /// registered: poll to be woken.
     pub(crate) fn write_now(
         &mut self,
         buf: &[u8],
@@ -80,7 +80,7 @@ impl Wire {
         }
     }
 
-    /// Flushes without waiting: whether everything written is on its way.
+    /// Flushes without waiting. Returns whether everything was flushed.
     pub(crate) fn flush_now(&mut self, waker: impl FnOnce() -> Waker) -> io::Result<bool> {
         match self {
             Self::Tcp(..) => Ok(true),
