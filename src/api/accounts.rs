@@ -97,19 +97,19 @@ pub(super) async fn erase(
 ) -> Result<Response, Problem> {
     caller.check(Scope::Admin, &account)?;
     app.feed.erase(&account).await?;
-    // Neither is logged: the token's subject is a person, and the account is what must be forgotten.
+    // Neither the token's subject, which may be a person, nor the erased account is logged.
     tracing::info!("an account was erased");
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
 fn read_change(json: &[u8]) -> Result<ProfileChange, Problem> {
     let input: ProfileInput<'_> = from_object(json).map_err(|error| {
-        let detail = format!("the body is no profile: {error}");
+        let detail = format!("the body is not a profile: {error}");
         Problem::bad_request("invalid_profile", detail)
     })?;
     let budgets = input.budgets.iter().map(|budget| {
         from_object::<Budget>(budget.get().as_bytes()).map_err(|error| {
-            let detail = format!("this is no budget: {error}");
+            let detail = format!("this is not a budget: {error}");
             Problem::bad_request("invalid_budget", detail)
         })
     });

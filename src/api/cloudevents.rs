@@ -136,8 +136,8 @@ fn kind_of(event_type: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// One attribute, decoded as the HTTP binding asks (version 1.0.2, section 3.1.3.2): quotes first, then
-/// percent signs, once.
+/// One attribute, decoded as the HTTP binding requires (version 1.0.2, section 3.1.3.2): first the quotes, then the
+/// percent-encoding, once.
 fn attribute(headers: &HeaderMap, name: &str) -> Result<Option<String>, Invalid> {
     let mut values = headers.get_all(format!("ce-{name}")).iter();
     let Some(value) = values.next() else {
@@ -146,7 +146,7 @@ fn attribute(headers: &HeaderMap, name: &str) -> Result<Option<String>, Invalid>
     let text = std::str::from_utf8(value.as_bytes());
     let (Ok(text), None) = (text, values.next()) else {
         return Err(invalid(&format!(
-            "the header ce-{name} must be there once, in UTF-8"
+            "the header ce-{name} must appear once, in UTF-8"
         )));
     };
     let decoded = percent_decode_str(&unquote(text))
@@ -159,7 +159,7 @@ fn attribute(headers: &HeaderMap, name: &str) -> Result<Option<String>, Invalid>
     })
 }
 
-/// The inside of a quoted string (RFC 9110, section 5.6.4); anything else as it is.
+/// The content of a quoted string (RFC 9110, section 5.6.4). Any other text is returned unchanged.
 fn unquote(text: &str) -> String {
     let quoted = text
         .strip_prefix('"')
@@ -168,10 +168,10 @@ fn unquote(text: &str) -> String {
         return text.to_owned();
     };
     let mut plain = String::with_capacity(quoted.len());
-    let mut signs = quoted.chars();
-    while let Some(sign) = signs.next() {
-        let escaped = if sign == '\\' { signs.next() } else { None };
-        plain.push(escaped.unwrap_or(sign));
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        let escaped = if c == '\\' { chars.next() } else { None };
+        plain.push(escaped.unwrap_or(c));
     }
     plain
 }
@@ -195,5 +195,5 @@ fn unfit(error: serde_json::Error) -> Invalid {
 }
 
 fn invalid(what: &str) -> Invalid {
-    Invalid::new("invalid_event", format!("of this CloudEvent: {what}"))
+    Invalid::new("invalid_event", format!("invalid CloudEvent: {what}"))
 }

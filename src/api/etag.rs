@@ -11,7 +11,7 @@ pub(super) fn etag(version: impl Display) -> HeaderValue {
         .expect("positions and revisions are letters and digits")
 }
 
-/// Whether `If-None-Match` names `tag`. Tags that a proxy has weakened match too: ours identify states, not
+/// Whether `If-None-Match` names `tag`. Tags that a proxy has weakened match too, since ours identify states and not
 /// bytes.
 pub(super) fn is_current(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     tags(headers, IF_NONE_MATCH).any(|one| one == "*" || one.as_bytes() == tag.as_bytes())

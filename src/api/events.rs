@@ -34,7 +34,7 @@ pub(super) async fn record(
     Ok(Json(BatchAnswer { results }).into_response())
 }
 
-/// Passes the event on if the producer may record it. Invalid account ids are rejected here.
+/// Returns the event if the producer may record it. Invalid account ids are rejected here.
 fn permit(grant: &Grant, event: Event) -> Result<Event, Invalid> {
     let account = Account::parse(event.account())?;
     if grant.allows(Scope::Record) && grant.permits(&account) {

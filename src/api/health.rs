@@ -32,7 +32,7 @@ impl Admin {
         }
     }
 
-    /// No longer ready once `closing` is cancelled.
+    /// Reports that it is not ready once `closing` is cancelled.
     #[must_use]
     pub(crate) fn with_closing(mut self, closing: CancellationToken) -> Self {
         self.closing = closing;
@@ -64,12 +64,12 @@ pub(crate) fn admin_router(admin: Admin) -> Router {
     }
 }
 
-/// The process answers. The ledger does not matter here: a restart does not repair a disk.
+/// Reports that the process answers. The ledger is not checked: a restart does not repair a disk.
 async fn live() -> Response {
     ok("live")
 }
 
-/// The ledger accepts events, and the server is not shutting down.
+/// Reports whether the ledger accepts events and the server is not shutting down.
 async fn ready(State(admin): State<Admin>) -> Result<Response, Problem> {
     if admin.closing.is_cancelled() {
         return Err(Unavailable::Closed.into());

@@ -13,7 +13,7 @@ use crate::{
     http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
 };
 
-/// How many periods before `to` are shown without `from`: 31 days or 12 months in all.
+/// How many periods before `to` are shown by default: 31 days or 12 months in all.
 const DAYS_BEFORE: i32 = 30;
 const MONTHS_BEFORE: i32 = 11;
 

@@ -28,14 +28,14 @@ const EVENTS_MAX: usize = 1_000;
 /// below 100.
 const GZIP_RATIO_MAX: usize = 250;
 
-/// The size in bytes up to which any ratio is accepted: too small to do harm.
+/// The decompressed size in bytes up to which any ratio is accepted: too small to do harm.
 const GZIP_BYTES_FREE: usize = 64 * 1024;
 
-/// Larger bodies are decompressed and parsed off the event loop: that takes over a millisecond, in which no
-/// client of this worker thread would be served.
+/// Larger bodies, and compressed ones, are decompressed and parsed on a blocking thread. They take over a
+/// millisecond, in which this worker thread would serve no client.
 const INLINE_BYTES_MAX: usize = 128 * 1024;
 
-/// The events of a body, each valid or refused on its own: an invalid one does not keep the others from being
+/// The events of a body, each valid or refused on its own: an invalid one does not prevent the others from being
 /// recorded.
 pub(super) struct EventReport {
     pub(super) events: Vec<Result<Event, Invalid>>,
@@ -105,7 +105,7 @@ fn gunzip(bytes: &[u8]) -> Result<Bytes, Problem> {
         .saturating_mul(GZIP_RATIO_MAX)
         .clamp(GZIP_BYTES_FREE, BODY_BYTES_MAX);
     let mut plain = Vec::new();
-    // One byte more than allowed tells too much from just enough.
+    // One byte more than allowed distinguishes a body that is too large from one that just fits.
     MultiGzDecoder::new(bytes)
         .take(allowed as u64 + 1)
         .read_to_end(&mut plain)
@@ -187,7 +187,7 @@ impl<'a> Items<'a> {
         serde_json::from_slice(bytes).map_err(|error| {
             Problem::bad_request(
                 "malformed_json",
-                format!("the body is no JSON array: {error}"),
+                format!("the body is not a JSON array: {error}"),
             )
         })
     }

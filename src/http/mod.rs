@@ -1,5 +1,5 @@
-//! What every HTTP route shares, under `api` and `transport`: the state of the handlers, who the caller is, the
-//! strict query, JSON bodies, the check of the origin, and refusals.
+//! What all HTTP routes of `api` and `transport` share: the state of the handlers, the caller's grant, the strict
+//! query, JSON bodies, the check of the origin, and refusals.
 
 mod body;
 mod caller;

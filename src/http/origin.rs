@@ -10,12 +10,12 @@ use axum::{
 use super::problem::Problem;
 use crate::access::Origins;
 
-/// These routes, callable only from allowed origins. The layers apply only to paths that the router has.
+/// Makes these routes callable only from allowed origins. The layers apply only to paths that the router has.
 pub(crate) fn with_origin_check(routes: Router, origins: &Origins) -> Router {
     with_cors(routes, origins).layer(middleware::from_fn_with_state(origins.clone(), check))
 }
 
-/// These routes with CORS headers and preflight answers, where other origins are allowed.
+/// Adds CORS headers and preflight answers to these routes, if other origins are allowed.
 pub(crate) fn with_cors(routes: Router, origins: &Origins) -> Router {
     match origins.cors() {
         Some(cors) => routes.layer(cors),

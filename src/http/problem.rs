@@ -16,8 +16,8 @@ use crate::{
     ledger::Unavailable,
 };
 
-/// `Retry-After` where the server is the reason for the refusal: long enough for a restart or some freed disk
-/// space, short enough for a waiting customer.
+/// `Retry-After` when the server is the reason for the refusal: long enough for a restart or for freeing disk space,
+/// short enough for a waiting customer.
 const RETRY_AFTER_SECONDS: u16 = 2;
 
 /// A refusal, sent as problem JSON (RFC 9457). Status codes are chosen here, except those of
@@ -119,7 +119,7 @@ pub(crate) fn not_found() -> Invalid {
 }
 
 impl From<Invalid> for Problem {
-    /// A request that was understood and cannot be accepted.
+    /// A request that was understood but cannot be accepted.
     fn from(invalid: Invalid) -> Self {
         let status = match invalid.code() {
             "malformed_json" | "invalid_push" | "reserved_event" | "invalid_budget"

@@ -15,6 +15,6 @@ pub(crate) struct AppState {
     pub(crate) tickets: Arc<Tickets>,
     /// Which web pages may call.
     pub(crate) origins: Origins,
-    /// Cancelled when the hub closes: handlers that wait answer then.
+    /// Cancelled when the hub closes. Waiting handlers then answer.
     pub(crate) closing: CancellationToken,
 }

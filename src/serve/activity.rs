@@ -3,7 +3,7 @@ use std::task::Context;
 
 use futures_util::task::AtomicWaker;
 
-/// What a connection is doing. Its service sets it; its stream reads it, to know which timeout applies.
+/// What a connection is doing. Its service sets it. Its stream reads it, to choose the timeout that applies.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     phase: AtomicU8,
@@ -19,7 +19,7 @@ pub(super) struct Activity {
 pub(super) enum Phase {
     /// The server waits for the head of a request. The number counts the requests answered before.
     AwaitsHead(u64),
-    /// A handler is running. It has no timeout here, since long polling may take long.
+    /// A handler is running. It has no timeout here, since a long poll may take about a minute.
     Answers,
     /// HTTP has ended, or ends with the head of the response. The new owner sets the timeouts.
     Upgraded,

@@ -20,8 +20,9 @@ pub(super) struct TimeoutBody {
     stall_timeout: Duration,
     rate_min: u32,
     bytes: u64,
-    /// When it was first polled: the client does not pay for a slow handler.
+    /// When it was first polled, so that a slow handler does not use up the client's time.
     begun_at: Option<Instant>,
+    /// When the wait for the next bytes began.
     moved_at: Option<Instant>,
     deadline: Deadline,
 }
@@ -39,7 +40,7 @@ impl TimeoutBody {
         }
     }
 
-    /// When the wait for the next bytes ends: no progress for too long, or too slow overall.
+    /// When the wait for the next bytes ends: after no progress for too long, or when the body is too slow overall.
     fn deadline_at(&mut self) -> Instant {
         let now = Instant::now();
         let begun_at = *self.begun_at.get_or_insert(now);

@@ -15,8 +15,9 @@ use super::timeouts::TimeoutStream;
 
 /// A client's connection as [`serve()`](super::serve) hands it to hyper, with or without TLS.
 ///
-/// After an upgrade, `hyper::upgrade::Upgraded::downcast::<TokioIo<Connection>>` returns it. Writes that make no progress
-/// still fail after [`Limits::write_stall_timeout`](super::Limits::write_stall_timeout); reads no longer time out.
+/// After an upgrade, `hyper::upgrade::Upgraded::downcast::<TokioIo<Connection>>` returns it. Writes that make no
+/// progress still fail after [`Limits::write_stall_timeout`](super::Limits::write_stall_timeout); reads no longer time
+/// out.
 pub struct Connection {
     io: Io,
     head: HeadScan,
@@ -25,7 +26,7 @@ pub struct Connection {
 
 #[cfg_attr(
     feature = "tls",
-    expect(clippy::large_enum_variant, reason = "plain is the common one")
+    expect(clippy::large_enum_variant, reason = "most connections are plain")
 )]
 enum Io {
     Plain(TimeoutStream),

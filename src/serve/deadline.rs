@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// A timer that costs nothing until something has to wait.
+/// A timer that is allocated only once something has to wait.
 #[derive(Default)]
 pub(super) struct Deadline {
     sleep: Option<Pin<Box<Sleep>>>,
@@ -12,7 +12,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// Whether `at` has come; if not, wakes the task then.
+    /// Whether `at` has passed. If not, it wakes the task then.
     pub(super) fn is_over_at(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
         match &mut self.sleep {
             Some(sleep) if self.armed && sleep.deadline() == at => {}
@@ -23,8 +23,7 @@ impl Deadline {
         self.poll(cx)
     }
 
-    /// Whether `wait` is over since the first call after [`disarm`](Self::disarm); if not, wakes the
-    /// task then.
+    /// Whether `wait` has passed since the first call after [`disarm`](Self::disarm). If not, it wakes the task then.
     pub(super) fn is_over_after(&mut self, wait: Duration, cx: &mut Context<'_>) -> bool {
         if self.armed {
             return self.poll(cx);
@@ -32,12 +31,12 @@ impl Deadline {
         self.is_over_at(Instant::now() + wait, cx)
     }
 
-    /// What was waited for has happened. The timer stays allocated: it will be wanted again.
+    /// Stops the timer, since what was waited for has happened. It stays allocated for the next wait.
     pub(super) fn disarm(&mut self) {
         self.armed = false;
     }
 
-    /// It will not be wanted again.
+    /// Frees the timer, since it is not needed again.
     pub(super) fn free(&mut self) {
         *self = Self::default();
     }

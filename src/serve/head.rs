@@ -55,7 +55,7 @@ impl HeadScan {
         }
     }
 
-    /// Takes one byte: false if it must not reach the parser.
+    /// Takes one byte. Returns false if it must not reach the parser.
     fn accepts(&mut self, byte: u8) -> bool {
         use HeadState::{Before, BeforeCr, Cr, Done, EndCr, Line, LineStart, Name};
         self.state = match (self.state, byte) {
@@ -92,7 +92,7 @@ impl HeadScan {
         true
     }
 
-    /// Counts a header that frames the body: false if it is one too many.
+    /// Counts a header that frames the body. Returns false for the second one.
     fn count(&mut self, name: Framing) -> bool {
         match name {
             Framing::ContentLength => self.content_lengths += 1,

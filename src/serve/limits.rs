@@ -19,9 +19,11 @@ pub struct Limits {
     /// A write that makes no progress for this long ends the connection, also after an upgrade.
     /// Default [`WRITE_STALL_TIMEOUT`](Self::WRITE_STALL_TIMEOUT).
     pub write_stall_timeout: Duration,
-    /// Connections at once on this listener, upgraded ones included. Default [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX).
+    /// Connections at once on this listener, upgraded ones included.
+    /// Default [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX).
     pub connections_max: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64. Default [`CONNECTIONS_PER_PEER_MAX`](Self::CONNECTIONS_PER_PEER_MAX).
+    /// Connections at once from one IPv4 address or IPv6 /64.
+    /// Default [`CONNECTIONS_PER_PEER_MAX`](Self::CONNECTIONS_PER_PEER_MAX).
     pub connections_per_peer_max: usize,
     /// Bytes of a request's head, at least 8 KiB. Default [`HEAD_BYTES_MAX`](Self::HEAD_BYTES_MAX).
     pub head_bytes_max: usize,
@@ -46,12 +48,13 @@ impl Limits {
     /// connection.
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-    /// How long a request body may make no progress, and the head start it has on [`BODY_RATE_MIN`](Self::BODY_RATE_MIN).
+    /// How long a request body may make no progress, and the head start it has on
+    /// [`BODY_RATE_MIN`](Self::BODY_RATE_MIN).
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Bytes per second that a request body must average once [`BODY_TIMEOUT`](Self::BODY_TIMEOUT) is over.
     ///
-    /// Below the slowest usable link (2G), and far above one byte now and then.
+    /// Below the slowest usable link (2G), and far above a client that sends single bytes to hold the connection.
     pub const BODY_RATE_MIN: u32 = 4 * 1024;
 
     /// How long a write may make no progress: a client that stopped reading is cut after this.
@@ -63,7 +66,8 @@ impl Limits {
     /// Connections at once from one address; further ones are closed at once.
     ///
     /// Enough for an office or a mobile operator's shared address, and too few for one machine to use up
-    /// [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's address: raise it there.
+    /// [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's address: raise the
+    /// limit there.
     pub const CONNECTIONS_PER_PEER_MAX: usize = 4_096;
 
     /// Bytes of a request's head (and of hyper's read buffer); a longer one is answered 431.

@@ -42,8 +42,8 @@ use timeouts::TimeoutStream;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
 
-/// How long to wait after the system had no descriptor (or memory) for a connection. An immediate retry would spin, since
-/// the connection stays in the backlog and the listener stays ready.
+/// How long to wait after the system had no descriptor (or memory) for a connection. An immediate retry would spin,
+/// since the connection stays in the backlog and the listener stays ready.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// hyper refuses a smaller read buffer.
@@ -51,11 +51,11 @@ const HEAD_BYTES_FLOOR: usize = 8 * 1024;
 
 /// Serves `router` on `listener`, within `limits`: HTTP/1 with upgrades.
 ///
-/// Handlers get the client's address as `axum::extract::ConnectInfo<SocketAddr>`. After an upgrade, a handler can get the
-/// [`Connection`].
+/// Handlers get the client's address as `axum::extract::ConnectInfo<SocketAddr>`. After an upgrade, a handler can get
+/// the [`Connection`].
 ///
-/// Nothing happens until the returned [`Serve`] is awaited, inside a Tokio runtime. Several may run at once, each with its
-/// own limits. Dropping a running one cuts its connections, except upgraded ones.
+/// Nothing happens until the returned [`Serve`] is awaited, inside a Tokio runtime. Several may run at once, each with
+/// its own limits. Not cancel-safe: dropping a running one cuts its connections, except upgraded ones.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -99,11 +99,11 @@ impl Serve {
         self
     }
 
-    /// Shuts down once `signal` resolves: accepts no more connections, closes idle ones, lets requests finish for at most
-    /// [`Limits::drain_timeout`], then cuts the rest and resolves.
+    /// Shuts down once `signal` resolves: accepts no more connections, closes idle ones, lets requests finish for at
+    /// most [`Limits::drain_timeout`], then cuts the rest and resolves.
     ///
-    /// Upgraded connections are neither waited for nor cut: they belong to the handler that upgraded them. The same holds
-    /// for a hub's streaming responses, which its drain ends.
+    /// Upgraded connections are neither waited for nor cut: they belong to the handler that upgraded them. The same
+    /// applies to a hub's streaming responses, which its drain ends.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
@@ -148,7 +148,7 @@ async fn run(serve: Serve) {
     if in_time.is_err() {
         tracing::warn!(
             connections = tasks.len(),
-            "requests did not finish in time: cut"
+            "requests did not finish in time: their connections are cut"
         );
         server.cut.cancel();
         tasks.wait().await;
@@ -168,7 +168,7 @@ async fn accept_all(
         let permit = slots.one_of_all().await;
         let (tcp, peer) = accept(listener).await;
         let Some(slot) = slots.for_peer(permit, peer.ip()) else {
-            tracing::debug!(%peer, "refused: its address has reached the limit on connections");
+            tracing::debug!(%peer, "a connection was refused: its address has reached the limit on connections");
             continue;
         };
         tasks.spawn(Arc::clone(server).serve_connection(tcp, peer, slot));
@@ -197,7 +197,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Whether accepting failed because of one connection, so that the next may succeed.
+/// Whether only this connection failed, so that the next may be accepted.
 fn is_of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -290,7 +290,7 @@ impl Server {
             if !is_draining && draining.as_mut().poll(cx).is_ready() {
                 is_draining = true;
                 Pin::new(&mut http).graceful_shutdown();
-                // Nothing else may wake it.
+                // hyper must be polled once more, and nothing else may wake this task.
                 cx.waker().wake_by_ref();
             }
             Poll::Pending

@@ -81,7 +81,7 @@ impl Peers {
         }
     }
 
-    // Each change is one map operation, so that a panic leaves nothing half done.
+    // Each change is one map operation, so a panic leaves no partial change.
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,9 +8,9 @@ use super::connection::Connection;
 /// Takes over writing a response body from hyper. It is set as an extension of a long response.
 ///
 /// hyper polls a body for each chunk, copies it, and holds 16 KiB of buffers for the whole response.
-/// [`serve()`](super::serve) lets it write only the head. Then the body is dropped, HTTP ends, and the takeover gets the
-/// connection, to write chunks (RFC 9112, section 7.1) and close. Where that is not possible (another server, HTTP/1.0, a
-/// layer that encodes bodies), it is ignored and hyper polls the body.
+/// [`serve()`](super::serve) lets it write only the head. Then the body is dropped, HTTP ends, and the takeover gets
+/// the connection, to write chunks (RFC 9112, section 7.1) and close. If that is not possible (another server,
+/// HTTP/1.0, a layer that encodes bodies), it is ignored and hyper polls the body.
 #[derive(Clone)]
 pub(crate) struct Takeover(Arc<Mutex<Option<TakeConnection>>>);
 
@@ -41,7 +41,7 @@ pub(super) fn wants_chunks<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11 && request.method() != Method::HEAD
 }
 
-/// Whether no layer has changed the response's body, as far as the head tells.
+/// Whether no layer has changed the response's body, as far as its head shows.
 pub(super) fn is_plain<B>(response: &Response<B>) -> bool {
     let changed = [
         header::CONTENT_ENCODING,

@@ -15,11 +15,11 @@ use super::slots::Slot;
 
 /// How long a closing connection still reads what the client sends.
 ///
-/// Closing a socket with unread input makes the kernel send a reset, which can destroy a response such as 413 before the
-/// client has read it.
+/// Closing a socket with unread input makes the kernel send a reset, which can destroy a response such as 413 before
+/// the client has read it.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How many bytes it reads then: enough for a body that was somewhat too large.
+/// How many bytes a closing connection still reads: enough for a body that was somewhat too large.
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A TCP stream with timeouts: for a request's head, for the next request, and for a client that stopped reading.
@@ -87,8 +87,8 @@ impl TimeoutStream {
         (self.tcp, self.slot)
     }
 
-    /// Passes on the result of a write, or fails once nothing has been written for too long. This is not `WriteStall` of
-    /// the transports, since `serve` depends on no other module.
+    /// Passes on the result of a write, or fails once nothing has been written for too long. This is not `WriteStall`
+    /// of the transports, since `serve` depends on no other module.
     fn check_write<T>(
         &mut self,
         written: Poll<io::Result<T>>,

@@ -16,7 +16,7 @@ pub struct Tls {
     pub(super) acceptor: TlsAcceptor,
 }
 
-/// A certificate or key cannot be used. Prints as one line with the file and the reason.
+/// A certificate or key that cannot be used. Prints as one line with the file and the reason.
 #[derive(Debug)]
 pub struct TlsError {
     file: PathBuf,
@@ -25,7 +25,7 @@ pub struct TlsError {
 
 impl Tls {
     /// Reads a certificate chain (the server's own certificate first) and its private key (PKCS #8,
-    /// PKCS #1 or SEC1) from PEM files. It blocks while it reads.
+    /// PKCS #1 or SEC1) from PEM files. It blocks while it reads the files.
     ///
     /// # Errors
     /// When a file cannot be read, holds no certificate or no key, or the key does not match the certificate.

@@ -25,11 +25,11 @@ pub(super) const REQUESTS_PAUSE: usize = 64;
 /// The number of waiting requests at which reading resumes.
 pub(super) const REQUESTS_RESUME: usize = 16;
 
-/// The shortest event frame that a client can send (`42/feed,["a"]`, masked). It bounds the requests that one more
-/// read brings after reading has paused.
+/// The shortest event frame that a client can send (`42/feed,["a"]`, masked), in bytes. It bounds the requests that may
+/// still arrive once reading pauses.
 const REQUEST_FRAME_BYTES_MIN: usize = 19;
 
-/// The size of a socket's request queue: what makes reading pause, and what one more read can bring.
+/// The most requests in a socket's queue: those that make reading pause, and those that may still arrive then.
 pub(super) const REQUESTS_MAX: usize = REQUESTS_PAUSE + 2 * READ_BYTES / REQUEST_FRAME_BYTES_MIN;
 
 /// How many packets of one polling body are handed to the engine at once.
@@ -41,7 +41,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// How many feeds one socket may follow at once.
 pub(super) const SUBSCRIPTIONS_MAX: usize = 16;
 
-/// After how many refused CONNECTs a session is closed. An app fetches a new token long before.
+/// How many refused CONNECTs a session may have: one more closes it. An app fetches a new token long before.
 pub(super) const REFUSALS_MAX: u32 = 16;
 
 /// How long the body of a polling request may take to arrive.

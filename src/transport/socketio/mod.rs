@@ -1,11 +1,16 @@
 //! The Socket.IO transport: stock clients over WebSocket, polling, and the upgrade between them.
 //!
+<<<<<<< HEAD
 //! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are layers, each of which uses
 //! only those below it:
+=======
+//! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are layers. Each uses only
+//! those below it:
+>>>>>>> f216b627b9ba5aebb6f3d2e4dc411440b6aa625d
 //!
 //! - [`http`] checks requests, opens [sessions](session), and hands a WebSocket to the engine.
 //! - [`feed`] is the namespace `/feed`: one task per socket reads its requests and writes its messages.
-//! - [`session`] is what we know of an Engine.IO session, the registry of all of them, and their drain.
+//! - [`session`] holds our state of an Engine.IO session, the registry of all sessions, and their drain.
 //! - [`connection`] is our handle to a session's WebSocket: it writes frames between the engine's packets.
 //! - [`engine`] calls the engine.
 
@@ -99,7 +104,7 @@ impl SocketIoTransport {
         feed::open(&self.io, app);
     }
 
-    /// `/socket.io` and `/socket.io/`, to be merged or nested.
+    /// The routes `/socket.io` and `/socket.io/`, to be merged or nested.
     pub(crate) fn router(&self) -> Router {
         self.service.router()
     }

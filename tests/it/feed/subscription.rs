@@ -107,10 +107,16 @@ async fn a_stream_yields_each_message_once_and_moves_its_own_position() {
     assert_eq!(erased.unwrap_err(), Interrupted::Erased);
     let snapshot = StreamExt::next(&mut subscription).await.unwrap().unwrap();
     assert_eq!(json(&snapshot)["offset"], 0);
+}
+
+#[tokio::test]
+async fn a_stream_ends_after_it_has_reported_a_closed_ledger() {
+    let feed = Feed::start(&Memory::new()).unwrap();
+    let subscription = feed.subscribe(alice(), SubscribeOptions::default());
     feed.close().await;
-    let closed = StreamExt::next(&mut subscription).await.unwrap();
-    assert!(closed.is_err());
-    assert!(StreamExt::next(&mut subscription).await.is_none());
+    let items: Vec<_> = subscription.collect().await;
+    assert_eq!(items.len(), 1);
+    assert!(items[0].is_err());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ impl PacketBoundary {
             (TEXT, Packet::Binary(attachments)) => self.attachments = attachments,
             (BINARY, _) => self.attachments = self.attachments.saturating_sub(1),
             (TEXT | CONTINUATION, _) => {}
-            // Control frames stand anywhere.
+            // Control frames may stand anywhere.
             _ => return,
         }
         self.is_inside = !frame.is_final;
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragmented_message_is_one() {
+    fn nothing_is_inserted_into_a_fragmented_message() {
         let mut boundary = PacketBoundary::default();
         assert!(!pass(&mut boundary, 0x01, b"4"));
         assert!(!pass(&mut boundary, 0x00, b"2"));

@@ -16,7 +16,7 @@ pub(crate) const PING: &[u8] = &[0x81, 1, b'2'];
 pub(crate) struct EngineOutput {
     outbound: OutboundTracker,
     boundary: PacketBoundary,
-    /// Whether they contained its close packet.
+    /// Whether they contained the engine's close packet.
     closes: bool,
 }
 
@@ -105,7 +105,8 @@ pub(crate) struct SentPackets {
     pub(crate) feed_bytes: usize,
 }
 
-/// The frame of the engine's open packet, with our limit in it. It is the engine's first write, and alone in it.
+/// The frame of the engine's open packet, with our limit in it. It is the engine's first write, and that
+/// write contains nothing else.
 pub(crate) fn open_frame(frame: &[u8]) -> Bytes {
     let open = with_our_limit(frame.get(2..).unwrap_or_default());
     let length = u8::try_from(open.len())

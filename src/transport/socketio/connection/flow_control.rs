@@ -1,22 +1,21 @@
 //! Flow control of one session: what is under way between its connection and its tasks, counted and bounded.
 //!
 //! ```text
-//!                  a WebSocket                       not enough room:
-//!                  has the CONNECT's answer,         48 packets, 64 KiB, or
-//!                  and nothing is unsent             16 packets on polling
-//!
-//!   feed message ──► clear ──► direct write          wait_for_room ◄── blocked
-//!        │             │         │                        │               ▲
-//!        │             │         │ unwritten rest         │ room          │
-//!        ▼             ▼         ▼                        ▼               │
-//!   not clear ────► emitted (unsent + 1) ──► engine's channel ──► connection
-//!                                                                        │
-//!                        sent (unsent - 1) ◄── the kernel took the packet ┘
+//!                clear
+//!  message ──────────────► direct write ─────────────────────────────┐
+//!     │                          │ unwritten rest: unsent + 1        ▼
+//!     │ not clear                └───────────────────────────► connection or poll
+//!     ▼                                                           ▲     │
+//!  wait_for_room ──► emitted: unsent + 1 ──► engine's channel ────┘     │ the kernel or the
+//!     ▲                                                                 │ response took it
+//!     └──────────────────────── sent: unsent - 1 ◄──────────────────────┘
 //! ```
 //!
-//! While anything of the feed is unsent, its messages take the long way too, so that none overtakes another. Pushes
-//! are counted separately, but share the engine's channel. In the other direction, reading from the client pauses
-//! while 64 requests wait, and resumes at 16.
+//! A socket is clear when its session is on a WebSocket, its CONNECT was answered, and nothing of the feed is unsent.
+//! So no message overtakes another. There is room while fewer than 48 packets (on polling 16) and less than 64 KiB
+//! are unsent. Pushes are counted separately, but share the 48 packets of the engine's channel.
+//!
+//! In the other direction, reading from the client pauses while 64 requests wait, and resumes at 16.
 
 use std::sync::Mutex;
 
@@ -78,7 +77,7 @@ impl FlowCounters {
         self.unsent_packets + self.unsent_pushes < CHANNEL_PACKETS - CHANNEL_PACKETS_SPARE
     }
 
-    /// Whether the latest feed socket is connected, and its client knows.
+    /// Whether the latest feed socket is connected, and its client was notified.
     fn is_connected(&self) -> bool {
         self.connected == self.admitted && self.disconnected < self.admitted
     }
@@ -115,14 +114,14 @@ impl FlowControl {
     }
 
     async fn wait_for(&self, done: impl Fn(&FlowCounters) -> bool) -> Result<(), Gone> {
-        let look = || {
+        let check = || {
             let state = self.lock();
             match state.gone {
                 true => Some(Err(Gone)),
                 false => done(&state).then_some(Ok(())),
             }
         };
-        wait_until(&self.progress, look).await
+        wait_until(&self.progress, check).await
     }
 
     /// Records that a feed socket was admitted, and returns its number.
@@ -172,7 +171,7 @@ impl FlowControl {
         has_room
     }
 
-    /// Counted pushes were taken by the connection, or could not be handed over.
+    /// Records that counted pushes were taken by the connection, or could not be handed over.
     pub(crate) fn pushes_gone(&self, pushes: usize, bytes: usize) {
         let mut state = self.lock();
         state.unsent_pushes = state.unsent_pushes.saturating_sub(pushes);
@@ -189,15 +188,15 @@ impl FlowControl {
         state.unsent_bytes += bytes;
     }
 
-    /// A counted packet could not be handed over.
+    /// Records that a counted packet could not be handed over.
     pub(crate) fn not_emitted(&self, bytes: usize) {
         let mut state = self.lock();
         state.unsent_packets = state.unsent_packets.saturating_sub(1);
         state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes);
     }
 
-    /// Packets were taken by the kernel, or by a polling response. Zero packets still mean that other packets have made
-    /// room in the engine's channel. Saturating, since a host may emit packets that look like ours.
+    /// Records that packets were taken by the kernel, or by a polling response. Zero packets still mean that other
+    /// packets have made room in the engine's channel. Saturating, since a host may emit packets that look like ours.
     pub(crate) fn sent(&self, packets: usize, bytes: usize) {
         {
             let mut state = self.lock();
@@ -210,13 +209,13 @@ impl FlowControl {
         self.progress.notify_waiters();
     }
 
-    /// The session now writes to a WebSocket.
+    /// Records that the session now writes to a WebSocket.
     pub(crate) fn set_websocket(&self) {
         self.lock().websocket = true;
         self.progress.notify_waiters();
     }
 
-    /// The session has ended.
+    /// Records that the session has ended.
     pub(crate) fn end(&self) {
         self.lock().gone = true;
         self.progress.notify_waiters();
@@ -227,7 +226,7 @@ impl FlowControl {
         self.lock().waiting_requests += 1;
     }
 
-    /// A request left the queue. Returns whether paused reading should resume.
+    /// Records that a request left the queue. Returns whether paused reading should resume.
     pub(crate) fn request_taken(&self) -> bool {
         let resume = {
             let mut state = self.lock();
@@ -238,13 +237,13 @@ impl FlowControl {
         resume
     }
 
-    /// The queue was dropped with its requests.
+    /// Records that the queue was dropped with its requests.
     pub(crate) fn forget_requests(&self) {
         self.lock().waiting_requests = 0;
         self.progress.notify_waiters();
     }
 
-    /// Whether so many requests wait that reading is paused.
+    /// Whether reading is paused because too many requests wait.
     pub(crate) fn is_reading_paused(&self) -> bool {
         self.lock().waiting_requests >= REQUESTS_PAUSE
     }

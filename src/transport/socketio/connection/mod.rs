@@ -84,13 +84,13 @@ impl EngineConnection {
         self
     }
 
-    /// For a session whose first ping was handled before.
+    /// For a session whose first ping was already handled.
     pub(crate) fn without_first_ping(self) -> Self {
         self.lock().read.without_first_ping();
         self
     }
 
-    /// Closes with a code at the next frame boundary. The client then has a moment to answer.
+    /// Closes with a code at the next frame boundary. The client then has `CLOSE_GRACE` to answer.
     pub(crate) fn close(&self, code: CloseCode) {
         let mut halves = self.lock();
         halves.write.want_close(code);
@@ -163,8 +163,8 @@ impl EngineConnection {
         self.write(self.lock(), |halves, cx| halves.write.poll_shutdown(cx))
     }
 
-    /// Writes frames past the engine, if nothing is in the way and the wire takes at least one byte: whether they are
-    /// on their way. The rest is finished by a task or by the engine's next write, or the connection is cut.
+    /// Writes frames without the engine, if nothing is in the way and the wire takes at least one byte. Returns whether
+    /// it did. The rest is finished by a task or by the engine's next write, or the connection is cut.
     pub(crate) fn write_direct(
         self: &Arc<Self>,
         is_clear: impl FnOnce(&FlowControl) -> bool,
@@ -182,7 +182,7 @@ impl EngineConnection {
             Ok(DirectWrite::Nothing) => false,
             Ok(DirectWrite::All) => true,
             Ok(DirectWrite::Part) => {
-                // Owned by no one, but bounded: one per connection, which ends with it or after the write stall.
+                // Detached, but bounded: one per connection, which ends with it or after the write stall.
                 tokio::spawn(finish(Arc::clone(self)));
                 true
             }
@@ -198,7 +198,7 @@ impl EngineConnection {
         self.write(self.lock(), |halves, cx| halves.write.poll_finish(cx))
     }
 
-    /// The limit for one of the tasks that write to it.
+    /// The write stall for one of the tasks that write to it.
     pub(crate) fn new_stall(&self) -> WriteStall {
         WriteStall::new(self.write_stall)
     }

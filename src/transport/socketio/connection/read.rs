@@ -23,7 +23,7 @@ const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
 /// ping is swallowed and answered here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FirstPing {
-    /// Not seen yet.
+    /// The engine has not sent it yet.
     Expected,
     /// Swallowed: the engine is owed a pong.
     Owed,

@@ -2,19 +2,19 @@
 //! then the engine's bytes.
 //!
 //! ```text
-//!                    swallow > 0: the engine's answer to a probe, which the client already has
-//!                         │ all swallowed
-//!                         ▼
-//!   opens ─────────► between packets ◄──────────────┐
-//!   (the open packet      │  ▲                      │ the engine's packet and its
-//!    is rewritten)        │  │ rest written         │ attachments are complete
-//!                         │  │                      │
-//!          direct write,  │  │      the engine writes
-//!          part of it     ▼  │                      │
-//!               finishing a direct write     inside a packet
-//!                         │                         │ end of a frame
-//!                         │    close wanted         ▼
-//!                         └───────────────► our close frame ──► closed: every later write fails
+//!    a new session: the engine's open packet is rewritten
+//!    an upgrade: the engine's answer to the probe is swallowed, since the client already has it
+//!                                              │
+//!                                              ▼
+//!                   a part is written                   the engine writes
+//!   finishing a  ◄───────────────────── between packets ──────────────────────► inside a packet
+//!   direct write ─────────────────────►                 ◄──────────────────────
+//!        │          the rest is written        │        the packet and its             │
+//!        │                                     │        attachments are complete       │
+//!        │ the rest is written                 │                                       │ end of a frame
+//!        └─────────────────────────────────────┼───────────────────────────────────────┘
+//!                                              ▼ if a close is wanted
+//!                                       our close frame ──► closed: every later write fails
 //! ```
 //!
 //! A direct write is accepted only between packets, while the engine has nothing waiting, nothing of ours is unwritten
@@ -49,7 +49,7 @@ pub(crate) struct WriteHalf {
     is_finishing: bool,
     /// Our own frames, to be written before the engine's bytes.
     ours: Bytes,
-    /// Whether the engine has bytes that the wire did not take. They come before direct writes.
+    /// Whether the engine waits to write or flush. It comes before direct writes.
     engine_waits: bool,
     /// How many of the engine's next bytes the client must not get.
     swallow: usize,

@@ -1,4 +1,4 @@
-//! The stock engine of socketioxide, and the packets that it writes. Nothing here knows of sessions or connections.
+//! The stock engine of socketioxide, and the packets that it writes. Nothing here depends on sessions or connections.
 
 mod bridge;
 mod packet;

@@ -32,7 +32,7 @@ pub(crate) enum Packet {
     FeedConnect,
     /// A DISCONNECT from the feed's namespace.
     FeedDisconnect,
-    /// A packet with so many attachments, which must follow it directly.
+    /// A packet with this number of attachments, which must follow it directly.
     Binary(u32),
     /// The engine's own close packet, which precedes its close frames.
     Close,
@@ -63,7 +63,8 @@ fn is_feed_event(event: &[u8]) -> bool {
     FEED_EVENTS.iter().any(|name| event.starts_with(name))
 }
 
-/// The number of attachments that a binary packet announces: `2-…`. One that cannot be parsed counts as endless.
+/// The number of attachments that a binary packet announces: `2-…`. If it cannot be parsed, it is the
+/// largest number.
 fn attachments(rest: &[u8]) -> u32 {
     let digits = rest.split(|byte| *byte == b'-').next();
     let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());

@@ -1,4 +1,4 @@
-//! Who may connect to the feed.
+//! Checks whether a socket may connect to the feed.
 
 use std::sync::Arc;
 

@@ -79,7 +79,7 @@ impl Sink for EngineBypassSink {
         self.session.connection().is_some() && self.session.flow.is_clear(self.admission)
     }
 
-    /// A write that has begun is finished, or the connection is cut.
+    /// Once a write has begun, it is finished, or the connection is cut.
     fn offer(&self, batch: &Batch) -> bool {
         let is_clear = |flow: &FlowControl| flow.is_clear(self.admission);
         let connection = self.session.connection();

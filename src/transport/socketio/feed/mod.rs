@@ -1,4 +1,4 @@
-//! The feed's namespace: who may connect, the task of each socket, its requests, and its messages.
+//! The feed's namespace: the admission of sockets, the task of each socket, its requests, and its messages.
 
 mod ack;
 mod admission;

@@ -95,7 +95,7 @@ impl FromConnectParts<LocalAdapter> for ConnectingSocket {
     }
 }
 
-/// Removes a socket inline. As a closure it would run in a task of its own: a CONNECT right after would find the old
+/// Removes a socket inline. A closure would run in a task of its own: a CONNECT right after would find the old
 /// socket and never be answered, and a panic would leak the socket.
 struct CloseRequests(Arc<RequestQueue>);
 
@@ -112,7 +112,7 @@ impl DisconnectHandler<LocalAdapter, CloseRequests> for CloseRequests {
 }
 
 /// An extractor that queues the event and then fails. Extractors run inline on the reading task and in order; a
-/// handler would run in a task of its own, without either. The failure keeps the engine from spawning that task.
+/// handler would run in a task of its own, in no defined order. The failure keeps the engine from spawning that task.
 enum Enqueue {}
 
 impl<A: Adapter> FromMessageParts<A> for Enqueue {

@@ -9,7 +9,7 @@ use crate::transport::{push::Push, socketio::connection::FlowControl};
 /// Pushes to the same feed sockets, encoded once for all of them. Each socket gets them at most once.
 pub(crate) struct PushDelivery {
     pushes: Vec<Push>,
-    /// The frames of all pushes in a row.
+    /// The frames of all pushes, one after another.
     frames: Bytes,
 }
 

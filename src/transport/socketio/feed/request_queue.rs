@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use super::request::RawRequest;
 use crate::transport::socketio::{connection::wait_until, limits::REQUESTS_MAX};
 
-/// The requests of one feed socket that wait to be answered. Unlike a channel it holds no memory while it is empty, as
-/// it mostly is.
+/// The requests of one feed socket that wait to be answered. Unlike a channel it holds no memory while it is empty,
+/// which is most of the time.
 #[derive(Default)]
 pub(super) struct RequestQueue {
     state: Mutex<QueueState>,
@@ -25,7 +25,7 @@ struct QueueState {
 }
 
 impl RequestQueue {
-    /// Adds a request: false if the queue is full or closed.
+    /// Adds a request. Returns false if the queue is full or closed.
     pub(super) fn push(&self, request: RawRequest) -> bool {
         let mut state = self.lock();
         if state.is_closed || state.requests.len() >= REQUESTS_MAX {

@@ -41,7 +41,7 @@ pub(super) struct FeedSocket {
     requests: Arc<RequestQueue>,
     /// The ack that must be written before anything else.
     owed: Option<(i64, Ack)>,
-    /// A few, and mostly one. The one that was served last is at the end.
+    /// The followed accounts, usually one. The one that was served last is at the end.
     following: Vec<Following>,
 }
 
@@ -53,7 +53,7 @@ struct Following {
     next: BoxFuture<'static, Offer>,
 }
 
-/// A reader with its next messages, which come again until they were applied.
+/// A reader with its next messages. It returns them again until they are applied.
 struct Offer {
     reader: Box<FeedReader>,
     batch: Result<Batch, Interrupted>,
@@ -166,7 +166,7 @@ impl FeedSocket {
         }
     }
 
-    /// Waits for the reader's next messages, after the other subscriptions had their turn.
+    /// Waits for the reader's next messages. Its subscription is polled after the others from now on.
     fn continue_with(&mut self, place: usize, reader: Box<FeedReader>) {
         let following = self.following.remove(place);
         self.following.push(Following {
@@ -334,7 +334,7 @@ impl FeedSocket {
 }
 
 impl Drop for FeedSocket {
-    /// Requests are no longer answered.
+    /// Closes the queue, since requests are no longer answered.
     fn drop(&mut self) {
         self.requests.close();
     }
@@ -352,7 +352,7 @@ fn next_of(mut reader: Box<FeedReader>) -> BoxFuture<'static, Offer> {
     })
 }
 
-/// Waits until one of these has messages: its index, and the messages. Its future is then used up.
+/// Waits until one of these has messages. Returns its index and the messages. Its future must not be polled again.
 async fn next_offer(following: &mut [Following]) -> (usize, Offer) {
     poll_fn(|cx| {
         for (place, following) in following.iter_mut().enumerate() {

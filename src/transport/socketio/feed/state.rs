@@ -25,7 +25,10 @@ pub(crate) struct FeedState {
 impl FeedState {
     /// Whether the session has a feed socket. Its task sends a closing message and closes on request.
     pub(crate) fn has_socket(&self) -> bool {
-        let requests = self.requests.lock().expect("no code panics with the queue");
+        let requests = self
+            .requests
+            .lock()
+            .expect("no code panics while it holds the queue");
         requests
             .as_ref()
             .is_some_and(|requests| !requests.is_closed())
@@ -40,7 +43,7 @@ impl Session<FeedState> {
             .state
             .requests
             .lock()
-            .expect("no code panics with the queue")
+            .expect("no code panics while it holds the queue")
             .replace(Arc::clone(&requests));
         if let Some(earlier) = earlier {
             earlier.close();
@@ -55,7 +58,7 @@ impl Session<FeedState> {
             .state
             .requests
             .lock()
-            .expect("no code panics with the queue")
+            .expect("no code panics while it holds the queue")
             .clone();
         let Some(requests) = requests else { return };
         self.flow.request_waits();
@@ -64,7 +67,7 @@ impl Session<FeedState> {
         }
     }
 
-    /// A request was taken from the queue.
+    /// Records that a request was taken from the queue.
     pub(super) fn request_taken(&self) {
         if self.flow.request_taken()
             && let Some(connection) = self.connection()
@@ -73,13 +76,13 @@ impl Session<FeedState> {
         }
     }
 
-    /// Keeps the admission of a socket until its CONNECT is answered.
+    /// Stores the admission of a socket until its CONNECT is answered.
     pub(super) fn admit(&self, admission: Admission) {
         *self
             .state
             .admission
             .lock()
-            .expect("no code panics with an admission") = Some(Box::new(admission));
+            .expect("no code panics while it holds an admission") = Some(Box::new(admission));
     }
 
     pub(super) fn take_admission(&self) -> Option<Admission> {
@@ -87,7 +90,7 @@ impl Session<FeedState> {
             .state
             .admission
             .lock()
-            .expect("no code panics with an admission")
+            .expect("no code panics while it holds an admission")
             .take();
         admission.map(|admission| *admission)
     }

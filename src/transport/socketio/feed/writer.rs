@@ -1,5 +1,5 @@
-//! Writes to one feed socket: directly to its connection if nothing is in the way, or else through the engine, counted
-//! and when there is room.
+//! Writes to one feed socket: directly to its connection if nothing is in the way, or else through the engine. There it
+//! counts packets and waits for room.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl SocketWriter {
         self.direct.clone()
     }
 
-    /// Writes messages past the engine, unless something is in the way: whether it did.
+    /// Writes messages without the engine. Returns false if something is in the way.
     pub(super) fn write_directly(&self, batch: &Batch) -> bool {
         self.direct.offer(batch)
     }

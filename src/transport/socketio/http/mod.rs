@@ -1,4 +1,4 @@
-//! Engine.IO over HTTP: opening sessions, polling, and the way to a WebSocket.
+//! Engine.IO over HTTP: opening sessions, polling, and opening or upgrading to a WebSocket.
 
 mod polling;
 mod probe;

@@ -1,4 +1,4 @@
-//! The polling transport: what we add to the engine's.
+//! The polling transport: our additions to the engine's.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::transport::{
     },
 };
 
-/// Answers a poll with no packet, so that the client can go on with its upgrade.
+/// Answers a poll with no packet, so that the client can continue its upgrade.
 const NOOP: &[u8] = b"6";
 const PING: &[u8] = b"2";
 const PONG: &[u8] = b"3";
@@ -72,8 +72,8 @@ pub(super) async fn poll(
     }
 }
 
-/// Takes packets from the client, in batches: the next batch waits until the socket has answered enough of the last, so
-/// that a body full of requests is answered in order and does not overflow the queue.
+/// Takes packets from the client, in batches: the next batch waits until the socket has answered enough of the last.
+/// So a body full of requests is answered in order and does not overflow the queue.
 pub(super) async fn post(
     engine: &EngineBridge,
     session: &FeedSession,

@@ -1,4 +1,4 @@
-//! The line and headers of an Engine.IO request, checked before anything else is done.
+//! The request line and headers of an Engine.IO request, checked before anything else.
 
 use axum::extract::Query;
 use http::{Method, Uri, request::Parts};
@@ -69,7 +69,8 @@ fn check_method(
     }
 }
 
-/// The fields of the query that we use. Each may occur at most once, so that a proxy cannot read another value.
+/// The fields of the query that we use. Each may occur at most once, so that a proxy cannot
+/// read a different value.
 #[derive(Default)]
 struct EngineQuery {
     version: Option<String>,
@@ -148,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_the_token_where_no_header_is() {
+    fn a_ticket_is_the_token_without_a_header() {
         let request = parse(Method::GET, "EIO=4&transport=polling&ticket=a%2Eb").unwrap();
         assert_eq!(request.bearer.as_deref(), Some("a.b"));
     }
 
     #[test]
-    fn a_header_wins_over_a_ticket() {
+    fn a_header_takes_precedence_over_a_ticket() {
         let request = Request::builder()
             .uri("/?EIO=4&transport=polling&ticket=t")
             .header("authorization", "bearer h")

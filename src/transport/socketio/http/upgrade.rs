@@ -1,4 +1,4 @@
-//! From HTTP to a WebSocket that the engine uses.
+//! Switches a request from HTTP to a WebSocket, and hands that to the engine.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) fn accept(
         .ok_or(Refusal::BadRequest)?;
     drop(request);
     let engine = engine.clone();
-    // Owned by no one, but bounded: it ends when the engine has the stream, or after two timeouts.
+    // Detached, but bounded: it ends when the engine has the stream, or after two timeouts.
     tokio::spawn(async move {
         let Ok(Ok(upgraded)) = tokio::time::timeout(UPGRADE_TIMEOUT, upgrade).await else {
             return;
@@ -84,12 +84,12 @@ async fn upgrade_session(
 ) {
     let session = Arc::clone(probe.session());
     let probing = probe::run(&mut wire, early);
-    let Ok(Some(seen)) = tokio::time::timeout(UPGRADE_TIMEOUT, probing).await else {
+    let Ok(Some(received)) = tokio::time::timeout(UPGRADE_TIMEOUT, probing).await else {
         return;
     };
     let Some(sid) = session.sid() else { return };
     let flow = Arc::clone(&session.flow);
-    let connection = EngineConnection::new(wire, seen, flow, timing.write_stall);
+    let connection = EngineConnection::new(wire, received, flow, timing.write_stall);
     let mut connection = connection.swallow(probe::ANSWER.len());
     if !session.claim_first_ping() {
         connection = connection.without_first_ping();

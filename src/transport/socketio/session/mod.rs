@@ -1,4 +1,4 @@
-//! One Engine.IO session: what we know of it beside what the engine knows.
+//! One Engine.IO session: our state of it, besides the engine's.
 
 pub(super) mod drain;
 mod registry;
@@ -40,7 +40,7 @@ pub(crate) struct Session<T> {
     pub(crate) state: T,
     sid: OnceLock<Sid>,
     connection: OnceLock<Arc<EngineConnection>>,
-    /// Whether a client probes a WebSocket. It also keeps a second probe away.
+    /// Whether a client probes a WebSocket. It also prevents a second probe.
     is_probing: AtomicBool,
     expects_first_ping: AtomicBool,
     close_reason: OnceLock<CloseReason>,
@@ -150,12 +150,12 @@ impl<T> Session<T> {
         }
     }
 
-    /// Waits until the session has ended, for at most `limit`: whether it has.
+    /// Waits until the session has ended, for at most `limit`. Returns whether it has.
     pub(crate) async fn ended_within(&self, limit: Duration) -> bool {
         tokio::time::timeout(limit, self.flow.ended()).await.is_ok()
     }
 
-    /// The session has ended, although the engine may keep it a little longer.
+    /// Marks the session as ended, although the engine may keep it a little longer.
     pub(crate) fn end(&self) {
         self.flow.end();
         self.registry.remove(self.number, self.sid());

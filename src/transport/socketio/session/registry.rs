@@ -1,4 +1,5 @@
-//! The registry of sessions: to find one by its id, to drain them, and to count them.
+//! The registry of sessions. It finds a polling session by its id, bounds and counts sessions, and lists them for the
+//! drain.
 
 use std::{
     collections::HashMap,
