@@ -1,12 +1,7 @@
 //! The Socket.IO transport: stock clients over WebSocket, polling, and the upgrade between them.
 //!
-<<<<<<< HEAD
-//! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are layers, each of which uses
-//! only those below it:
-=======
 //! The engine of socketioxide speaks the protocol, on a stream that we own. The modules are layers. Each uses only
 //! those below it:
->>>>>>> f216b627b9ba5aebb6f3d2e4dc411440b6aa625d
 //!
 //! - [`http`] checks requests, opens [sessions](session), and hands a WebSocket to the engine.
 //! - [`feed`] is the namespace `/feed`: one task per socket reads its requests and writes its messages.
