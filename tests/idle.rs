@@ -42,6 +42,7 @@ fn an_idle_connection_that_watches_an_account_holds_little() {
         let before = HEAP.current_usage();
         watching.extend(watch(20..220));
         let bytes = (HEAP.current_usage() - before) / 200;
+        println!("{bytes} bytes of heap each, at most {max}");
         assert!(bytes <= max, "{bytes} bytes of heap each");
     }
 }
