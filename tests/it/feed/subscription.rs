@@ -137,3 +137,16 @@ async fn a_wait_that_was_given_up_loses_no_message() {
         assert_eq!(take(&mut subscription).await["from"], id);
     }
 }
+
+#[tokio::test]
+async fn what_was_read_before_an_erasure_is_not_delivered_after_it() {
+    let feed = Feed::start(&Memory::new()).unwrap();
+    feed.append(purchase(1, "1")).await.unwrap();
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    // The read has begun.
+    assert!(subscription.next().now_or_never().is_none());
+    feed.erase(&alice()).await.unwrap();
+    let erased = subscription.next().await;
+    assert_eq!(erased.unwrap_err(), Interrupted::Erased);
+    assert_eq!(take(&mut subscription).await["offset"], 0);
+}
