@@ -58,7 +58,7 @@ async fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits {
-        connections_per_peer_max: Limits::CONNECTIONS_MAX,
+        connections_per_peer_max: Some(Limits::CONNECTIONS_MAX),
         ..Limits::default()
     };
     tokio::spawn(serve(listener, router, limits).into_future());

@@ -41,7 +41,7 @@ pub(crate) async fn serve(through: Through) {
     let port = listener.local_addr().unwrap().port();
     let limits = Limits {
         // All of them come from this machine.
-        connections_per_peer_max: Limits::CONNECTIONS_MAX,
+        connections_per_peer_max: Some(Limits::CONNECTIONS_MAX),
         ..Limits::default()
     };
     tokio::spawn(tallycast::serve(listener, hub.router(), limits).into_future());

@@ -27,6 +27,7 @@ pub(super) fn run(args: CheckConfigArgs) -> Result<(), CommandError> {
     settings::jwt(config)?;
     settings::origins(config)?;
     settings::page(config)?;
+    settings::trusted_proxies(config)?;
     settings::tls(config)?;
     Ok(())
 }

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tallycast::{Jwt, Limits, Origins, access::Signer, serve::Tls};
+use tallycast::{
+    Jwt, Limits, Origins,
+    access::Signer,
+    serve::{Tls, TrustedProxies},
+};
 
 use super::{command_error::CommandError, config::Config, descriptors, page::WebPage};
 
@@ -16,8 +20,9 @@ const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Added to the drain time for HTTP, so that streams that the hub closes last are not cut off.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
-/// File descriptors reserved for the ledger, the listeners and the runtime.
-const DESCRIPTORS_RESERVED: usize = 64;
+/// File descriptors reserved for the admin listener (32), Flash policies (16), refused connections (16 a listener), the
+/// ledger and the runtime.
+const DESCRIPTORS_RESERVED: usize = 112;
 
 /// Where entries are stored.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,6 +122,11 @@ pub(super) fn limits(config: &Config) -> Limits {
         drain_timeout: drain(config) + DRAIN_MARGIN,
         ..Limits::default()
     }
+}
+
+pub(super) fn trusted_proxies(config: &Config) -> Result<TrustedProxies, CommandError> {
+    let proxies = config.trusted_proxies.join(",").parse();
+    proxies.map_err(|why| CommandError::usage(format_args!("trusted_proxies: {why}")))
 }
 
 pub(super) fn drain(config: &Config) -> Duration {

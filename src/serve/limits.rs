@@ -22,9 +22,9 @@ pub struct Limits {
     /// Connections at once on this listener, upgraded ones included.
     /// Default [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX).
     pub connections_max: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64.
-    /// Default [`CONNECTIONS_PER_PEER_MAX`](Self::CONNECTIONS_PER_PEER_MAX).
-    pub connections_per_peer_max: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64. `None`, the default, is a quarter of `connections_max`,
+    /// and at most [`CONNECTIONS_PER_PEER_MAX`](Self::CONNECTIONS_PER_PEER_MAX).
+    pub connections_per_peer_max: Option<usize>,
     /// Bytes of a request's head, at least 8 KiB. Default [`HEAD_BYTES_MAX`](Self::HEAD_BYTES_MAX).
     pub head_bytes_max: usize,
     /// Bytes of a request's URI. Default [`URI_BYTES_MAX`](Self::URI_BYTES_MAX).
@@ -60,14 +60,16 @@ impl Limits {
     /// How long a write may make no progress: a client that stopped reading is cut after this.
     pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Connections at once on one listener; more wait in the kernel's backlog.
+    /// Connections at once on one listener. For a further one, the connection that has waited for a request the longest
+    /// is closed; if none waits, it waits itself.
     pub const CONNECTIONS_MAX: usize = 100_000;
 
-    /// Connections at once from one address; further ones are closed at once.
+    /// Connections at once from one address, if that is at most a quarter of all. For a further one, the address's
+    /// connection that has waited for a request the longest is closed; if none waits, it is answered 429.
     ///
     /// Enough for an office or a mobile operator's shared address, and too few for one machine to use up
-    /// [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's address: raise the
-    /// limit there.
+    /// [`CONNECTIONS_MAX`](Self::CONNECTIONS_MAX). Behind a proxy every client has the proxy's address: name the
+    /// proxy with [`Serve::trusted_proxies`](super::Serve::trusted_proxies), which exempts it.
     pub const CONNECTIONS_PER_PEER_MAX: usize = 4_096;
 
     /// Bytes of a request's head (and of hyper's read buffer); a longer one is answered 431.
@@ -86,6 +88,19 @@ impl Limits {
     pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
+/// No address gets more than one in so many of all connections, unless it is configured: four machines are needed to
+/// use up a listener.
+const PEER_SHARE: usize = 4;
+
+impl Limits {
+    /// The limit on connections from one address that applies.
+    pub(super) fn per_peer_max(&self) -> usize {
+        let share = self.connections_max.div_ceil(PEER_SHARE);
+        let default = share.min(Self::CONNECTIONS_PER_PEER_MAX);
+        self.connections_per_peer_max.unwrap_or(default)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -95,7 +110,7 @@ impl Default for Limits {
             body_rate_min: Self::BODY_RATE_MIN,
             write_stall_timeout: Self::WRITE_STALL_TIMEOUT,
             connections_max: Self::CONNECTIONS_MAX,
-            connections_per_peer_max: Self::CONNECTIONS_PER_PEER_MAX,
+            connections_per_peer_max: None,
             head_bytes_max: Self::HEAD_BYTES_MAX,
             uri_bytes_max: Self::URI_BYTES_MAX,
             send_buffer_bytes: Self::SEND_BUFFER_BYTES,

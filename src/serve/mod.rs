@@ -8,7 +8,11 @@ mod body;
 mod connection;
 mod deadline;
 mod head;
+mod limit_report;
 mod limits;
+mod open_connections;
+mod proxies;
+mod refusal;
 mod service;
 mod slots;
 mod takeover;
@@ -33,7 +37,11 @@ use tokio_util::task::TaskTracker;
 
 use activity::Activity;
 pub use connection::Connection;
+pub(crate) use limit_report::LimitReport;
 pub use limits::Limits;
+pub(crate) use open_connections::network;
+pub use proxies::{InvalidRange, TrustedProxies};
+use refusal::Refusals;
 use service::{PendingTakeover, Requests};
 pub use slots::Slot;
 use slots::Slots;
@@ -74,6 +82,7 @@ pub fn serve(listener: TcpListener, router: Router, limits: Limits) -> Serve {
         listener,
         router,
         limits,
+        proxies: TrustedProxies::default(),
         shutdown: Box::pin(std::future::pending()),
         #[cfg(feature = "tls")]
         tls: None,
@@ -86,12 +95,21 @@ pub struct Serve {
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    proxies: TrustedProxies,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
 
 impl Serve {
+    /// Exempts connections of these proxies from [`Limits::connections_per_peer_max`]: each carries requests of many
+    /// clients. A hub limits those clients by their own addresses; see
+    /// [`HubBuilder::trusted_proxies`](crate::HubBuilder::trusted_proxies).
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     /// Uses TLS on every connection.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -126,8 +144,10 @@ async fn run(serve: Serve) {
     let Serve {
         listener,
         mut shutdown,
+        proxies,
         ..
     } = serve;
+    let slots = Slots::new(&serve.limits, proxies);
     let tasks = TaskTracker::new();
     let server = Arc::new(Server::new(
         serve.router,
@@ -139,7 +159,7 @@ async fn run(serve: Serve) {
     let _cut_on_drop = server.cut.clone().drop_guard();
     tokio::select! {
         () = &mut shutdown => {}
-        never = accept_all(&listener, &server, &tasks) => match never {},
+        never = accept_all(&listener, &server, &slots, &tasks) => match never {},
     }
     drop(listener);
     server.draining.cancel();
@@ -158,20 +178,20 @@ async fn run(serve: Serve) {
 async fn accept_all(
     listener: &TcpListener,
     server: &Arc<Server>,
+    slots: &Slots,
     tasks: &TaskTracker,
 ) -> std::convert::Infallible {
-    let slots = Slots::new(
-        server.limits.connections_max,
-        server.limits.connections_per_peer_max,
-    );
+    let refusals = Refusals::default();
     loop {
-        let permit = slots.one_of_all().await;
         let (tcp, peer) = accept(listener).await;
-        let Some(slot) = slots.for_peer(permit, peer.ip()) else {
-            tracing::debug!(%peer, "a connection was refused: its address has reached the limit on connections");
-            continue;
-        };
-        tasks.spawn(Arc::clone(server).serve_connection(tcp, peer, slot));
+        let activity = Arc::<Activity>::default();
+        match slots.enter(peer.ip(), &activity).await {
+            Some(slot) => {
+                tasks.spawn(Arc::clone(server).serve_connection(tcp, peer, slot, activity));
+            }
+            None if server.speaks_plain_http() => refusals.refuse(tcp, tasks),
+            None => {}
+        }
     }
 }
 
@@ -240,16 +260,21 @@ impl Server {
     }
 
     /// One connection, from accept to close or upgrade.
-    async fn serve_connection(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, slot: Slot) {
+    async fn serve_connection(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        slot: Slot,
+        activity: Arc<Activity>,
+    ) {
         tokio::select! {
             () = self.cut.cancelled() => {}
-            () = self.drive(tcp, peer, slot) => {}
+            () = self.drive(tcp, peer, slot, activity) => {}
         }
     }
 
-    async fn drive(&self, tcp: TcpStream, peer: SocketAddr, slot: Slot) {
+    async fn drive(&self, tcp: TcpStream, peer: SocketAddr, slot: Slot, activity: Arc<Activity>) {
         self.tune(&tcp);
-        let activity = Arc::<Activity>::default();
         let stream = TimeoutStream::new(tcp, slot, Arc::clone(&activity), &self.limits);
         let connection = match self.accept_tls(stream).await {
             Ok(connection) => connection,
@@ -300,6 +325,14 @@ impl Server {
             takeover.give(http.io.into_inner());
         }
         Ok(())
+    }
+
+    /// Whether a connection can be answered without a TLS handshake.
+    fn speaks_plain_http(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_none();
+        #[cfg(not(feature = "tls"))]
+        true
     }
 
     /// Best effort: a connection also works without these options.

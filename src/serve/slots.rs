@@ -1,14 +1,38 @@
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::activity::Activity;
+use super::limit_report::LimitReport;
+use super::limits::Limits;
+use super::open_connections::OpenConnections;
+use super::proxies::TrustedProxies;
+
+/// How long to wait for a connection to end before looking again for an idle one.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+static CONNECTIONS: LimitReport = LimitReport::new(
+    "connections_max",
+    "the listener is full: connections wait, and idle ones are closed; raise connections_max, and the limit on open \
+     files if it is lower",
+);
+
+static CONNECTIONS_PER_PEER: LimitReport = LimitReport::new(
+    "connections_per_peer_max",
+    "an address has too many connections, and a further one was answered 429; raise connections_per_peer_max, or \
+     behind a proxy name it in trusted_proxies",
+);
 
 /// The slots for connections on one listener: a limit overall, and one per address.
 pub(super) struct Slots {
     all: Arc<Semaphore>,
-    peers: Arc<Peers>,
+    open: Arc<OpenConnections>,
+    max: usize,
     per_peer_max: usize,
+    proxies: TrustedProxies,
 }
 
 /// One connection's place within the limits on connections. Dropping it frees the place.
@@ -17,89 +41,67 @@ pub(super) struct Slots {
 #[derive(Debug)]
 pub struct Slot {
     _one_of_all: OwnedSemaphorePermit,
-    peers: Arc<Peers>,
-    peer: IpAddr,
+    open: Arc<OpenConnections>,
+    key: usize,
 }
 
-/// The number of connections per address. It holds only connected addresses, so it is bounded by the connections.
-#[derive(Debug, Default)]
-struct Peers(Mutex<HashMap<IpAddr, usize>>);
-
 impl Slots {
-    pub(super) fn new(max: usize, per_peer_max: usize) -> Self {
+    pub(super) fn new(limits: &Limits, proxies: TrustedProxies) -> Self {
+        let max = limits.connections_max.min(Semaphore::MAX_PERMITS);
         Self {
-            all: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
-            peers: Arc::default(),
-            per_peer_max,
+            all: Arc::new(Semaphore::new(max)),
+            open: Arc::default(),
+            max,
+            per_peer_max: limits.per_peer_max(),
+            proxies,
         }
     }
 
-    /// Waits for a slot of the overall limit. Cancel-safe.
-    pub(super) async fn one_of_all(&self) -> OwnedSemaphorePermit {
+    /// The slot for a connection of `address`; `None` if that address has reached its limit and none of its connections
+    /// is idle. On a full server it closes an idle connection and waits for its slot.
+    ///
+    /// Cancel-safe.
+    pub(super) async fn enter(&self, address: IpAddr, activity: &Arc<Activity>) -> Option<Slot> {
+        let permit = self.one_of_all().await;
+        let per_peer_max = match self.proxies.contains(address) {
+            true => usize::MAX,
+            false => self.per_peer_max,
+        };
+        let Some(key) = self.open.enter(address, per_peer_max, Arc::clone(activity)) else {
+            CONNECTIONS_PER_PEER.turned_away(per_peer_max);
+            return None;
+        };
+        Some(Slot {
+            _one_of_all: permit,
+            open: Arc::clone(&self.open),
+            key,
+        })
+    }
+
+    async fn one_of_all(&self) -> OwnedSemaphorePermit {
         if let Ok(permit) = Arc::clone(&self.all).try_acquire_owned() {
             return permit;
         }
-        tracing::warn!("the limit on connections is reached: further ones wait until one ends");
-        Arc::clone(&self.all)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
-    }
-
-    /// The slot for a connection of `address`; `None` if that address has reached its limit.
-    pub(super) fn for_peer(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Slot> {
-        let peer = network(address);
-        if !self.peers.enter(peer, self.per_peer_max) {
-            return None;
-        }
-        Some(Slot {
-            _one_of_all: permit,
-            peers: Arc::clone(&self.peers),
-            peer,
-        })
-    }
-}
-
-impl Peers {
-    fn enter(&self, peer: IpAddr, max: usize) -> bool {
-        let mut counts = self.counts();
-        let count = counts.get(&peer).copied().unwrap_or(0);
-        if count >= max {
-            return false;
-        }
-        counts.insert(peer, count + 1);
-        true
-    }
-
-    fn leave(&self, peer: IpAddr) {
-        let mut counts = self.counts();
-        match counts.get_mut(&peer) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                counts.remove(&peer);
+        CONNECTIONS.turned_away(self.max);
+        loop {
+            self.open.close_idlest();
+            let permit = Arc::clone(&self.all).acquire_owned();
+            if let Ok(permit) = timeout(IDLE_CHECK_INTERVAL, permit).await {
+                return permit.expect("the semaphore is never closed");
             }
         }
     }
+}
 
-    // Each change is one map operation, so a panic leaves no partial change.
-    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Slot {
+    /// Records that HTTP has ended on this connection, so that it never counts as idle.
+    pub(super) fn was_upgraded(&self) {
+        self.open.was_upgraded(self.key);
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.peers.leave(self.peer);
-    }
-}
-
-/// The network that counts as one address: with IPv6, one customer has a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let prefix = v6.to_bits() & (!0 << 64);
-            IpAddr::V6(Ipv6Addr::from_bits(prefix))
-        }
-        v4 @ IpAddr::V4(_) => v4,
+        self.open.leave(self.key);
     }
 }

@@ -84,6 +84,7 @@ impl TimeoutStream {
     }
 
     pub(super) fn into_parts(self) -> (TcpStream, Slot) {
+        self.slot.was_upgraded();
         (self.tcp, self.slot)
     }
 
@@ -116,7 +117,15 @@ impl AsyncRead for TimeoutStream {
         let this = self.get_mut();
         let read = Pin::new(&mut this.tcp).poll_read(cx, buffer);
         match this.activity.phase() {
-            Phase::AwaitsHead(answers) => this.wait.check(answers, read, cx),
+            Phase::AwaitsHead(answers) => {
+                if read.is_pending() {
+                    this.activity.register_reader(cx);
+                    if this.activity.gives_way() {
+                        return Poll::Ready(Err(timed_out("it gave way to a new connection")));
+                    }
+                }
+                this.wait.check(answers, read, cx)
+            }
             Phase::Answers => {
                 this.activity.register_reader(cx);
                 read
@@ -187,7 +196,8 @@ impl AsyncWrite for TimeoutStream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.tcp).poll_shutdown(cx))?;
-        if this.activity.phase() == Phase::Upgraded {
+        // A connection that gives way has no answer under way that a reset could destroy.
+        if this.activity.phase() == Phase::Upgraded || this.activity.gives_way() {
             return Poll::Ready(Ok(()));
         }
         this.linger.poll(&mut this.tcp, cx).map(Ok)

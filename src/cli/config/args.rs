@@ -78,10 +78,15 @@ struct ConfigFlags {
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_max: Option<usize>,
-    /// Most simultaneous connections from one address; raise it behind a proxy [default: 4096]
+    /// Most simultaneous connections from one address [default: a quarter of all, at most 4096]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_per_peer_max: Option<usize>,
+    /// Comma-separated addresses or CIDR ranges of proxies whose Forwarded and X-Forwarded-For headers are
+    /// believed [default: none]
+    #[arg(long, value_delimiter = ',', value_name = "CIDRS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_proxies: Option<Vec<String>>,
     /// How long a shutdown may take to close all connections [default: 10]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]

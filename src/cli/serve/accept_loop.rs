@@ -1,7 +1,10 @@
 use std::future::IntoFuture;
 
 use axum::Router;
-use tallycast::{Limits, serve::Tls};
+use tallycast::{
+    Limits,
+    serve::{Tls, TrustedProxies},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +21,12 @@ impl AcceptLoop {
         listener: TcpListener,
         router: Router,
         limits: Limits,
+        proxies: TrustedProxies,
         tls: Option<Tls>,
     ) -> Self {
         let stop = CancellationToken::new();
         let serve = tallycast::serve(listener, router, limits)
+            .trusted_proxies(proxies)
             .with_graceful_shutdown(stop.clone().cancelled_owned());
         let serve = match tls {
             Some(tls) => serve.tls(tls),

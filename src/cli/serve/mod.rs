@@ -5,7 +5,7 @@ mod flash_policy;
 mod running_server;
 
 use clap::Args;
-use tallycast::{Hub, HubBuilder, Jwt, Limits, Memory, Sqlite};
+use tallycast::{Hub, HubBuilder, Jwt, Limits, Memory, Sqlite, serve::TrustedProxies};
 use tokio::net::TcpListener;
 
 use super::{
@@ -39,6 +39,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     log::start(&config)?;
     let tls = settings::tls(&config)?;
     let limits = settings::limits(&config);
+    let proxies = settings::trusted_proxies(&config)?;
     let access = settings::jwt(&config)?;
     let origins = settings::origins(&config)?;
     let page = settings::page(&config)?;
@@ -74,8 +75,14 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
         None => hub.router(),
     };
     let server = RunningServer {
-        public: AcceptLoop::start(public, router, limits, tls),
-        admin: AcceptLoop::start(admin, hub.admin_router(metrics), admin_limits(), None),
+        public: AcceptLoop::start(public, router, limits, proxies, tls),
+        admin: AcceptLoop::start(
+            admin,
+            hub.admin_router(metrics),
+            admin_limits(),
+            TrustedProxies::default(),
+            None,
+        ),
         flash_policy,
         drain: settings::drain(&config),
         hub,
@@ -109,6 +116,8 @@ fn announce(listener: &TcpListener, scheme: &str) -> Result<(), CommandError> {
 fn admin_limits() -> Limits {
     Limits {
         connections_max: ADMIN_CONNECTIONS_MAX,
+        // Probes and scrapers often have one address. For a new one, the connection that is idle the longest is closed.
+        connections_per_peer_max: Some(ADMIN_CONNECTIONS_MAX),
         ..Limits::default()
     }
 }

@@ -1,7 +1,9 @@
 use rustix::process::Signal;
+use tallycast::Limits;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 use crate::support::binary::{ServedBinary, Workdir};
@@ -140,4 +142,19 @@ async fn log_lines_are_json_if_asked() {
         }
     };
     assert_eq!(line["fields"]["signal"], "SIGTERM");
+}
+
+#[tokio::test]
+async fn health_answers_beside_silent_connections() {
+    let workdir = Workdir::new();
+    let served = workdir.serve(&[]).await;
+    let admin = served.admin.trim_start_matches("http://");
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpStream::connect(admin).await.unwrap());
+    }
+    let live = reqwest::get(format!("{}/health/live", served.admin));
+    let live = timeout(Limits::HEAD_TIMEOUT / 2, live).await;
+    let live = live.expect("it need not wait for the timeout of the others");
+    assert_eq!(live.unwrap().status(), 200);
 }

@@ -33,7 +33,7 @@ impl Host {
     /// Serves a router that embeds the hub, by our own accept loop.
     pub(crate) async fn start_router(hub: Hub, router: Router) -> Self {
         let limits = Limits {
-            connections_per_peer_max: 10_000,
+            connections_per_peer_max: Some(10_000),
             ..Limits::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
