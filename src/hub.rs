@@ -13,6 +13,8 @@ use crate::{
     feed::{Clock, Feed},
     http::AppState,
     ledger::{Ledger, LedgerError},
+    quota::{Quotas, Usage},
+    serve::TrustedProxies,
     transport::{
         self, Drain, Push, PushQueue, Pushed, Timing, TransportState,
         socketio::{SocketIoOptions, SocketIoTransport},
@@ -45,6 +47,8 @@ impl Hub {
             timing: Timing::default(),
             attachments_max: 0,
             sessions_max: SESSIONS_MAX,
+            quotas: Quotas::default(),
+            proxies: TrustedProxies::default(),
         }
     }
 
@@ -132,6 +136,8 @@ pub struct HubBuilder {
     timing: Timing,
     attachments_max: usize,
     sessions_max: usize,
+    quotas: Quotas,
+    proxies: TrustedProxies,
 }
 
 impl HubBuilder {
@@ -197,6 +203,21 @@ impl HubBuilder {
         self
     }
 
+    /// Sets how much one client may use at a time.
+    #[must_use]
+    pub fn quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = quotas;
+        self
+    }
+
+    /// Sets the proxies whose `Forwarded` and `X-Forwarded-For` headers are believed, so that quotas apply to the
+    /// clients behind them. The default is none. See also [`Serve::trusted_proxies`](crate::serve::Serve::trusted_proxies).
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     /// Opens the ledger and assembles the hub.
     ///
     /// # Errors
@@ -215,12 +236,14 @@ impl HubBuilder {
             Some(secret) => Tickets::new(&secret),
             None => Tickets::of_this_process(),
         };
+        let usage = Arc::new(Usage::new(&self.quotas, self.proxies, self.sessions_max));
         let closing = CancellationToken::new();
         let app = AppState {
             feed,
             access: self.access,
             tickets: Arc::new(tickets),
             origins: self.origins.clone(),
+            usage: Arc::clone(&usage),
             closing: closing.clone(),
         };
         let socket_io = SocketIoTransport::new(SocketIoOptions {
@@ -228,6 +251,7 @@ impl HubBuilder {
             attachments_max: self.attachments_max,
             sessions_max: self.sessions_max,
             origins: self.origins,
+            usage,
         });
         socket_io.open_feed(app.clone());
         let state = TransportState {

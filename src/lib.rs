@@ -47,6 +47,7 @@ pub mod feed;
 mod http;
 mod hub;
 pub mod ledger;
+mod quota;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod serve;
@@ -60,6 +61,7 @@ pub use domain::{Account, Event, Invalid, Position};
 pub use feed::{AppendError, Feed, Message, Outcome, Receipt, SubscribeOptions, Subscription};
 pub use hub::{BuildError, Hub, HubBuilder};
 pub use ledger::{Memory, Sqlite};
+pub use quota::Quotas;
 #[cfg(feature = "schema")]
 pub use schema::contract;
 pub use serve::{Limits, serve};

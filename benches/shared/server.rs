@@ -40,6 +40,12 @@ impl Server {
             .args(["--ledger", ledger])
             // All watchers come from this machine.
             .args(["--connections-per-peer-max", "100000"])
+            .args(["--sessions-per-address-max", "100000"])
+            .args(["--session-rate-per-address", "100000"])
+            .args(["--request-rate-per-address", "1000000"])
+            .args(["--request-rate-per-subject", "1000000"])
+            .args(["--subscriptions-per-address-max", "100000"])
+            .args(["--subscriptions-per-subject-max", "100000"])
             .args(["--jwt-secret-file", secret.to_str().unwrap()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

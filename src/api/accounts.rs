@@ -79,7 +79,7 @@ pub(super) async fn replace(
     body: Body,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Admin, &account)?;
-    let json = read_json(&headers, body, PROFILE_BYTES_MAX).await?;
+    let json = read_json(&headers, body, PROFILE_BYTES_MAX, caller.bytes(&app)).await?;
     let change = ProfileChange {
         if_revision: expected_revision(&headers)?,
         ..read_change(&json)?

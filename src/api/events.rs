@@ -18,15 +18,23 @@ use crate::{
 /// `POST /v1/events`: records the events of the body, and answers once they are durable.
 pub(super) async fn record(
     State(app): State<AppState>,
-    Caller(grant): Caller,
+    caller: Caller,
     StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let report = report::read(&headers, body).await?;
+    // Before the body is read: it may be large.
+    if !caller.grant.allows(Scope::Record) {
+        return Err(Problem::not_found());
+    }
+    let report = report::read(&headers, body, caller.bytes(&app)).await?;
+    let grant = caller.grant;
+    let accounts = report.events.iter().flatten().map(Event::account);
+    app.usage.events(&grant, accounts)?;
     let events = report.events.into_iter();
     let events = events.map(|event| event.and_then(|event| permit(&grant, event)));
     let mut results = app.feed.append_reported(events).await?;
+    drop(report.held);
     count(&results);
     if report.is_single {
         return one(results.pop().expect("every event has an outcome"));
@@ -37,7 +45,7 @@ pub(super) async fn record(
 /// Returns the event if the producer may record it. Invalid account ids are rejected here.
 fn permit(grant: &Grant, event: Event) -> Result<Event, Invalid> {
     let account = Account::parse(event.account())?;
-    if grant.allows(Scope::Record) && grant.permits(&account) {
+    if grant.permits(&account) {
         Ok(event)
     } else {
         Err(not_found())

@@ -54,12 +54,16 @@ pub(super) async fn poll(
         recent,
         ..SubscribeOptions::default()
     };
+    let subscription = app
+        .usage
+        .subscription(caller.client, &caller.grant, &account)?;
     let reader = app.feed.reader(account, options);
-    let deadline = PollDeadline::new(&caller.0, wait);
+    let deadline = PollDeadline::new(&caller.grant, wait);
     let waited = tokio::select! {
         waited = deadline.next(reader) => waited?,
         () = app.closing.cancelled() => return Err(Problem::closing()),
     };
+    drop(subscription);
     Ok(match waited {
         Some(message) => shown(&message),
         None => (StatusCode::NO_CONTENT, no_store()).into_response(),

@@ -27,12 +27,12 @@ pub(crate) use health::{Admin, admin_router};
 #[cfg(feature = "schema")]
 pub(crate) use tickets::{TicketAnswer, TicketRequest};
 
-use crate::http::{AppState, Problem, with_origin_check};
+use crate::http::{AppState, Problem, with_checks};
 
 /// The public routes. It has no fallback, so it merges with any other router, and its layers apply only to
 /// its own paths.
 pub(crate) fn router(app: AppState) -> Router {
-    let origins = app.origins.clone();
+    let checked = app.clone();
     let routes = Router::new()
         .route("/v1/events", post(events::record))
         .route("/v1/tickets", post(tickets::mint))
@@ -47,5 +47,5 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/accounts/{account}/totals", get(past::totals))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(app);
-    with_origin_check(routes, &origins)
+    with_checks(routes, &checked)
 }

@@ -3,7 +3,6 @@
 use std::{fmt, io::Read};
 
 use axum::body::Body;
-use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::HeaderMap;
 use serde::{
@@ -15,7 +14,8 @@ use serde_json::value::RawValue;
 use super::cloudevents;
 use crate::{
     domain::{Event, Invalid},
-    http::{Problem, collect, content_type, is_gzipped},
+    http::{Problem, ReceivedBody, content_type, is_gzipped, read as read_body},
+    quota::HeldBytes,
 };
 
 /// The largest body in bytes, as sent and after decompression: ten times what a thousand typical events need.
@@ -41,19 +41,27 @@ pub(super) struct EventReport {
     pub(super) events: Vec<Result<Event, Invalid>>,
     /// Whether it is one event, answered with a status, or a batch, answered with a list.
     pub(super) is_single: bool,
+    /// The body counts until its events are recorded.
+    pub(super) held: HeldBytes,
 }
 
+type ParsedEvents = (Vec<Result<Event, Invalid>>, bool);
+
 /// Reads the whole body first, so that nothing is recorded from an incomplete one.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<EventReport, Problem> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    held: HeldBytes,
+) -> Result<EventReport, Problem> {
     let form = Form::of(headers)?;
     let gzipped = is_gzipped(headers)?;
-    let bytes = collect(body, BODY_BYTES_MAX).await?;
-    if !gzipped && bytes.len() <= INLINE_BYTES_MAX {
-        return parse(&form, &bytes);
+    let body = read_body(body, BODY_BYTES_MAX, held).await?;
+    if !gzipped && body.len() <= INLINE_BYTES_MAX {
+        return parse(&form, body);
     }
     let parsing = tokio::task::spawn_blocking(move || {
-        let bytes = if gzipped { gunzip(&bytes)? } else { bytes };
-        parse(&form, &bytes)
+        let body = if gzipped { gunzip(body)? } else { body };
+        parse(&form, body)
     });
     match parsing.await {
         Ok(parsed) => parsed,
@@ -99,14 +107,16 @@ impl Form {
     }
 }
 
-fn gunzip(bytes: &[u8]) -> Result<Bytes, Problem> {
+fn gunzip(body: ReceivedBody) -> Result<ReceivedBody, Problem> {
+    let ReceivedBody { bytes, mut held } = body;
     let allowed = bytes
         .len()
         .saturating_mul(GZIP_RATIO_MAX)
         .clamp(GZIP_BYTES_FREE, BODY_BYTES_MAX);
+    held.resize(bytes.len() + allowed)?;
     let mut plain = Vec::new();
     // One byte more than allowed distinguishes a body that is too large from one that just fits.
-    MultiGzDecoder::new(bytes)
+    MultiGzDecoder::new(&*bytes)
         .take(allowed as u64 + 1)
         .read_to_end(&mut plain)
         .map_err(|_| {
@@ -118,10 +128,23 @@ fn gunzip(bytes: &[u8]) -> Result<Bytes, Problem> {
             "a body has at most 4 MiB, and 250 times its size, once decompressed; send several",
         ));
     }
-    Ok(plain.into())
+    held.resize(plain.len())?;
+    let bytes = plain.into();
+    Ok(ReceivedBody { bytes, held })
 }
 
-fn parse(form: &Form, bytes: &[u8]) -> Result<EventReport, Problem> {
+fn parse(form: &Form, body: ReceivedBody) -> Result<EventReport, Problem> {
+    let ReceivedBody { bytes, held } = body;
+    let (events, is_single) = parse_events(form, &bytes)?;
+    Ok(EventReport {
+        events,
+        is_single,
+        held,
+    })
+}
+
+/// The events, and whether it is one that is no batch.
+fn parse_events(form: &Form, bytes: &[u8]) -> Result<ParsedEvents, Problem> {
     match form {
         Form::Lines => many(lines(bytes), Event::from_json),
         Form::CloudEvents => many(Items::of(bytes)?.found, cloudevents::structured),
@@ -140,17 +163,14 @@ fn parse(form: &Form, bytes: &[u8]) -> Result<EventReport, Problem> {
     }
 }
 
-fn one(event: Result<Event, Invalid>) -> EventReport {
-    EventReport {
-        events: vec![event],
-        is_single: true,
-    }
+fn one(event: Result<Event, Invalid>) -> ParsedEvents {
+    (vec![event], true)
 }
 
 fn many<'a>(
     items: impl IntoIterator<Item = &'a [u8]>,
     event: fn(&[u8]) -> Result<Event, Invalid>,
-) -> Result<EventReport, Problem> {
+) -> Result<ParsedEvents, Problem> {
     let mut items = items.into_iter();
     let events = items.by_ref().take(EVENTS_MAX).map(event).collect();
     if items.next().is_some() {
@@ -159,10 +179,7 @@ fn many<'a>(
             "a body has at most 1,000 events; send several",
         ));
     }
-    Ok(EventReport {
-        events,
-        is_single: false,
-    })
+    Ok((events, false))
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -12,6 +12,7 @@ use crate::{
     access::Scope,
     domain::{Account, from_object},
     http::{AppState, Caller, NoQuery, Problem, StrictQuery, read_json},
+    quota::HeldBytes,
 };
 
 /// The largest request in bytes: it only names an account.
@@ -50,13 +51,18 @@ pub(super) async fn mint(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let account = requested_account(&headers, body).await?;
-    let account = account.or_else(|| caller.0.sole_account()).ok_or_else(|| {
-        let detail = "name the account in the body: this token has several";
-        Problem::bad_request("account_missing", detail)
-    })?;
+    if !caller.grant.allows(Scope::Watch) {
+        return Err(Problem::not_found());
+    }
+    let account = requested_account(&headers, body, caller.bytes(&app)).await?;
+    let account = account
+        .or_else(|| caller.grant.sole_account())
+        .ok_or_else(|| {
+            let detail = "name the account in the body: this token has several";
+            Problem::bad_request("account_missing", detail)
+        })?;
     caller.check(Scope::Watch, &account)?;
-    let ticket = app.tickets.mint(&caller.0, &account, Timestamp::now());
+    let ticket = app.tickets.mint(&caller.grant, &account, Timestamp::now());
     let answer = TicketAnswer {
         ticket: ticket.text,
         account: &account,
@@ -67,8 +73,12 @@ pub(super) async fn mint(
 }
 
 /// The account in the body, which may be empty.
-async fn requested_account(headers: &HeaderMap, body: Body) -> Result<Option<Account>, Problem> {
-    let json = read_json(headers, body, REQUEST_BYTES_MAX).await?;
+async fn requested_account(
+    headers: &HeaderMap,
+    body: Body,
+    held: HeldBytes,
+) -> Result<Option<Account>, Problem> {
+    let json = read_json(headers, body, REQUEST_BYTES_MAX, held).await?;
     if json.is_empty() {
         return Ok(None);
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tallycast::{
-    Jwt, Limits, Origins,
+    Jwt, Limits, Origins, Quotas,
     access::Signer,
     serve::{Tls, TrustedProxies},
 };
@@ -121,6 +121,23 @@ pub(super) fn limits(config: &Config) -> Limits {
         connections_per_peer_max: config.connections_per_peer_max,
         drain_timeout: drain(config) + DRAIN_MARGIN,
         ..Limits::default()
+    }
+}
+
+pub(super) fn quotas(config: &Config) -> Quotas {
+    Quotas {
+        sessions_per_address_max: config.sessions_per_address_max,
+        session_rate_per_address: config.session_rate_per_address,
+        session_rate_per_connection: config.session_rate_per_connection,
+        request_rate_per_address: config.request_rate_per_address,
+        request_rate_per_subject: config.request_rate_per_subject,
+        event_rate_per_subject: config.event_rate_per_subject,
+        event_rate_per_account: config.event_rate_per_account,
+        subscriptions_per_address_max: config.subscriptions_per_address_max,
+        subscriptions_per_subject_max: config.subscriptions_per_subject_max,
+        subscriptions_per_account_max: config.subscriptions_per_account_max,
+        body_bytes_max: config.body_bytes_max,
+        body_bytes_per_client_max: config.body_bytes_per_client_max,
     }
 }
 

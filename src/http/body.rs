@@ -1,21 +1,43 @@
 //! Request bodies: their media type, their size, and small JSON documents.
 
+use std::{ops::Deref, time::Duration};
+
 use axum::body::{Body, HttpBody};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use super::problem::Problem;
+use crate::quota::{HeldBytes, TooMany};
+
+/// How long a whole body may take. The largest one then needs 70 KB a second, which any producer has.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A body that was read. Its bytes count against the quotas until it is dropped.
+pub(crate) struct ReceivedBody {
+    pub(crate) bytes: Bytes,
+    pub(crate) held: HeldBytes,
+}
+
+impl Deref for ReceivedBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// Reads a body that is one JSON document of at most `bytes_max` bytes, and not compressed.
 pub(crate) async fn read_json(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
-) -> Result<Bytes, Problem> {
+    held: HeldBytes,
+) -> Result<ReceivedBody, Problem> {
     let is_json = |media_type: Option<String>| {
         matches!(media_type.as_deref(), None | Some("application/json"))
     };
@@ -25,7 +47,7 @@ pub(crate) async fn read_json(
             "send application/json, not compressed",
         ));
     }
-    collect(body, bytes_max).await
+    Ok(read(body, bytes_max, held).await?)
 }
 
 /// The body's media type in lower case, without parameters.
@@ -66,24 +88,91 @@ fn bad_header(name: &HeaderName) -> Problem {
     )
 }
 
-/// Reads a whole body of at most `bytes_max` bytes.
-pub(crate) async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::too_large(
-            "body_too_large",
-            format!("the body may have at most {bytes_max} bytes here: send several"),
-        )
-    };
-    // A body that is declared too long is not read at all.
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large());
+/// Reads a whole body of at most `bytes_max` bytes, which `held` is to hold.
+///
+/// Cancel-safe in that nothing stays held.
+pub(crate) async fn read(
+    body: Body,
+    bytes_max: usize,
+    held: HeldBytes,
+) -> Result<ReceivedBody, BodyError> {
+    match timeout(BODY_TIMEOUT, read_frames(body, bytes_max, held)).await {
+        Ok(read) => read,
+        Err(_) => Err(BodyError::TooSlow),
     }
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::bad_request(
-            "incomplete_body",
-            "the body is incomplete: nothing was recorded, send it again",
-        )),
+}
+
+async fn read_frames(
+    mut body: Body,
+    bytes_max: usize,
+    mut held: HeldBytes,
+) -> Result<ReceivedBody, BodyError> {
+    // A body that is declared too long is not read at all, and one that does not fit is refused before it is sent.
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > bytes_max {
+        return Err(BodyError::TooLarge(bytes_max));
+    }
+    held.resize(declared)?;
+    let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| BodyError::Incomplete)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = first.len() + joined.len() + data.len();
+        if length > bytes_max {
+            return Err(BodyError::TooLarge(bytes_max));
+        }
+        if length > held.amount() {
+            held.resize(length)?;
+        }
+        if joined.is_empty() && first.is_empty() {
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.extend_from_slice(&std::mem::take(&mut first));
+        }
+        joined.extend_from_slice(&data);
+    }
+    let bytes = if joined.is_empty() {
+        first
+    } else {
+        joined.freeze()
+    };
+    Ok(ReceivedBody { bytes, held })
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BodyError {
+    /// It has more than this many bytes.
+    TooLarge(usize),
+    /// The client broke off, or was too slow for the accept loop.
+    Incomplete,
+    TooSlow,
+    TooMany(TooMany),
+}
+
+impl From<TooMany> for BodyError {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(bytes_max) => Self::too_large(
+                "body_too_large",
+                format!("the body may have at most {bytes_max} bytes here: send several"),
+            ),
+            BodyError::Incomplete => Self::bad_request(
+                "incomplete_body",
+                "the body is incomplete: nothing was recorded, send it again",
+            ),
+            BodyError::TooSlow => Self::body_too_slow(),
+            BodyError::TooMany(too_many) => too_many.into(),
+        }
     }
 }

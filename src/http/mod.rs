@@ -3,14 +3,14 @@
 
 mod body;
 mod caller;
-mod origin;
+mod checks;
 mod problem;
 mod query;
 mod state;
 
-pub(crate) use body::{collect, content_type, is_gzipped, read_json};
+pub(crate) use body::{BodyError, ReceivedBody, content_type, is_gzipped, read, read_json};
 pub(crate) use caller::{AccountPath, Caller};
-pub(crate) use origin::{with_cors, with_origin_check};
+pub(crate) use checks::{with_checks, with_cors};
 #[cfg(feature = "schema")]
 pub(crate) use problem::ProblemBody;
 pub(crate) use problem::{Problem, not_found};

@@ -14,11 +14,12 @@ use crate::{
     domain::Invalid,
     feed::{AppendError, ProfileError},
     ledger::Unavailable,
+    quota::TooMany,
 };
 
 /// `Retry-After` when the server is the reason for the refusal: long enough for a restart or for freeing disk space,
 /// short enough for a waiting customer.
-const RETRY_AFTER_SECONDS: u16 = 2;
+const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// A refusal, sent as problem JSON (RFC 9457). Status codes are chosen here, except those of
 /// Engine.IO's own refusals (`socketio/http/refusal.rs`) and of the accept loop.
@@ -27,7 +28,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
-    retry: bool,
+    /// `Retry-After`, in seconds.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -86,13 +88,22 @@ impl Problem {
     /// The access check did not answer in time.
     pub(crate) fn access_unavailable() -> Self {
         Self {
-            retry: true,
+            retry_after: Some(RETRY_AFTER_SECONDS),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "access_unavailable",
                 "the token could not be checked right now; send the request again",
             )
         }
+    }
+
+    /// The body of a request does not arrive in time.
+    pub(crate) fn body_too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "the body took too long: nothing was recorded, send it again, or in parts",
+        )
     }
 
     /// The hub is closing.
@@ -105,7 +116,7 @@ impl Problem {
             status,
             code,
             detail: detail.into(),
-            retry: false,
+            retry_after: None,
         }
     }
 }
@@ -158,6 +169,20 @@ impl From<Denied> for Problem {
     }
 }
 
+impl From<TooMany> for Problem {
+    fn from(too_many: TooMany) -> Self {
+        let status = match too_many {
+            TooMany::OfClient(_) => StatusCode::TOO_MANY_REQUESTS,
+            TooMany::OfAll => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let invalid = Invalid::from(too_many);
+        Self {
+            retry_after: Some(too_many.retry_after_seconds()),
+            ..Self::new(status, invalid.code(), invalid.message().to_owned())
+        }
+    }
+}
+
 impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
         match error {
@@ -197,7 +222,7 @@ impl From<Unavailable> for Problem {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self {
-            retry: true,
+            retry_after: Some(RETRY_AFTER_SECONDS),
             ..Self::new(status, unavailable.code(), unavailable.to_string())
         }
     }
@@ -220,8 +245,8 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.retry {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access::{Authorize, Origins, Tickets},
     feed::Feed,
+    quota::Usage,
 };
 
 /// What the handlers of all public routes share. Cheap to clone.
@@ -15,6 +16,8 @@ pub(crate) struct AppState {
     pub(crate) tickets: Arc<Tickets>,
     /// Which web pages may call.
     pub(crate) origins: Origins,
+    /// What clients use, against their quotas.
+    pub(crate) usage: Arc<Usage>,
     /// Cancelled when the hub closes. Waiting handlers then answer.
     pub(crate) closing: CancellationToken,
 }

@@ -12,11 +12,11 @@ const COMPARED_MAX: usize = 1_024;
 
 /// The open connections of one listener: how many each address has, and which are idle.
 #[derive(Debug, Default)]
-pub(super) struct OpenConnections(Mutex<State>);
+pub(super) struct OpenConnections(Mutex<ConnectionTable>);
 
 #[derive(Debug, Default)]
-struct State {
-    all: Slab<Open>,
+struct ConnectionTable {
+    all: Slab<OpenConnection>,
     /// The keys of each address's connections. Addresses without any are removed, which bounds it.
     networks: HashMap<IpAddr, Vec<usize>>,
     /// Where the last comparison stopped.
@@ -24,7 +24,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     network: IpAddr,
     /// Its index among its address's keys.
     place: usize,
@@ -42,14 +42,14 @@ impl OpenConnections {
         activity: Arc<Activity>,
     ) -> Option<usize> {
         let network = network(address);
-        let mut state = self.lock();
-        if state.is_full(network, max) && !state.close_idlest_of(network) {
+        let mut table = self.lock();
+        if table.is_full(network, max) && !table.close_idlest_of(network) {
             return None;
         }
-        let State { all, networks, .. } = &mut *state;
+        let ConnectionTable { all, networks, .. } = &mut *table;
         let keys = networks.entry(network).or_default();
         let place = keys.len();
-        let key = all.insert(Open {
+        let key = all.insert(OpenConnection {
             network,
             place,
             activity: Some(activity),
@@ -59,9 +59,9 @@ impl OpenConnections {
     }
 
     pub(super) fn leave(&self, key: usize) {
-        let mut state = self.lock();
-        let State { all, networks, .. } = &mut *state;
-        let Open { network, place, .. } = all.remove(key);
+        let mut table = self.lock();
+        let ConnectionTable { all, networks, .. } = &mut *table;
+        let OpenConnection { network, place, .. } = all.remove(key);
         let keys = networks.get_mut(&network).expect("its key is in the list");
         keys.swap_remove(place);
         if let Some(moved) = keys.get(place) {
@@ -78,22 +78,22 @@ impl OpenConnections {
 
     /// Closes the connection that has waited for a request the longest. Returns whether there is one.
     pub(super) fn close_idlest(&self) -> bool {
-        let mut state = self.lock();
+        let mut table = self.lock();
         // A slab's keys are below its capacity.
-        let end = state.all.capacity().max(1);
-        let start = state.cursor % end;
-        state.cursor = start + COMPARED_MAX;
+        let end = table.all.capacity().max(1);
+        let start = table.cursor % end;
+        table.cursor = start + COMPARED_MAX;
         let keys = (start..end).chain(0..start);
-        close_idlest(keys.take(COMPARED_MAX).filter_map(|key| state.all.get(key)))
+        close_idlest(keys.take(COMPARED_MAX).filter_map(|key| table.all.get(key)))
     }
 
     // Every method completes its changes before anything can panic, so a panic elsewhere leaves no partial change.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ConnectionTable {
     fn is_full(&self, network: IpAddr, max: usize) -> bool {
         self.networks
             .get(&network)
@@ -111,7 +111,7 @@ impl State {
     }
 }
 
-fn close_idlest<'a>(connections: impl Iterator<Item = &'a Open>) -> bool {
+fn close_idlest<'a>(connections: impl Iterator<Item = &'a OpenConnection>) -> bool {
     let activities = connections.filter_map(|open| open.activity.as_ref());
     let idle = activities.filter_map(|activity| Some((activity.idle_since()?, activity)));
     match idle.min_by_key(|(since, _)| *since) {

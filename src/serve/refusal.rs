@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 /// The refusal of a connection whose address has too many, written before its request is read.
 const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
     content-type: application/problem+json\r\ncache-control: no-store\r\nretry-after: 5\r\n\
-    connection: close\r\ncontent-length: 159\r\n\r\n\
+    connection: close\r\ncontent-length: 151\r\n\r\n\
     {\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\
     \"code\":\"too_many_requests\",\"detail\":\"this address has too many connections: close some\"}";
 

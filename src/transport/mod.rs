@@ -36,11 +36,11 @@ pub(crate) use push::PushRequest;
 pub use push::{Push, PushTo, Pushed};
 pub(crate) use state::TransportState;
 
-use crate::http::{Problem, with_origin_check};
+use crate::http::{Problem, with_checks};
 
 /// The routes that keep a connection open, and the route for pushes, to be merged with those of the API.
 pub(crate) fn router(state: TransportState) -> Router {
-    let origins = state.app.origins.clone();
+    let app = state.app.clone();
     let routes = Router::new()
         .route("/v1/feeds/{account}/ws", get_only(websocket::follow))
         .route("/v1/feeds/{account}/sse", get_only(http_stream::sse))
@@ -49,7 +49,7 @@ pub(crate) fn router(state: TransportState) -> Router {
         .route("/v1/push", post(push::post))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(state);
-    with_origin_check(routes, &origins)
+    with_checks(routes, &app)
 }
 
 /// A route for GET only. By default axum would answer HEAD too, which would open a connection that is not read.

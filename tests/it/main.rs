@@ -15,6 +15,7 @@ mod domain;
 mod feed;
 mod hub;
 mod ledger;
+mod quota;
 mod serve;
 mod support;
 mod transport;

@@ -6,6 +6,9 @@ use serde::Serialize;
 use super::{effective::EffectiveConfig, values::LogFormat};
 use crate::cli::command_error::CommandError;
 
+/// The heading of the quotas in the help. Tokens for all accounts are exempt from most of them.
+const QUOTAS: &str = "Limits on one client (not on tokens for all accounts)";
+
 /// The settings as flags.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ConfigArgs {
@@ -87,6 +90,54 @@ struct ConfigFlags {
     #[arg(long, value_delimiter = ',', value_name = "CIDRS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
+    /// Most simultaneous Socket.IO sessions from one address [default: 4096]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions_per_address_max: Option<usize>,
+    /// Socket.IO sessions opened a second from one address [default: 200]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_rate_per_address: Option<u32>,
+    /// Socket.IO sessions opened a second over one connection [default: 5]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_rate_per_connection: Option<u32>,
+    /// Requests a second from one address; a rejected token counts as 20 [default: 2000]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_rate_per_address: Option<u32>,
+    /// Requests a second of one token subject [default: 500]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_rate_per_subject: Option<u32>,
+    /// Events a second that one token subject records [default: 1000]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_rate_per_subject: Option<u32>,
+    /// Events a second that are recorded for one account [default: 1000]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_rate_per_account: Option<u32>,
+    /// Most simultaneous subscriptions from one address [default: 8192]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscriptions_per_address_max: Option<usize>,
+    /// Most simultaneous subscriptions of one token subject [default: 2048]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscriptions_per_subject_max: Option<usize>,
+    /// Most simultaneous subscriptions to one account [default: 20000]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscriptions_per_account_max: Option<usize>,
+    /// Most bytes of request bodies in memory [default: 134217728]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_bytes_max: Option<usize>,
+    /// Most bytes of request bodies in memory from one address or token subject [default: 33554432]
+    #[arg(long, value_name = "NUMBER", help_heading = QUOTAS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_bytes_per_client_max: Option<usize>,
     /// How long a shutdown may take to close all connections [default: 10]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tallycast::Limits;
+use tallycast::{Limits, Quotas};
 
 /// How long a shutdown may take, in seconds: less than the 30 after which Kubernetes kills the process.
 const DRAIN_SECONDS: u64 = 10;
@@ -28,6 +28,18 @@ pub(in crate::cli) struct Config {
     pub(in crate::cli) connections_max: usize,
     pub(in crate::cli) connections_per_peer_max: Option<usize>,
     pub(in crate::cli) trusted_proxies: Vec<String>,
+    pub(in crate::cli) sessions_per_address_max: usize,
+    pub(in crate::cli) session_rate_per_address: u32,
+    pub(in crate::cli) session_rate_per_connection: u32,
+    pub(in crate::cli) request_rate_per_address: u32,
+    pub(in crate::cli) request_rate_per_subject: u32,
+    pub(in crate::cli) event_rate_per_subject: u32,
+    pub(in crate::cli) event_rate_per_account: u32,
+    pub(in crate::cli) subscriptions_per_address_max: usize,
+    pub(in crate::cli) subscriptions_per_subject_max: usize,
+    pub(in crate::cli) subscriptions_per_account_max: usize,
+    pub(in crate::cli) body_bytes_max: usize,
+    pub(in crate::cli) body_bytes_per_client_max: usize,
     pub(in crate::cli) drain_seconds: u64,
     pub(in crate::cli) log: LogFormat,
     pub(in crate::cli) log_level: String,
@@ -61,6 +73,7 @@ impl fmt::Debug for Secret {
 
 impl Default for Config {
     fn default() -> Self {
+        let quotas = Quotas::default();
         Self {
             listen: "127.0.0.1:3000".to_owned(),
             admin_listen: "127.0.0.1:9090".to_owned(),
@@ -80,6 +93,18 @@ impl Default for Config {
             connections_max: Limits::CONNECTIONS_MAX,
             connections_per_peer_max: None,
             trusted_proxies: Vec::new(),
+            sessions_per_address_max: quotas.sessions_per_address_max,
+            session_rate_per_address: quotas.session_rate_per_address,
+            session_rate_per_connection: quotas.session_rate_per_connection,
+            request_rate_per_address: quotas.request_rate_per_address,
+            request_rate_per_subject: quotas.request_rate_per_subject,
+            event_rate_per_subject: quotas.event_rate_per_subject,
+            event_rate_per_account: quotas.event_rate_per_account,
+            subscriptions_per_address_max: quotas.subscriptions_per_address_max,
+            subscriptions_per_subject_max: quotas.subscriptions_per_subject_max,
+            subscriptions_per_account_max: quotas.subscriptions_per_account_max,
+            body_bytes_max: quotas.body_bytes_max,
+            body_bytes_per_client_max: quotas.body_bytes_per_client_max,
             drain_seconds: DRAIN_SECONDS,
             log: LogFormat::Pretty,
             log_level: "info".to_owned(),

@@ -53,7 +53,10 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
         None => None,
     };
     let metrics = metrics::install()?;
-    let hub = builder(ledger, access)?.allowed_origins(origins);
+    let hub = builder(ledger, access)?
+        .allowed_origins(origins)
+        .quotas(settings::quotas(&config))
+        .trusted_proxies(proxies.clone());
     let hub = match settings::ticket_secret(&config)? {
         Some(secret) => hub.ticket_secret(secret),
         None => hub,

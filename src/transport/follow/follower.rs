@@ -13,6 +13,7 @@ use crate::{
     access::Grant,
     domain::{Account, Position},
     feed::{FeedReader, Message, Sink},
+    quota::OpenSubscription,
 };
 
 /// What a connection must send or do next.
@@ -30,6 +31,7 @@ pub(crate) struct Follower {
     reader: FeedReader,
     drain: Drain,
     expiry: Expiry,
+    _subscription: OpenSubscription,
     /// Kept between calls, so that waiting for a message does not set up new timers.
     end: Pin<Box<dyn Future<Output = EndReason> + Send>>,
 }
@@ -41,13 +43,19 @@ enum EndReason {
 }
 
 impl Follower {
-    pub(super) fn new(reader: FeedReader, grant: &Grant, drain: Drain) -> Self {
+    pub(super) fn new(
+        reader: FeedReader,
+        grant: &Grant,
+        drain: Drain,
+        subscription: OpenSubscription,
+    ) -> Self {
         let expiry = Expiry::new(grant);
         Self {
             reader,
             end: end(drain.clone(), expiry, false),
             drain,
             expiry,
+            _subscription: subscription,
         }
     }
 

@@ -7,16 +7,18 @@ use serde::Deserialize;
 
 use super::follower::Follower;
 use crate::{
-    access::{Denied, Grant, Scope, bearer},
+    access::{Denied, Grant, Scope},
     domain::Account,
     feed::SubscribeOptions,
     http::{AccountPath, Caller, Problem, StrictQuery, invalid_query},
+    quota::OpenSubscription,
     transport::state::TransportState,
 };
 
 /// A permitted request to follow an account.
 pub(crate) struct FollowRequest {
     account: Account,
+    subscription: OpenSubscription,
     pub(crate) grant: Grant,
     pub(crate) options: SubscribeOptions,
     /// The name of the function that an iframe calls.
@@ -37,7 +39,7 @@ impl FollowRequest {
     /// Starts following the account.
     pub(crate) fn follow(self, state: &TransportState) -> Follower {
         let reader = state.app.feed.reader(self.account, self.options);
-        Follower::new(reader, &self.grant, state.drain.clone())
+        Follower::new(reader, &self.grant, state.drain.clone(), self.subscription)
     }
 
     /// Refuses a callback.
@@ -64,25 +66,21 @@ impl FromRequestParts<TransportState> for FollowRequest {
         }
         let StrictQuery(query) =
             StrictQuery::<FollowQuery>::from_request_parts(parts, state).await?;
-        let caller = match query.ticket {
-            // A client that can send a header does not need a ticket.
-            Some(ticket) if bearer(&parts.headers)?.is_none() => {
-                Caller(state.app.tickets.redeem(&ticket, Timestamp::now())?)
-            }
-            _ => Caller::from_request_parts(parts, state).await?,
-        };
+        let caller = Caller::identify(&state.app, parts, query.ticket.as_deref()).await?;
         let AccountPath(account) = AccountPath::from_request_parts(parts, state).await?;
         caller.check(Scope::Watch, &account)?;
         let options = SubscribeOptions::parse(query.after, query.mode.as_deref(), query.recent)?;
-        let Caller(grant) = caller;
+        let Caller { grant, client } = caller;
         if grant
             .expires_at()
             .is_some_and(|end| end <= Timestamp::now())
         {
             return Err(Denied::new("its token has expired").into());
         }
+        let subscription = state.app.usage.subscription(client, &grant, &account)?;
         Ok(Self {
             account,
+            subscription,
             grant,
             options,
             callback: query.callback,

@@ -76,15 +76,15 @@ pub(crate) async fn post(
     caller: Caller,
     body: Body,
 ) -> Result<Response, Problem> {
-    if !caller.0.allows(Scope::Push) {
+    if !caller.grant.allows(Scope::Push) {
         return Err(Problem::not_found());
     }
-    let json = read_json(&headers, body, REQUEST_BYTES_MAX).await?;
+    let json = read_json(&headers, body, REQUEST_BYTES_MAX, caller.bytes(&state.app)).await?;
     let request: PushRequest = from_object(&json).map_err(|error| {
         Problem::bad_request("invalid_push", format!("the body is not a push: {error}"))
     })?;
     let push = request.check().map_err(Problem::from)?;
-    if !may_reach(&caller.0, &push.to) {
+    if !may_reach(&caller.grant, &push.to) {
         return Err(Problem::not_found());
     }
     let pushed = state.pushes.push(push).await?;

@@ -36,7 +36,7 @@ use self::{
     session::{Registry, drain},
 };
 use super::limits::{MESSAGE_BYTES_MAX, READ_BYTES, Timing, UPGRADE_TIMEOUT};
-use crate::{access::Origins, http::AppState};
+use crate::{access::Origins, http::AppState, quota::Usage};
 
 /// What a host may configure.
 pub(crate) struct SocketIoOptions {
@@ -47,6 +47,8 @@ pub(crate) struct SocketIoOptions {
     pub(crate) sessions_max: usize,
     /// Which web pages may call.
     pub(crate) origins: Origins,
+    /// What clients use, against their quotas.
+    pub(crate) usage: Arc<Usage>,
 }
 
 /// The transport. Cheap to clone.
@@ -63,6 +65,7 @@ impl SocketIoTransport {
             attachments_max,
             sessions_max,
             origins,
+            usage,
         } = options;
         let parser = ParserConfig::common()
             .max_incoming_binaries(attachments_max)
@@ -90,6 +93,7 @@ impl SocketIoTransport {
                 registry: Arc::new(Registry::new(sessions_max)),
                 timing,
                 origins,
+                usage,
             },
         }
     }

@@ -150,6 +150,10 @@ impl WebSocketConnection {
     }
 
     async fn answer(&mut self, text: &str) -> String {
+        // While it waits for its rate, nothing more is read.
+        if let Err(too_many) = self.state.app.usage.subject_request(&self.grant).await {
+            return request::invalid_request(&too_many.into());
+        }
         match ClientRequest::parse(text) {
             Ok(ClientRequest::Ping { id }) => request::done("pong", id, json!({})),
             Ok(ClientRequest::History { before, limit, id }) => {

@@ -16,13 +16,19 @@ const MODULES: &[(&str, &[&str])] = &[
     ("ledger", &["domain"]),
     ("feed", &["domain", "ledger"]),
     ("access", &["domain"]),
-    ("http", &["domain", "ledger", "feed", "access"]),
-    ("api", &["domain", "ledger", "feed", "access", "http"]),
+    ("serve", &[]),
+    ("quota", &["domain", "access", "serve"]),
+    ("http", &["domain", "ledger", "feed", "access", "quota"]),
+    (
+        "api",
+        &["domain", "ledger", "feed", "access", "quota", "http"],
+    ),
     (
         "transport",
-        &["domain", "ledger", "feed", "access", "http", "serve"],
+        &[
+            "domain", "ledger", "feed", "access", "quota", "http", "serve",
+        ],
     ),
-    ("serve", &[]),
     (
         "hub",
         &[
@@ -30,6 +36,8 @@ const MODULES: &[(&str, &[&str])] = &[
             "ledger",
             "feed",
             "access",
+            "serve",
+            "quota",
             "http",
             "api",
             "transport",
@@ -57,6 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "ledger",
             "feed",
             "access",
+            "quota",
             "http",
             "api",
             "transport",
@@ -70,6 +79,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "axum",
         &[
             "access",
+            "quota",
             "http",
             "api",
             "transport",

@@ -1,6 +1,10 @@
 //! A hub served on a port of its own.
 
-use std::{future::IntoFuture, net::SocketAddr, time::Duration};
+use std::{
+    future::IntoFuture,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{Router, serve::Listener};
 use reqwest::{Response, StatusCode};
@@ -146,4 +150,13 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A client of this address, each of whose requests has a connection of its own.
+pub(crate) fn client_from(address: &str) -> reqwest::Client {
+    let address: IpAddr = address.parse().unwrap();
+    let client = reqwest::Client::builder()
+        .local_address(address)
+        .timeout(SOON);
+    client.pool_max_idle_per_host(0).build().unwrap()
 }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::{request::FeedAuth, request_queue::RequestQueue};
 use crate::{
     access::{Grant, Scope, Tickets, Unauthorized, authorize},
-    domain::Account,
+    domain::{Account, Invalid},
     feed::SubscribeOptions,
     http::AppState,
+    quota::{Client, OpenSubscription, TooMany},
 };
 
 /// A socket that was admitted and whose CONNECT is about to be answered.
@@ -27,7 +28,14 @@ pub(super) struct Permit {
     /// The account of requests that name none.
     pub(super) account: Option<Account>,
     /// What to follow at once.
-    pub(super) first: Option<(Account, SubscribeOptions)>,
+    pub(super) first: Option<First>,
+}
+
+/// The subscription that a CONNECT asks for.
+pub(super) struct First {
+    pub(super) account: Account,
+    pub(super) options: SubscribeOptions,
+    pub(super) subscription: OpenSubscription,
 }
 
 /// Checks the payload of a CONNECT; `bearer` is the token of the session's request.
@@ -38,11 +46,19 @@ pub(super) async fn check(
     app: &AppState,
     auth: Option<&str>,
     bearer: Option<&str>,
+    client: Client,
 ) -> Result<Permit, &'static str> {
+    let refused = |too_many: TooMany| Invalid::from(too_many).code();
+    app.usage.request(client).await.map_err(refused)?;
     let mut auth = FeedAuth::parse(auth).map_err(|invalid| invalid.code())?;
     let token = auth.token.take();
     let token = token.as_deref().or(bearer).ok_or("unauthorized")?;
-    let grant = grant_of(app, token).await?;
+    let grant = grant_of(app, token).await.inspect_err(|code| {
+        if *code == "unauthorized" {
+            app.usage.rejected(client);
+        }
+    })?;
+    app.usage.accepted(client, &grant).await.map_err(refused)?;
     let wants_subscription = auth.wants_subscription();
     // An account id that is invalid cannot exist.
     let (account, options) = auth
@@ -57,11 +73,21 @@ pub(super) async fn check(
     {
         return Err("not_found");
     }
-    let first = account.clone().filter(|_| wants_subscription);
+    let first = match account.clone().filter(|_| wants_subscription) {
+        Some(account) => {
+            let subscription = app.usage.subscription(client, &grant, &account);
+            Some(First {
+                account,
+                options,
+                subscription: subscription.map_err(refused)?,
+            })
+        }
+        None => None,
+    };
     Ok(Permit {
         grant,
         account,
-        first: first.map(|account| (account, options)),
+        first,
     })
 }
 

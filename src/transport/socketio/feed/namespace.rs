@@ -37,7 +37,8 @@ async fn admit(app: &AppState, connecting: &ConnectingSocket) -> Result<(), Conn
         return Err(ConnectRefused("unauthorized"));
     };
     let (auth, bearer) = (connecting.auth.as_deref(), session.bearer.as_deref());
-    let permit = admission::check(app, auth, bearer).await.map_err(|code| {
+    let permit = admission::check(app, auth, bearer, session.client).await;
+    let permit = permit.map_err(|code| {
         session.count_refusal();
         ConnectRefused(code)
     })?;

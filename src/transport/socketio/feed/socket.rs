@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{
     ack::{self, Ack, Authenticated, Subscribed, Unsubscribed},
-    admission::{Admission, may_watch},
+    admission::{Admission, First, may_watch},
     request::{FeedRequest, RawRequest},
     request_queue::RequestQueue,
     state::FeedSession,
@@ -21,6 +21,7 @@ use crate::{
     domain::Account,
     feed::{Batch, DirectDelivery, FeedReader, Interrupted, SubscribeOptions},
     http::AppState,
+    quota::OpenSubscription,
     transport::{
         follow::{CloseReason, Expiry},
         limits::{CLOSE_GRACE, CLOSING_TIMEOUT},
@@ -49,6 +50,7 @@ pub(super) struct FeedSocket {
 struct Following {
     account: Account,
     delivery: Arc<DirectDelivery>,
+    subscription: OpenSubscription,
     /// Resolves with the next messages.
     next: BoxFuture<'static, Offer>,
 }
@@ -98,8 +100,13 @@ impl FeedSocket {
         };
         let subject = format!("subject:{}", socket.grant.subject());
         socket.writer.socket().join(subject);
-        if let Some((account, options)) = permit.first {
-            socket.follow(account, options);
+        if let Some(First {
+            account,
+            options,
+            subscription,
+        }) = permit.first
+        {
+            socket.follow(account, options, subscription);
         }
         socket
     }
@@ -177,9 +184,13 @@ impl FeedSocket {
 
     /// Handles a request. Its ack is written before the first message of a new subscription.
     async fn handle(&mut self, request: RawRequest) {
-        let ack = match FeedRequest::parse(&request) {
-            Ok(request) => self.execute(request).await,
-            Err(invalid) => ack::invalid(&invalid),
+        let usage = &self.app.usage;
+        let ack = match usage.subject_request(&self.grant).await {
+            Err(too_many) => ack::invalid(&too_many.into()),
+            Ok(()) => match FeedRequest::parse(&request) {
+                Ok(request) => self.execute(request).await,
+                Err(invalid) => ack::invalid(&invalid),
+            },
         };
         self.owed = request.ack.map(|id| (id, ack));
     }
@@ -232,9 +243,21 @@ impl FeedSocket {
                 "one socket follows at most 16 accounts: unsubscribe from one first",
             );
         }
-        let ack = ack::done(Subscribed { account: &account });
-        self.follow(account, options);
-        ack
+        let subscription = match self.unfollow(&account) {
+            Some(earlier) => Ok(earlier),
+            None => {
+                let (usage, client) = (&self.app.usage, self.session().client);
+                usage.subscription(client, &self.grant, &account)
+            }
+        };
+        match subscription {
+            Ok(subscription) => {
+                let ack = ack::done(Subscribed { account: &account });
+                self.follow(account, options, subscription);
+                ack
+            }
+            Err(too_many) => ack::invalid(&too_many.into()),
+        }
     }
 
     async fn history(&mut self, account: &Account, before: Option<u64>, limit: usize) -> Ack {
@@ -253,7 +276,9 @@ impl FeedSocket {
         let followed = self.following.iter().map(|following| &following.account);
         let lost = followed.filter(|account| !may_watch(&grant, account));
         let lost: Vec<Account> = lost.cloned().collect();
-        lost.iter().for_each(|account| self.unfollow(account));
+        for account in &lost {
+            self.unfollow(account);
+        }
         let expires_at = grant.expires_at();
         self.expiry = Expiry::new(&grant);
         self.grant = grant;
@@ -263,25 +288,35 @@ impl FeedSocket {
         })
     }
 
-    /// Follows an account, in place of an earlier subscription to it.
-    fn follow(&mut self, account: Account, options: SubscribeOptions) {
-        self.unfollow(&account);
+    /// Follows an account that it does not follow yet.
+    fn follow(
+        &mut self,
+        account: Account,
+        options: SubscribeOptions,
+        subscription: OpenSubscription,
+    ) {
         self.writer.socket().join(room_of(&account));
         let mut reader = Box::new(self.app.feed.reader(account.clone(), options));
         let delivery = reader.deliver_directly(self.writer.sink());
         self.following.push(Following {
             account,
             delivery,
+            subscription,
             next: next_of(reader),
         });
     }
 
-    fn unfollow(&mut self, account: &Account) {
-        if let Some(place) = self.place_of(account) {
-            // This also stops its direct delivery: once it returns, nothing more of the account is written.
-            drop(self.following.remove(place));
-            self.writer.socket().leave(room_of(account));
-        }
+    /// Ends a subscription. Once it returns, nothing more of the account is written.
+    fn unfollow(&mut self, account: &Account) -> Option<OpenSubscription> {
+        let place = self.place_of(account)?;
+        let Following {
+            delivery,
+            subscription,
+            ..
+        } = self.following.remove(place);
+        drop(delivery);
+        self.writer.socket().leave(room_of(account));
+        Some(subscription)
     }
 
     fn place_of(&self, account: &Account) -> Option<usize> {

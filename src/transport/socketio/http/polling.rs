@@ -5,18 +5,20 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use socketioxide::socket::Sid;
 
 use super::refusal::Refusal;
-use crate::transport::{
-    limits::MESSAGE_BYTES_MAX,
-    socketio::{
-        engine::{EngineBridge, EngineResponse, Opening, Packet, SEPARATOR, with_our_limit},
-        feed::FeedSession,
-        limits::{BODY_TIMEOUT, POLLING_BATCH},
-        session::Registry,
+use crate::{
+    http::{ReceivedBody, read},
+    quota::HeldBytes,
+    transport::{
+        limits::MESSAGE_BYTES_MAX,
+        socketio::{
+            engine::{EngineBridge, EngineResponse, Opening, Packet, SEPARATOR, with_our_limit},
+            feed::FeedSession,
+            limits::{BODY_TIMEOUT, POLLING_BATCH},
+            session::{Registry, SessionOpener},
+        },
     },
 };
 
@@ -29,9 +31,9 @@ const PONG: &[u8] = b"3";
 pub(super) async fn open(
     engine: &EngineBridge,
     registry: &Arc<Registry<FeedSession>>,
-    bearer: Option<Box<str>>,
+    opener: SessionOpener,
 ) -> Result<Response<Body>, Refusal> {
-    let session = FeedSession::open(registry, engine, bearer).ok_or(Refusal::TooManySessions)?;
+    let session = FeedSession::open(registry, engine, opener).ok_or(Refusal::TooManySessions)?;
     let opening = Opening {
         extension: Arc::clone(&session),
         bearer: session.bearer.as_deref(),
@@ -79,8 +81,9 @@ pub(super) async fn post(
     session: &FeedSession,
     sid: Sid,
     body: Body,
+    held: HeldBytes,
 ) -> Result<Response<Body>, Refusal> {
-    let body = read_body(body).await?;
+    let body = read_body(body, held).await?;
     let all: Vec<_> = packets(&body).collect();
     for batch in all.chunks(POLLING_BATCH) {
         let room = tokio::time::timeout(BODY_TIMEOUT, session.flow.may_read()).await;
@@ -101,15 +104,9 @@ pub(super) async fn post(
 }
 
 /// Reads a body, with limits on its size and time.
-async fn read_body(body: Body) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > MESSAGE_BYTES_MAX as u64 {
-        return Err(Refusal::TooLarge);
-    }
-    let limited = Limited::new(body, MESSAGE_BYTES_MAX);
-    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Ok(Err(_)) => Err(Refusal::BadRequest),
+async fn read_body(body: Body, held: HeldBytes) -> Result<ReceivedBody, Refusal> {
+    match tokio::time::timeout(BODY_TIMEOUT, read(body, MESSAGE_BYTES_MAX, held)).await {
+        Ok(read) => read.map_err(Refusal::from),
         Err(_) => Err(Refusal::TooSlow),
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use crate::transport::websocket::HandshakeError;
+use crate::{http::BodyError, quota::TooMany, transport::websocket::HandshakeError};
 
 /// Why a request to the engine was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     TooLarge,
     TooSlow,
     TooManySessions,
+    /// The client has used up a quota.
+    TooMany(TooMany),
 }
 
 impl From<HandshakeError> for Refusal {
@@ -25,6 +27,23 @@ impl From<HandshakeError> for Refusal {
         match error {
             HandshakeError::Malformed => Self::BadRequest,
             HandshakeError::Version => Self::WebSocketVersion,
+        }
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(_) => Self::TooLarge,
+            BodyError::Incomplete => Self::BadRequest,
+            BodyError::TooSlow => Self::TooSlow,
+            BodyError::TooMany(too_many) => Self::TooMany(too_many),
         }
     }
 }
@@ -41,7 +60,10 @@ impl Refusal {
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TooManySessions => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(TooMany::OfClient(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManySessions | Self::TooMany(TooMany::OfAll) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -51,7 +73,7 @@ impl Refusal {
             Self::UnknownTransport => (0, "Transport unknown"),
             Self::UnknownSession => (1, "Session ID unknown"),
             Self::BadMethod => (2, "Bad handshake method"),
-            Self::ForeignOrigin | Self::TooManySessions => (4, "Forbidden"),
+            Self::ForeignOrigin | Self::TooManySessions | Self::TooMany(_) => (4, "Forbidden"),
             Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
             Self::BadRequest | Self::WebSocketVersion | Self::TooLarge | Self::TooSlow => {
                 (3, "Bad request")
@@ -74,7 +96,12 @@ impl Refusal {
             Self::WebSocketVersion => "use Sec-WebSocket-Version: 13",
             Self::TooLarge => "send at most maxPayload bytes in one request",
             Self::TooSlow => "send the body without pausing",
-            Self::TooManySessions => "the server is full: try again later",
+            Self::TooManySessions | Self::TooMany(TooMany::OfAll) => {
+                "the server is full: try again later"
+            }
+            Self::TooMany(TooMany::OfClient(_)) => {
+                "too_many_requests: try again after the seconds in Retry-After"
+            }
         }
     }
 
@@ -95,6 +122,10 @@ impl Refusal {
             }
             Self::TooManySessions => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            Self::TooMany(too_many) => {
+                let seconds = HeaderValue::from(too_many.retry_after_seconds());
+                headers.insert(header::RETRY_AFTER, seconds);
             }
             // The body was not read to its end, so the connection cannot be reused.
             Self::TooLarge | Self::TooSlow => {

@@ -15,9 +15,14 @@ use super::{
 use crate::{
     access::Origins,
     http::with_cors,
+    quota::{Client, Usage},
     transport::{
         limits::Timing,
-        socketio::{engine::EngineBridge, feed::FeedSession, session::Registry},
+        socketio::{
+            engine::EngineBridge,
+            feed::FeedSession,
+            session::{Registry, SessionOpener},
+        },
         websocket::Handshake,
     },
 };
@@ -30,6 +35,7 @@ pub(crate) struct HttpService {
     pub(crate) timing: Timing,
     /// Which web pages may call.
     pub(crate) origins: Origins,
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl HttpService {
@@ -54,6 +60,8 @@ impl HttpService {
         if self.origins.check(&parts.headers).is_err() {
             return Err(Refusal::ForeignOrigin);
         }
+        let client = self.usage.client(&parts.extensions, &parts.headers);
+        self.usage.request(client).await?;
         let EngineRequest {
             transport,
             sid,
@@ -65,14 +73,16 @@ impl HttpService {
         };
         match (transport, known) {
             (TransportKind::Polling, None) => {
-                polling::open(&self.engine, &self.registry, bearer).await
+                let opener = self.opener(client, bearer)?;
+                polling::open(&self.engine, &self.registry, opener).await
             }
             (TransportKind::Polling, Some((sid, session))) => {
                 if session.connection().is_some() {
                     return Err(Refusal::BadRequest);
                 }
                 if parts.method == Method::POST {
-                    return polling::post(&self.engine, &session, sid, body).await;
+                    let held = self.usage.bytes(client, None);
+                    return polling::post(&self.engine, &session, sid, body, held).await;
                 }
                 polling::poll(&self.engine, &session, sid).await
             }
@@ -82,10 +92,11 @@ impl HttpService {
                     Some((_, session)) => {
                         Purpose::Upgrade(session.begin_probe().ok_or(Refusal::BadRequest)?)
                     }
-                    None => Purpose::NewSession(
-                        FeedSession::open(&self.registry, &self.engine, bearer)
-                            .ok_or(Refusal::TooManySessions)?,
-                    ),
+                    None => {
+                        let opener = self.opener(client, bearer)?;
+                        let session = FeedSession::open(&self.registry, &self.engine, opener);
+                        Purpose::NewSession(session.ok_or(Refusal::TooManySessions)?)
+                    }
                 };
                 upgrade::accept(
                     &self.engine,
@@ -96,6 +107,16 @@ impl HttpService {
                 )
             }
         }
+    }
+
+    /// The opener of a session, which counts against the quotas of its client.
+    fn opener(&self, client: Client, bearer: Option<Box<str>>) -> Result<SessionOpener, Refusal> {
+        let counted = self.usage.session(client)?;
+        Ok(SessionOpener {
+            bearer,
+            client,
+            counted,
+        })
     }
 
     fn find(&self, sid: socketioxide::socket::Sid) -> Result<Arc<FeedSession>, Refusal> {

@@ -24,7 +24,10 @@ use super::{
     engine::EngineBridge,
     limits::POLL_RELEASE,
 };
-use crate::transport::{follow::CloseReason, websocket::CloseCode};
+use crate::{
+    quota::{Client, OpenSession},
+    transport::{follow::CloseReason, websocket::CloseCode},
+};
 
 /// A session, with the state `T` that its namespaces keep with it.
 ///
@@ -36,6 +39,8 @@ pub(crate) struct Session<T> {
     engine: EngineBridge,
     /// The token of the request that opened it, for namespaces that use it. Never logged.
     pub(crate) bearer: Option<Box<str>>,
+    /// Where the request that opened it came from.
+    pub(crate) client: Client,
     pub(crate) flow: Arc<FlowControl>,
     pub(crate) state: T,
     sid: OnceLock<Sid>,
@@ -48,18 +53,31 @@ pub(crate) struct Session<T> {
     changed: Notify,
 }
 
+/// The request that opens a session.
+pub(crate) struct SessionOpener {
+    pub(crate) bearer: Option<Box<str>>,
+    pub(crate) client: Client,
+    pub(crate) counted: OpenSession,
+}
+
 impl<T: Default> Session<T> {
     /// Opens a session; `None` if there are too many, or the server is shutting down.
     pub(crate) fn open(
         registry: &Arc<Registry<Self>>,
         engine: &EngineBridge,
-        bearer: Option<Box<str>>,
+        opener: SessionOpener,
     ) -> Option<Arc<Self>> {
-        registry.open(|number| Self {
+        let SessionOpener {
+            bearer,
+            client,
+            counted,
+        } = opener;
+        registry.open(counted, |number| Self {
             number,
             registry: Arc::clone(registry),
             engine: engine.clone(),
             bearer,
+            client,
             flow: Arc::default(),
             state: T::default(),
             sid: OnceLock::new(),

@@ -8,6 +8,8 @@ use std::{
 
 use socketioxide::socket::Sid;
 
+use crate::quota::OpenSession;
+
 /// Our own number of a session. The engine's id is a secret of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionNumber(u64);
@@ -20,9 +22,15 @@ pub(crate) struct Registry<T> {
 
 struct RegistryState<T> {
     next: u64,
-    all: HashMap<SessionNumber, Weak<T>>,
+    all: HashMap<SessionNumber, Registered<T>>,
     polling: HashMap<Sid, Weak<T>>,
     is_draining: bool,
+}
+
+struct Registered<T> {
+    session: Weak<T>,
+    /// Held here, since the engine may keep a session for a while after it has ended.
+    _counted: OpenSession,
 }
 
 impl<T> Registry<T> {
@@ -39,7 +47,11 @@ impl<T> Registry<T> {
     }
 
     /// Registers a new session; `None` if there are too many, or the server is shutting down.
-    pub(super) fn open(&self, session: impl FnOnce(SessionNumber) -> T) -> Option<Arc<T>> {
+    pub(super) fn open(
+        &self,
+        counted: OpenSession,
+        session: impl FnOnce(SessionNumber) -> T,
+    ) -> Option<Arc<T>> {
         let mut state = self.lock();
         if state.is_draining || state.all.len() >= self.sessions_max {
             return None;
@@ -47,7 +59,11 @@ impl<T> Registry<T> {
         let number = SessionNumber(state.next);
         state.next += 1;
         let session = Arc::new(session(number));
-        state.all.insert(number, Arc::downgrade(&session));
+        let registered = Registered {
+            session: Arc::downgrade(&session),
+            _counted: counted,
+        };
+        state.all.insert(number, registered);
         gauge(state.all.len());
         Some(session)
     }
@@ -78,7 +94,8 @@ impl<T> Registry<T> {
     pub(super) fn begin_drain(&self) -> Vec<Weak<T>> {
         let mut state = self.lock();
         state.is_draining = true;
-        state.all.values().cloned().collect()
+        let registered = state.all.values();
+        registered.map(|it| it.session.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, RegistryState<T>> {

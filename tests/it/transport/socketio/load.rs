@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::json;
+use tallycast::Quotas;
 use tokio::{runtime::Handle, time::timeout};
 
 use crate::support::{
@@ -18,7 +19,11 @@ use crate::support::{
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_requests_are_answered_in_order() {
     const REQUESTS: u64 = 20_000;
-    let host = host().await;
+    let quotas = Quotas {
+        request_rate_per_subject: 100_000,
+        ..Quotas::default()
+    };
+    let host = Host::start(settings().quotas(quotas).build().await.unwrap()).await;
     host.record("alice", 1..=1).await;
     let FeedClient { ws, .. } = host
         .watch(&json!({ "token": ALICE, "subscribe": false }))

@@ -10,7 +10,7 @@ use crate::support::{
     SOON,
     engineio_client::Ws,
     feed_hub::{ALICE, host, settings},
-    host::Host,
+    host::{Host, client_from},
 };
 
 #[tokio::test]
@@ -108,14 +108,17 @@ async fn a_drain_does_not_wait_for_clients_that_do_not_answer() {
 
 #[tokio::test]
 async fn sessions_are_bounded() {
-    let hub = settings().sessions_max(2).build().await.unwrap();
+    let hub = settings().sessions_max(1).build().await.unwrap();
     let host = Host::start(hub).await;
-    let (first, _second) = (host.ws().await, host.poll().await);
-    assert_eq!(host.get("EIO=4&transport=polling").await.status(), 503);
-    assert!(host.try_ws("EIO=4&transport=websocket").await.is_err());
+    let first = host.ws().await;
+    let open = host.url("EIO=4&transport=polling");
+    // From another address, since each gets only a share.
+    let refused = client_from("127.0.0.2").get(&open).send().await;
+    assert_eq!(refused.unwrap().status(), 503);
     drop(first);
-    host.until_sessions(1).await;
-    host.ws().await;
+    host.until_empty().await;
+    let opened = client_from("127.0.0.2").get(&open).send().await;
+    assert_eq!(opened.unwrap().status(), 200);
 }
 
 #[tokio::test]
