@@ -158,3 +158,22 @@ async fn health_answers_beside_silent_connections() {
     let live = live.expect("it need not wait for the timeout of the others");
     assert_eq!(live.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn limit_that_turns_somebody_away_is_logged_once_and_counted() {
+    let workdir = Workdir::new();
+    let mut served = workdir.serve(&["--sessions-per-address-max", "0"]).await;
+    let open = format!("{}/socket.io/?EIO=4&transport=polling", served.public);
+    for _ in 0..3 {
+        assert_eq!(reqwest::get(&open).await.unwrap().status(), 429);
+    }
+    let metrics = reqwest::get(format!("{}/metrics", served.admin)).await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    let counted = r#"tallycast_limited_total{limit="sessions_per_address_max"} 3"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    served.says("raise sessions_per_address_max").await;
+    served.signal(Signal::TERM);
+    while let Some(line) = served.log.next_line().await.unwrap() {
+        assert!(!line.contains("sessions_per_address_max"), "{line}");
+    }
+}
