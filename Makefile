@@ -62,10 +62,10 @@ screenshots: $(PAGE) setup-tests ## take screenshots of the page for a visual ch
 	$(CARGO) build --locked
 	node tests/page/screenshots.js $(ARGS)
 
-test-faults: ## run the scorecard's experiments, short versions
+test-faults: ## run the experiments of docs/reliability.md, short versions
 	$(CARGO) test --locked --test faults
 
-fault: ## run the scorecard's experiments, long versions, on the release binary
+fault: ## run the experiments of docs/reliability.md, long versions, on the release binary
 	FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
 
 mutants: ## break the code once per experiment and expect it to fail; not in CI, because it is slow

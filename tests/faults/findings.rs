@@ -17,7 +17,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// A figure for the scorecard.
+    /// A figure for the report.
     pub(crate) fn figure(&mut self, name: &str, value: impl Display) {
         self.figures.push((name.to_owned(), value.to_string()));
     }

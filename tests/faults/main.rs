@@ -1,4 +1,4 @@
-//! The scorecard's experiments on the real binary, in its default configuration, without test hooks.
+//! The experiments of docs/reliability.md, on the real binary, in its default configuration, without test hooks.
 //!
 //! `cargo test --test faults` runs the short forms, `FAULTS=long` the long ones. Names after
 //! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` repeats a run's random choices. They share

@@ -3,8 +3,6 @@
 mod generator;
 mod report;
 mod server_process;
-#[cfg(test)]
-mod tests;
 mod usage;
 mod workload;
 
@@ -218,3 +216,6 @@ fn target(to: &str) -> Result<TargetServer, CommandError> {
         .ok_or_else(|| bad("the host has no address"))?;
     Ok(TargetServer::new(address, authority, url.path()))
 }
+
+#[cfg(test)]
+mod tests;

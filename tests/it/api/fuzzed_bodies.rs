@@ -12,7 +12,7 @@ use crate::support::{
     random::SeededRandom,
 };
 
-/// The number in the scorecard.
+/// As many as one second of hostile requests.
 const BODIES: usize = 10_000;
 
 const MEDIA_TYPES: [&str; 5] = [

@@ -5,10 +5,11 @@ mod sources;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use self::sources::Sources;
+use crate::support::files::{files, root};
 
 /// Each module, and the modules below it that it may use.
 const MODULES: &[(&str, &[&str])] = &[
@@ -106,21 +107,65 @@ const SHARED_NAMES: &[(&str, &str)] = &[];
 
 #[test]
 fn modules_use_only_what_is_below_them() {
-    let modules: BTreeMap<_, _> = MODULES.iter().copied().collect();
-    for (module, path, line) in lines() {
-        let allowed = modules.get(module.as_str());
-        let allowed = allowed.unwrap_or_else(|| panic!("{module} is not in the table of modules"));
-        for named in named_after(&line, "crate::") {
-            let fine =
-                named == module || allowed.contains(&"*") || allowed.contains(&named.as_str());
-            let is_module = modules.contains_key(named.as_str());
-            assert!(
-                fine || !is_module,
-                "{} uses {named}: {line}",
-                path.display()
-            );
-        }
+    let sources = Sources::read(&src());
+    let violation = violation(&sources);
+    assert_eq!(violation, None);
+}
+
+#[test]
+fn a_module_above_is_found_through_reexports_and_parents() {
+    let violating = |text: &str| {
+        let files = [
+            (
+                "lib.rs",
+                "mod domain; pub mod serve; pub use domain::Invalid;",
+            ),
+            ("domain/mod.rs", "pub struct Invalid;"),
+            ("serve/mod.rs", "mod slots;"),
+            ("serve/slots.rs", text),
+        ];
+        violation(&Sources::parse(files.into_iter()))
+    };
+    for text in [
+        "use crate::domain::Invalid;",
+        "use crate::Invalid;",
+        "pub use crate::Invalid as Bad;",
+        "struct S(super::super::domain::Invalid);",
+    ] {
+        let found = Some("serve/slots.rs uses domain/mod.rs".to_owned());
+        assert_eq!(violating(text), found, "{text}");
     }
+    assert_eq!(
+        violating("struct S(domain::Invalid);"),
+        None,
+        "another crate's"
+    );
+}
+
+/// A file that uses one of a module that its own may not use.
+fn violation(sources: &Sources) -> Option<String> {
+    let modules: BTreeMap<_, _> = MODULES.iter().copied().collect();
+    sources
+        .all_imports()
+        .into_iter()
+        .find_map(|(file, imports)| {
+            let module = module_of(file);
+            let allowed = modules.get(module);
+            let allowed =
+                allowed.unwrap_or_else(|| panic!("{module} is not in the table of modules"));
+            let above = imports.into_iter().find(|import| {
+                let used = module_of(import);
+                used != module && !allowed.contains(&used) && !allowed.contains(&"*")
+            });
+            above.map(|above| format!("{file} uses {above}"))
+        })
+}
+
+/// `feed` for `feed/tail.rs`, `hub` for `hub.rs`.
+fn module_of(file: &str) -> &str {
+    file.split(['/', '.'])
+        .next()
+        .expect("a split has a first part")
 }
 
 #[test]
@@ -191,7 +236,14 @@ fn the_layers_of_socket_io_use_only_those_below() {
         let folder = rest.split('/').next()?;
         SOCKET_IO_LAYERS.iter().position(|name| *name == folder)
     };
-    for (file, imports) in sources.imports() {
+    let imports = sources.imports();
+    let folders = imports.keys().filter_map(|file| {
+        let (folder, _) = file.strip_prefix("transport/socketio/")?.split_once('/')?;
+        Some(folder)
+    });
+    let folders: BTreeSet<&str> = folders.collect();
+    assert_eq!(folders, SOCKET_IO_LAYERS.iter().copied().collect());
+    for (file, imports) in imports {
         let above = imports
             .iter()
             .find(|import| layer(import) < layer(file) && layer(import).is_some());
@@ -202,7 +254,7 @@ fn the_layers_of_socket_io_use_only_those_below() {
 #[test]
 fn no_folder_is_full_and_no_file_is_long() {
     let mut entries: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    for file in files(&src()) {
+    for file in files(&src(), "rs") {
         let lines = fs::read_to_string(&file).unwrap().lines().count();
         let name = file.display();
         assert!(lines <= FILE_LINES_MAX, "{name} has {lines} lines");
@@ -258,38 +310,17 @@ fn circle_from<'a>(
 }
 
 fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-/// The names that follow `prefix` in a line, also in `crate::{a, b::c}`.
-fn named_after(line: &str, prefix: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for rest in line.split(prefix).skip(1) {
-        let group = rest.strip_prefix('{').map_or(rest, |group| group);
-        let parts: Vec<&str> = match rest.starts_with('{') {
-            true => group.split(['{', ',', '}']).collect(),
-            false => vec![group],
-        };
-        for part in parts {
-            let name: String = part
-                .trim()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
-            names.push(name);
-        }
-    }
-    names
+    root().join("src")
 }
 
 /// Every line of code in `src`, outside tests and comments, with its module. A `use` over several lines is one
 /// line.
 fn lines() -> Vec<(String, PathBuf, String)> {
-    let root = src();
+    let src = src();
     let mut lines = Vec::new();
-    for path in files(&root) {
+    for path in files(&src, "rs") {
         let module = path
-            .strip_prefix(&root)
+            .strip_prefix(&src)
             .unwrap()
             .components()
             .next()
@@ -301,7 +332,21 @@ fn lines() -> Vec<(String, PathBuf, String)> {
             .trim_end_matches(".rs")
             .to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let (code, tests) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+        let is_rest = tests.is_empty() || tests.trim_start().starts_with("mod tests");
+        assert!(
+            is_rest,
+            "{}: tests stand at the end of a file",
+            path.display()
+        );
+        let after = tests
+            .split_once("mod tests;")
+            .map_or("", |(_, after)| after);
+        assert!(
+            after.trim().is_empty(),
+            "{}: nothing follows its tests",
+            path.display()
+        );
         let code: Vec<&str> = code
             .lines()
             .map(str::trim)
@@ -313,16 +358,4 @@ fn lines() -> Vec<(String, PathBuf, String)> {
     }
     assert!(!lines.is_empty(), "there is code to check");
     lines
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    let rust = files
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "rs"));
-    rust.chain(folders.iter().flat_map(|folder| self::files(folder)))
-        .collect()
 }

@@ -11,6 +11,8 @@ use syn::{
     visit::{self, Visit},
 };
 
+use crate::support::files::files;
+
 /// A module's path from the crate's root.
 pub(super) type Module = Vec<String>;
 
@@ -39,8 +41,7 @@ struct Import {
 impl Sources {
     /// Parses every file below `folder`, without code for tests.
     pub(super) fn read(folder: &Path) -> Self {
-        let mut texts = Vec::new();
-        collect(folder, folder, &mut texts);
+        let texts = texts(folder);
         Self::parse(
             texts
                 .iter()
@@ -61,10 +62,19 @@ impl Sources {
         sources
     }
 
-    /// For each file, the files that it imports.
+    /// For each file, the files that it imports, besides what it re-exports.
     pub(super) fn imports(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        self.imports_where(|import| !import.is_reexport)
+    }
+
+    /// For each file, the files that it imports or re-exports.
+    pub(super) fn all_imports(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        self.imports_where(|_| true)
+    }
+
+    fn imports_where(&self, counts: fn(&Import) -> bool) -> BTreeMap<&str, BTreeSet<&str>> {
         let imports = self.files.iter().map(|(module, source)| {
-            let uses = source.imports.iter().filter(|import| !import.is_reexport);
+            let uses = source.imports.iter().filter(|import| counts(import));
             let paths = uses.map(|import| &import.path).chain(&source.paths);
             let files = paths.filter_map(|path| self.file_of(module, path, 0));
             let others = files.filter(|file| *file != source.name);
@@ -166,8 +176,12 @@ impl Source {
                 path: with(&rename.ident.to_string()),
                 is_reexport,
             }),
-            // Globs are only allowed in tests, by clippy.
-            UseTree::Glob(_) => {}
+            UseTree::Glob(_) => {
+                let is_ours = prefix
+                    .first()
+                    .is_some_and(|first| ["crate", "self", "super"].contains(&first.as_str()));
+                assert!(!is_ours, "{}: a glob hides what is imported", self.name);
+            }
         }
     }
 }
@@ -253,20 +267,16 @@ fn is_type_or_constant(path: &syn::Path) -> bool {
     name.is_some_and(|name| name.starts_with(char::is_uppercase))
 }
 
-fn collect(root: &Path, folder: &Path, texts: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(root, &path, texts);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(root).unwrap();
-            let name = name.to_str().unwrap().replace('\\', "/");
-            // A file of tests stands beside what it tests.
-            if !name.ends_with("/tests.rs") {
-                texts.push((name, fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
+/// The files below `folder` with their texts. Files of tests stand beside what they test, and are left out.
+fn texts(folder: &Path) -> Vec<(String, String)> {
+    let files = files(folder, "rs").into_iter().map(|path| {
+        let name = path.strip_prefix(folder).unwrap();
+        let name = name.to_str().unwrap().replace('\\', "/");
+        (name, fs::read_to_string(&path).unwrap())
+    });
+    files
+        .filter(|(name, _)| !name.ends_with("/tests.rs"))
+        .collect()
 }
 
 /// `feed/tail.rs` is `feed::tail`, `feed/mod.rs` is `feed`, and `lib.rs` is the root. `main.rs` is the root of another

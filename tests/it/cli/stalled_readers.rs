@@ -12,7 +12,7 @@ use tokio::{
 use crate::support::binary::{ServedBinary, Workdir};
 
 const READERS: usize = 100;
-/// The bound for each: the scorecard's 256 KiB for the largest message, which each client holds for itself,
+/// The bound for each: 256 KiB for the largest message, which each client holds for itself,
 /// and as much again for buffers and memory not yet returned.
 const KIB_MAX: u64 = 2 * 256;
 /// How long they may stay.

@@ -1,33 +1,11 @@
 //! Every link between the documents leads somewhere, and `docs/testing.md` names tests that exist.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
 };
 
-/// Folders without documents or tests of ours.
-const SKIPPED: &[&str] = &["target", "node_modules", "dist", ".venv", ".git"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() {
-            if !SKIPPED.contains(&name) {
-                found.extend(files(&path, extension));
-            }
-        } else if path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    found
-}
+use crate::support::files::{files, root};
 
 /// A document's lines outside of code blocks.
 fn prose(text: &str) -> String {
@@ -86,24 +64,53 @@ fn every_link_between_documents_leads_somewhere() {
     }
 }
 
+/// The quoted texts of a cell that names tests of the page.
+fn quoted_titles(cell: &str) -> Vec<&str> {
+    let tests = cell.split_once("`page:").map_or("", |(_, tests)| tests);
+    tests.split('"').skip(1).step_by(2).collect()
+}
+
 #[test]
 fn the_guide_to_the_tests_names_tests_that_exist() {
     let guide = fs::read_to_string(root().join("docs/testing.md")).unwrap();
     let (_, table) = guide.split_once("## What is proven where").unwrap();
-    let rust: Vec<String> = ["tests", "src"]
-        .iter()
-        .flat_map(|folder| files(&root().join(folder), "rs"))
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect();
+    let read = |folder: &str, extension| {
+        let files = files(&root().join(folder), extension).into_iter();
+        let texts = files.map(|file| fs::read_to_string(file).unwrap());
+        texts.collect::<Vec<String>>()
+    };
+    let idle = vec![fs::read_to_string(root().join("tests/idle.rs")).unwrap()];
+    let binaries = BTreeMap::from([
+        ("it", read("tests/it", "rs")),
+        ("lib", read("src", "rs")),
+        ("clients", read("tests/clients", "rs")),
+        ("faults", read("tests/faults", "rs")),
+        ("idle", idle),
+    ]);
     let mut count = 0;
     for name in table.split('`').skip(1).step_by(2) {
-        let name = name.rsplit(": ").next().unwrap();
-        let is_test = name.contains('_') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if is_test {
-            let declaration = format!("fn {name}(");
-            let exists = rust.iter().any(|text| text.contains(&declaration));
-            assert!(exists, "there is no test {name}");
-            count += 1;
+        let (binary, name) = name.split_once(": ").unwrap_or(("it", name));
+        let Some(texts) = binaries.get(binary) else {
+            continue;
+        };
+        let name = name.rsplit("::").next().unwrap();
+        let is_word = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let declaration = match binary {
+            "faults" => format!("name: \"{name}\""),
+            _ if is_word && name.contains('_') => format!("fn {name}("),
+            _ => continue,
+        };
+        let exists = texts.iter().any(|text| text.contains(&declaration));
+        assert!(exists, "there is no test {binary}: {name}");
+        count += 1;
+    }
+    let page = read("tests/page", "js").concat();
+    for cell in table.lines().flat_map(|line| line.split('|')) {
+        for title in quoted_titles(cell) {
+            assert!(
+                page.contains(title),
+                "there is no test {title:?} of the page"
+            );
         }
     }
     assert!(count > 100, "only {count} tests were found in the table");

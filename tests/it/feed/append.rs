@@ -4,7 +4,7 @@ use tallycast::{Event, Feed, Memory, Outcome, feed::Status};
 
 use crate::support::test_feed::TestFeed;
 
-fn purchase(id: u32, amount: &str) -> Event {
+pub(super) fn purchase(id: u32, amount: &str) -> Event {
     Event::consumption(format!("order-{id}"), "alice", amount, "CNY").with_category("food")
 }
 

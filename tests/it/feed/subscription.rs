@@ -2,17 +2,14 @@
 
 use futures_util::{FutureExt, StreamExt};
 use tallycast::{
-    Event, Feed, Memory, Sqlite, SubscribeOptions,
+    Feed, Memory, Sqlite, SubscribeOptions,
     domain::ProfileChange,
     feed::{Interrupted, MessageKind, Status},
     ledger::Ledger,
 };
 
+use super::append::purchase;
 use crate::support::test_feed::{alice, json, take};
-
-fn purchase(id: u32, amount: &str) -> Event {
-    Event::consumption(format!("order-{id}"), "alice", amount, "CNY").with_category("food")
-}
 
 async fn follows_and_resumes(ledger: &dyn Ledger) {
     let feed = Feed::start(ledger).unwrap();

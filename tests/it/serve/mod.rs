@@ -12,5 +12,5 @@ mod tls;
 
 use std::time::Duration;
 
-/// How long a slow client may stay, by the scorecard.
+/// How long a slow client may stay.
 const SLOW_CLIENT_MAX: Duration = Duration::from_secs(15);

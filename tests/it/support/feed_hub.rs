@@ -74,6 +74,13 @@ impl Host {
         self.hub.feed().append(event).await.unwrap();
     }
 
+    /// Records more for alice than the buffers of a connection with a small receive buffer hold.
+    pub(crate) async fn record_much(&self) {
+        for id in 1..=200 {
+            self.record_described("alice", id, &"电".repeat(500)).await;
+        }
+    }
+
     /// A WebSocket that has joined the feed with this `auth`.
     pub(crate) async fn watch(&self, auth: &Value) -> FeedClient {
         let mut ws = self.ws().await;

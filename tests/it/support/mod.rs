@@ -16,6 +16,8 @@ pub(crate) mod feed_hub;
 /// The open file descriptors of this process.
 #[cfg(target_os = "linux")]
 pub(crate) mod file_descriptors;
+/// The files of this repository.
+pub(crate) mod files;
 /// One client for each transport that follows a feed.
 pub(crate) mod follow_client;
 /// A ledger in memory that calls a hook before each commit.

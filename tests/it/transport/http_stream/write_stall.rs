@@ -19,13 +19,6 @@ use crate::support::{
 
 const STALL: Duration = Duration::from_millis(400);
 
-/// More than the buffers of a connection with a small receive buffer hold.
-async fn fill(host: &Host) {
-    for id in 1..=200 {
-        host.record_described("alice", id, &"电".repeat(500)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut() {
     let hub = settings().write_stall(STALL).build().await.unwrap();
@@ -52,7 +45,7 @@ async fn a_stream_that_is_not_read_is_cut() {
         assert_eq!(status, *b"HTTP/1.1 200");
         stalled.push((path, tcp));
     }
-    fill(&host).await;
+    host.record_much().await;
     for (path, tcp) in &stalled {
         let tcp: &TcpStream = tcp;
         assert!(timeout(SOON, cut(tcp)).await.is_ok(), "{path}");

@@ -9,22 +9,16 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::echo_server;
 use crate::support::{
     SOON,
     engineio_client::{Polling, SEPARATOR, Ws},
     host::Host,
-    protocol_echo,
 };
 
 /// The heartbeats of the document's server.
 const PING_INTERVAL: Duration = Duration::from_millis(300);
 const PING_TIMEOUT: Duration = Duration::from_millis(200);
-
-async fn echo_server() -> Host {
-    let hub = protocol_echo::settings().build().await.unwrap();
-    protocol_echo::register(hub.socket_io());
-    Host::start(hub).await
-}
 
 /// A polling session that has joined `/`, with nothing left to receive.
 async fn joined(host: &Host) -> Polling<'_> {

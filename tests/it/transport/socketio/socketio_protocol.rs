@@ -2,13 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::{engineio_client::Ws, host::Host, protocol_echo};
-
-async fn echo_server() -> Host {
-    let hub = protocol_echo::settings().build().await.unwrap();
-    protocol_echo::register(hub.socket_io());
-    Host::start(hub).await
-}
+use super::echo_server;
+use crate::support::{engineio_client::Ws, host::Host};
 
 async fn joined(host: &Host) -> Ws {
     let mut ws = host.ws().await;

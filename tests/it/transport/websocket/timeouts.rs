@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(300);
 
 const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The scorecard's margin on top of both.
+/// The margin on top of both.
 const MARGIN: Duration = Duration::from_secs(5);
 
 const STALL: Duration = Duration::from_millis(400);
@@ -67,13 +67,6 @@ async fn whoever_sends_something_stays() {
     while answering.frame().await.unwrap().opcode != PING {}
 }
 
-/// More than the buffers of a connection with a small receive buffer hold.
-async fn fill(host: &Host) {
-    for id in 1..=200 {
-        host.record_described("alice", id, &"电".repeat(500)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_websocket_that_is_not_read_is_cut() {
     let hub = settings().write_stall(STALL).build().await.unwrap();
@@ -81,7 +74,7 @@ async fn a_websocket_that_is_not_read_is_cut() {
     let stalled = RawWebSocket::open_narrow(host.address, PATH, ALICE).await;
     let mut healthy = RawWebSocket::live(host.address).await;
     let start = Instant::now();
-    tokio::join!(fill(&host), async {
+    tokio::join!(host.record_much(), async {
         while healthy.message().await["to"] != 200 {}
     });
     // At once, not when the kernel gives up on the bytes it still holds.
@@ -99,7 +92,7 @@ async fn a_blocked_write_ends_with_its_token() {
         .await;
     let host = Host::start(hub.unwrap()).await;
     let stalled = RawWebSocket::open_narrow(host.address, PATH, "alice/alice/1500").await;
-    fill(&host).await;
+    host.record_much().await;
     timeout(SOON, cut(&stalled.tcp))
         .await
         .expect("cut with its token");
