@@ -59,8 +59,9 @@ async fn checkout(
 /// The token that the service gives to the app when a customer logs in.
 fn token(customer: &str) -> Result<String, Box<dyn Error>> {
     let own = Accounts::only(Account::parse(customer)?);
-    let grant = Grant::new(customer, Scope::Watch, own).expiring_at(Timestamp::now() + 1.hour());
-    Ok(Signer::hs256(SECRET)?.sign(&grant)?)
+    let now = Timestamp::now();
+    let grant = Grant::new(customer, Scope::Watch, own).expiring_at(now + 1.hour());
+    Ok(Signer::hs256(SECRET)?.sign(&grant.with_issued_at(now))?)
 }
 
 fn option(name: &str) -> Option<String> {

@@ -1,5 +1,5 @@
-use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::{Accounts, Denied, Grant, Scope, Scopes};
 use crate::domain::Account;
@@ -25,11 +25,21 @@ pub(super) struct TokenClaims {
     pub(super) nbf: Option<u64>,
     #[serde(default, deserialize_with = "present")]
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) iat: Option<IssuedAt>,
+    #[serde(default, deserialize_with = "present")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jti: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) accounts: Option<AccountsClaim>,
 }
+
+/// When a token was issued. RFC 7519 (section 2) allows fractions of a second, and some issuers send them.
+#[derive(Debug)]
+pub(super) struct IssuedAt(pub(super) Timestamp);
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(untagged)]
@@ -56,7 +66,14 @@ impl TokenClaims {
             Some(claim) => claim.accounts()?,
             None => Accounts::list(Account::parse(&self.sub)),
         };
-        Ok(Grant::new(self.sub, scopes, accounts).expiring_at(expires_at))
+        let mut grant = Grant::new(self.sub, scopes, accounts).expiring_at(expires_at);
+        if let Some(IssuedAt(instant)) = self.iat {
+            grant = grant.with_issued_at(instant);
+        }
+        if let Some(id) = self.jti {
+            grant = grant.with_token_id(id);
+        }
+        Ok(grant)
     }
 
     fn check_times(&self, now: Timestamp) -> Result<Timestamp, Denied> {
@@ -79,6 +96,21 @@ impl TokenClaims {
         }
         let exp = i64::try_from(self.exp).map_err(|_| Denied::new("exp is out of range"))?;
         Timestamp::from_second(exp).map_err(|_| Denied::new("exp is out of range"))
+    }
+}
+
+impl<'de> Deserialize<'de> for IssuedAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = SignedDuration::try_from_secs_f64(f64::deserialize(deserializer)?);
+        let instant = seconds.and_then(Timestamp::from_duration);
+        instant.map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for IssuedAt {
+    /// Whole seconds: not all verifiers accept fractions.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.0.as_second())
     }
 }
 

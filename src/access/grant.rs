@@ -14,6 +14,8 @@ pub struct Grant {
     scopes: Scopes,
     accounts: Accounts,
     expires_at: Option<Timestamp>,
+    token_id: Option<Arc<str>>,
+    issued_at: Option<Timestamp>,
 }
 
 impl Grant {
@@ -28,6 +30,8 @@ impl Grant {
             scopes: scopes.into(),
             accounts,
             expires_at: None,
+            token_id: None,
+            issued_at: None,
         }
     }
 
@@ -35,6 +39,20 @@ impl Grant {
     #[must_use]
     pub fn expiring_at(mut self, instant: Timestamp) -> Self {
         self.expires_at = Some(instant);
+        self
+    }
+
+    /// Sets the id of its token, such as a JWT's `jti` or the id of a session.
+    #[must_use]
+    pub fn with_token_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.token_id = Some(id.into());
+        self
+    }
+
+    /// Sets when its token was issued.
+    #[must_use]
+    pub fn with_issued_at(mut self, instant: Timestamp) -> Self {
+        self.issued_at = Some(instant);
         self
     }
 
@@ -71,6 +89,16 @@ impl Grant {
     /// When it expires; `None` if never.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
+    }
+
+    /// The id of its token, if it has one.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// When its token was issued, if that is known.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     Grant, KeyError,
-    claims::{AccountsClaim, TokenClaims},
+    claims::{AccountsClaim, IssuedAt, TokenClaims},
     key,
 };
 
@@ -48,7 +48,8 @@ impl Signer {
         self
     }
 
-    /// Makes a token for `grant`. It expires at the grant's end, rounded down to a second.
+    /// Makes a token for `grant`. It expires at the grant's end, rounded down to a second. Its `iat` and `jti` are the
+    /// grant's [`issued_at`](Grant::issued_at), rounded down too, and [`token_id`](Grant::token_id), if it has them.
     ///
     /// # Errors
     ///
@@ -63,6 +64,8 @@ impl Signer {
                 sub: grant.subject().to_owned(),
                 exp,
                 nbf: None,
+                iat: grant.issued_at().map(IssuedAt),
+                jti: grant.token_id().map(str::to_owned),
                 scope: Some(grant.scopes().to_string()),
                 accounts: Some(AccountsClaim::from(grant.accounts())),
             },

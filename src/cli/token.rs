@@ -41,13 +41,23 @@ pub(super) fn run(args: TokenArgs) -> Result<(), CommandError> {
     let signer = settings::signer(&effective.config)?;
     let scopes = Scopes::parse(&args.scope).map_err(CommandError::usage)?;
     let accounts = accounts(args.accounts.as_deref(), &args.sub)?;
-    let end = Timestamp::now()
+    let now = Timestamp::now();
+    let end = now
         .checked_add(args.ttl)
         .map_err(|error| CommandError::usage(format_args!("--ttl: {error}")))?;
-    let grant = Grant::new(args.sub, scopes, accounts).expiring_at(end);
+    let grant = Grant::new(args.sub, scopes, accounts)
+        .expiring_at(end)
+        .with_issued_at(now)
+        .with_token_id(random_id()?);
     let token = signer.sign(&grant).map_err(CommandError::usage)?;
     print_line(token);
     Ok(())
+}
+
+/// 16 random bytes in hexadecimal digits.
+fn random_id() -> Result<String, CommandError> {
+    let random = || getrandom::u64().map_err(CommandError::failed);
+    Ok(format!("{:016x}{:016x}", random()?, random()?))
 }
 
 fn accounts(given: Option<&str>, sub: &str) -> Result<Accounts, CommandError> {

@@ -97,6 +97,11 @@ async fn claims_of_the_wrong_form_are_refused() {
         json!({ "nbf": u64::MAX }),
         json!({ "nbf": "0" }),
         json!({ "nbf": -1 }),
+        json!({ "iat": seconds(-5).to_string() }),
+        json!({ "iat": 1e300 }),
+        json!({ "iat": true }),
+        json!({ "jti": 7 }),
+        json!({ "jti": ["id"] }),
         json!({ "scope": ["watch"] }),
         json!({ "scope": 1 }),
         json!({ "accounts": "alice" }),
@@ -120,6 +125,8 @@ async fn null_and_doubled_claims_are_refused() {
         format!(r#"{{"sub":"alice","exp":{exp},"scope":null}}"#),
         format!(r#"{{"sub":"alice","exp":{exp},"accounts":null}}"#),
         format!(r#"{{"sub":"alice","exp":{exp},"nbf":null}}"#),
+        format!(r#"{{"sub":"alice","exp":{exp},"iat":null}}"#),
+        format!(r#"{{"sub":"alice","exp":{exp},"jti":null}}"#),
         r#"{"sub":"alice","exp":null}"#.to_owned(),
         format!(r#"{{"sub":"alice","sub":"bob","exp":{exp}}}"#),
         r#"{"sub":"alice","exp":1e400}"#.to_owned(),
@@ -140,6 +147,22 @@ async fn null_and_doubled_claims_are_refused() {
 async fn a_clock_a_little_behind_the_issuers_does_no_harm() {
     let grant = grant(json!({ "nbf": seconds(20) })).await;
     assert_eq!(grant.subject(), "alice");
+}
+
+#[tokio::test]
+async fn what_a_revocation_can_name_is_read() {
+    let plain = grant(json!({})).await;
+    assert_eq!((plain.token_id(), plain.issued_at()), (None, None));
+    for (iat, issued) in [
+        (json!(1_700_000_000), "2023-11-14T22:13:20Z"),
+        (json!(1_700_000_000.25), "2023-11-14T22:13:20.25Z"),
+        (json!(0), "1970-01-01T00:00:00Z"),
+        (json!(-1), "1969-12-31T23:59:59Z"),
+    ] {
+        let grant = grant(json!({ "iat": iat, "jti": "a/b \u{202e}é" })).await;
+        assert_eq!(grant.issued_at(), Some(issued.parse().unwrap()), "{iat}");
+        assert_eq!(grant.token_id(), Some("a/b \u{202e}é"));
+    }
 }
 
 #[tokio::test]

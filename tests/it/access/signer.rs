@@ -26,6 +26,9 @@ async fn what_the_signer_signs_reads_back_as_the_same_grant() {
             Scopes::default(),
             Accounts::list([account("b"), account("a")]),
         ),
+        Grant::new("bob", Scope::Watch, Accounts::all())
+            .with_issued_at(until - 2.hours())
+            .with_token_id("session \"7\"/é"),
     ] {
         let grant = grant.expiring_at(until);
         let token = signer.sign(&grant).unwrap();

@@ -1,4 +1,7 @@
-use crate::support::binary::Workdir;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use crate::support::{binary::Workdir, tokens::seconds};
 
 #[tokio::test]
 async fn token_opens_its_account_and_no_other() {
@@ -32,6 +35,23 @@ async fn token_opens_its_account_and_no_other() {
             .unwrap();
         assert_eq!(answer.status(), status, "{more:?} {account}");
     }
+}
+
+#[tokio::test]
+async fn each_token_can_be_named_in_a_revocation() {
+    let workdir = Workdir::new();
+    let before = seconds(0);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let token = workdir.token(&[]).await;
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap());
+        let claims: Value = serde_json::from_slice(&claims.unwrap()).unwrap();
+        let issued_at = claims["iat"].as_i64().unwrap();
+        assert!((before..=seconds(0)).contains(&issued_at), "{claims}");
+        ids.push(claims["jti"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids[0].len(), 32);
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[tokio::test]
