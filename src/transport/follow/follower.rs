@@ -2,8 +2,6 @@
 
 use std::{fmt, pin::Pin};
 
-use tokio::time::Instant;
-
 use super::{
     close_reason::CloseReason,
     drain::Drain,
@@ -14,6 +12,7 @@ use crate::{
     domain::{Account, Position},
     feed::{FeedReader, Message, Sink},
     quota::OpenSubscription,
+    transport::limits::CLOSING_TIMEOUT,
 };
 
 /// What a connection must send or do next.
@@ -84,9 +83,14 @@ impl Follower {
         self.reader.account()
     }
 
-    /// When its grant ends; `None` if that is too far away to matter.
-    pub(crate) fn ends_at(&self) -> Option<Instant> {
-        self.expiry.end()
+    /// Resolves when the connection must no longer wait for a client that takes no data: a moment after its grant has
+    /// ended, in which a closing message may still be written. Cancel-safe.
+    pub(crate) fn write_must_end(&self) -> impl Future<Output = ()> {
+        let expiry = self.expiry;
+        async move {
+            expiry.ended().await;
+            tokio::time::sleep(CLOSING_TIMEOUT).await;
+        }
     }
 
     /// The client's position.

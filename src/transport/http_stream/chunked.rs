@@ -129,10 +129,12 @@ impl<F: StreamFormat + Default> ChunkedWriter<F> {
         }
     }
 
-    /// Writes the parts without copying them together, since they may be long, and a client may take them slowly.
+    /// Writes the parts without copying them together, since they may be long, and a client may take them slowly. If it
+    /// does not take them although its grant has ended, it is cut.
     async fn write(&mut self, mut parts: impl Buf) -> io::Result<()> {
-        poll_fn(|cx| {
-            self.task.poll_write_with(cx, |wire, cx| {
+        let Self { stream, task, .. } = self;
+        let written = poll_fn(|cx| {
+            task.poll_write_with(cx, |wire, cx| {
                 while parts.has_remaining() {
                     let mut slices = [IoSlice::new(&[]); PARTS_MAX];
                     let count = parts.chunks_vectored(&mut slices);
@@ -141,8 +143,15 @@ impl<F: StreamFormat + Default> ChunkedWriter<F> {
                 }
                 wire.get()?.poll_flush(cx)
             })
-        })
-        .await
+        });
+        tokio::select! {
+            biased;
+            written = written => written,
+            () = stream.write_must_end() => {
+                self.task.wire().discard_unsent();
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
     }
 
     /// Closes the connection. The client may still be sending.

@@ -51,6 +51,11 @@ impl<F: StreamFormat> FormattedStream<F> {
         self.follower.next().await
     }
 
+    /// Resolves when a write that the client does not take must be given up. Cancel-safe.
+    pub(super) fn write_must_end(&self) -> impl Future<Output = ()> {
+        self.follower.write_must_end()
+    }
+
     /// Encodes the event and marks it as delivered.
     pub(super) fn encode(&mut self, event: FollowEvent) -> Bytes {
         match event {

@@ -197,28 +197,18 @@ impl WebSocketConnection {
         request::done(OF, id, json!({ "expires_at": self.grant.expires_at() }))
     }
 
-    /// Writes a text frame around the message's own bytes, which all readers share. If the client has not taken it
-    /// when its grant ends, the connection is cut: no closing message could be written either.
+    /// Writes a text frame around the message's own bytes, which all readers share. If the client does not take it
+    /// although its grant has ended, the connection is cut: no closing message could be written either.
     async fn write(&mut self, text: &str) -> Result<(), ConnectionEnd> {
-        let written = match self.follower.ends_at() {
-            None => self.write_frame(text).await,
-            Some(end) => match tokio::time::timeout_at(end, self.write_frame(text)).await {
-                Ok(written) => written,
-                Err(_) => {
-                    self.stream.get_ref().wire().discard_unsent();
-                    Err(io::Error::from(io::ErrorKind::TimedOut).into())
-                }
-            },
+        let written = tokio::select! {
+            biased;
+            written = write_frame(&mut self.stream, text) => written,
+            () = self.follower.write_must_end() => {
+                self.stream.get_ref().wire().discard_unsent();
+                Err(io::Error::from(io::ErrorKind::TimedOut).into())
+            }
         };
         written.map_err(|error| self.end_of(&error))
-    }
-
-    async fn write_frame(&mut self, text: &str) -> Result<(), Error> {
-        // First what the library has queued, such as a pong.
-        self.stream.flush().await?;
-        let (header, length) = text_header(text.len());
-        write_both(self.stream.get_mut(), &header[..length], text.as_bytes()).await?;
-        Ok(())
     }
 
     /// How the connection ends after an error of the stream.
@@ -275,6 +265,14 @@ impl WebSocketConnection {
         };
         let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, disconnected).await;
     }
+}
+
+async fn write_frame(stream: &mut WebSocketStream<CheckedStream>, text: &str) -> Result<(), Error> {
+    // First what the library has queued, such as a pong.
+    stream.flush().await?;
+    let (header, length) = text_header(text.len());
+    write_both(stream.get_mut(), &header[..length], text.as_bytes()).await?;
+    Ok(())
 }
 
 /// Writes two slices as one message, without copying them together.

@@ -52,3 +52,23 @@ async fn a_stream_that_is_not_read_is_cut() {
     }
     serving.abort();
 }
+
+#[tokio::test]
+async fn a_blocked_write_ends_with_its_token() {
+    let hub = settings().write_stall(Duration::from_secs(60)).build();
+    let host = Host::start(hub.await.unwrap()).await;
+    let mut stalled = Vec::new();
+    for path in ["sse", "stream"] {
+        let mut tcp = connect_narrow(host.address).await;
+        let request = format!(
+            "GET /v1/feeds/alice/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alice/alice/1500\r\n\r\n"
+        );
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        stalled.push(tcp);
+    }
+    fill(&host).await;
+    for tcp in &stalled {
+        cut(tcp).await;
+    }
+    host.until_no_task().await;
+}
