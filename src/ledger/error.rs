@@ -40,6 +40,8 @@ pub enum Unavailable {
     Poisoned,
     /// The hub is shutting down.
     Closed,
+    /// A ledger of your own that does not store revocations: see [`LedgerWriter::revoke`](super::LedgerWriter::revoke).
+    Unsupported,
 }
 
 impl Unavailable {
@@ -51,6 +53,7 @@ impl Unavailable {
             Self::Busy(_) => "busy",
             Self::Poisoned => "ledger_failed",
             Self::Closed => "shutting_down",
+            Self::Unsupported => "not_supported",
         }
     }
 }
@@ -64,6 +67,9 @@ impl fmt::Display for Unavailable {
                 "a commit's outcome is unknown: send the same events again after a restart"
             }
             Self::Closed => "the server is shutting down: nothing was recorded; send again",
+            Self::Unsupported => {
+                "this ledger stores no revocations: implement LedgerWriter::revoke and LedgerReader::revocations"
+            }
         })
     }
 }

@@ -9,7 +9,10 @@ use super::{
     AccountView, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry, Ledger,
     LedgerError, LedgerReader, LedgerWriter, NewEntry, RecordedEvent,
 };
-use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey, Pair, StoredEntry};
+use crate::domain::{
+    Account, AccountState, DayTotals, Epoch, EventKey, Pair, RevocationKey, StoredEntry,
+    StoredRevocation,
+};
 
 /// Roughly the JSON bytes of a day's sums without their categories.
 const SUMS_FRAME_BYTES: usize = 64;
@@ -21,6 +24,7 @@ pub struct Memory {
     epoch: Epoch,
     accounts: Arc<RwLock<HashMap<Account, MemoryAccount>>>,
     recorded_until: Arc<Mutex<Timestamp>>,
+    revocations: Arc<Mutex<HashMap<RevocationKey, StoredRevocation>>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +47,7 @@ impl Memory {
             epoch: Epoch(epoch),
             accounts: Arc::default(),
             recorded_until: Arc::new(Mutex::new(Timestamp::MIN)),
+            revocations: Arc::default(),
         }
     }
 
@@ -54,6 +59,12 @@ impl Memory {
 
     fn until(&self) -> MutexGuard<'_, Timestamp> {
         self.recorded_until
+            .lock()
+            .expect("nothing panics while it holds the lock")
+    }
+
+    fn kept_revocations(&self) -> MutexGuard<'_, HashMap<RevocationKey, StoredRevocation>> {
+        self.revocations
             .lock()
             .expect("nothing panics while it holds the lock")
     }
@@ -169,6 +180,10 @@ impl LedgerReader for Memory {
         let after = entries.iter().skip(skipped).take(count);
         Ok(after.map(HappenedEntry::from).collect())
     }
+
+    fn revocations(&mut self) -> Result<Vec<StoredRevocation>, LedgerError> {
+        Ok(self.kept_revocations().values().copied().collect())
+    }
 }
 
 fn within<'a>(
@@ -269,6 +284,16 @@ impl LedgerWriter for Memory {
             .write()
             .expect("no reader panics with the lock");
         accounts.remove(account);
+        *self.until() = at;
+        Ok(())
+    }
+
+    fn revoke(&mut self, revocation: &StoredRevocation, at: Timestamp) -> Result<(), CommitError> {
+        let mut revocations = self.kept_revocations();
+        // By the machine's clock, as tokens expire.
+        let now = Timestamp::now();
+        revocations.retain(|_, kept| kept.expires_at > now);
+        revocations.insert(revocation.key, *revocation);
         *self.until() = at;
         Ok(())
     }

@@ -2,9 +2,9 @@ use jiff::{Timestamp, civil::Date};
 
 use super::{
     AccountView, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry, LedgerError,
-    RecordedEvent,
+    RecordedEvent, Unavailable,
 };
-use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey};
+use crate::domain::{Account, AccountState, DayTotals, Epoch, EventKey, StoredRevocation};
 
 /// A durable, append-only history of every account.
 ///
@@ -54,6 +54,14 @@ pub trait LedgerReader: Send {
         offset: u64,
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError>;
+
+    /// All stored revocations, with or without those that have expired. The default is none.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn revocations(&mut self) -> Result<Vec<StoredRevocation>, LedgerError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Reads and commits. There is only one per ledger.
@@ -118,7 +126,23 @@ pub trait LedgerWriter: Send {
     /// have been.
     fn erase(&mut self, account: &Account, at: Timestamp) -> Result<(), CommitError>;
 
-    /// Does maintenance work. It is called after the callers of each commit have been answered.
+    /// Makes a revocation durable, in place of an earlier one with the same key. `at` is the instant of this commit.
+    ///
+    /// The default refuses it with [`Unavailable::Unsupported`], so that a ledger that stores no revocations does not
+    /// lose them silently at a restart.
+    ///
+    /// # Errors
+    /// [`CommitError::RolledBack`] if it was not stored for certain, [`CommitError::Unknown`] if it may have been.
+    fn revoke(
+        &mut self,
+        _revocation: &StoredRevocation,
+        _at: Timestamp,
+    ) -> Result<(), CommitError> {
+        Err(CommitError::RolledBack(Unavailable::Unsupported))
+    }
+
+    /// Does maintenance work, such as removing revocations that have expired. It is called after the callers of each
+    /// commit have been answered.
     ///
     /// # Errors
     /// [`CommitError::Unknown`] if commits that were reported as durable may be lost.

@@ -16,6 +16,7 @@ mod marker;
 mod place;
 mod read;
 mod recent;
+mod revocations;
 mod schema;
 mod write;
 

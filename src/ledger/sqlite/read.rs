@@ -9,9 +9,10 @@ use super::{
     entries::{stored_entry, unreadable},
     place,
     recent::{Recent, Unindexed},
+    revocations::read_revocations,
 };
 use crate::{
-    domain::{Account, AccountState, StoredEntry},
+    domain::{Account, AccountState, StoredEntry, StoredRevocation},
     ledger::{
         AccountView, DayRange, DaysView, EntryRange, HappenedEntry, LedgerError, LedgerReader,
     },
@@ -75,6 +76,10 @@ impl LedgerReader for SqliteReader {
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)?;
         read_happened(&transaction, account, unindexed, offset, count)
+    }
+
+    fn revocations(&mut self) -> Result<Vec<StoredRevocation>, LedgerError> {
+        Ok(read_revocations(&self.connection)?)
     }
 }
 

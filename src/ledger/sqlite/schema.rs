@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 
 /// Identifies the program that owns the file: `tcst` in ASCII.
 const APPLICATION_ID: i32 = 0x7463_7374;
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 const TABLES: &str = "
     CREATE TABLE history (
@@ -67,6 +67,14 @@ const ENTRY_TABLES: &str = "
         WHEN OLD.account NOT IN (SELECT account FROM erasure)
         BEGIN SELECT RAISE(ABORT, 'indexes are append-only'); END;
 ";
+/// The tokens that are revoked; `issued_before` is NULL where it is a single one.
+const REVOCATION_TABLE: &str = "
+    CREATE TABLE revocation (
+        key BLOB PRIMARY KEY, issued_before INTEGER, expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+/// The last version without revocations.
+const VERSION_UNREVOCABLE: i32 = 4;
 /// In these versions entries were sorted by account and offset, with an index of their keys.
 const VERSIONS_SORTED: RangeInclusive<i32> = 2..=3;
 const RENAME_SORTED: &str = "
@@ -107,6 +115,8 @@ pub(super) fn create_or_check_tables(connection: &Connection) -> Result<(), Ledg
         return Err(LedgerError::new(message));
     } else if VERSIONS_SORTED.contains(&version) {
         migrate_sorted(connection)?;
+    } else if version == VERSION_UNREVOCABLE {
+        add_revocations(connection)?;
     } else if version != VERSION {
         let message = format!("its schema version {version} is not {VERSION}");
         return Err(LedgerError::new(message));
@@ -118,6 +128,7 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(ENTRY_TABLES)?;
+    transaction.execute_batch(REVOCATION_TABLE)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
@@ -131,6 +142,14 @@ fn migrate_sorted(connection: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(RENAME_SORTED)?;
     transaction.execute_batch(ENTRY_TABLES)?;
     transaction.execute_batch(COPY_SORTED)?;
+    transaction.execute_batch(REVOCATION_TABLE)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+fn add_revocations(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(REVOCATION_TABLE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }

@@ -16,9 +16,10 @@ use super::{
     place::sql_integer,
     read::read_happened,
     recent::Recent,
+    revocations::{RemovalTimer, has_expired, remove_expired, write_revocation},
 };
 use crate::{
-    domain::{Account, AccountState, DayTotals, Epoch, EventKey},
+    domain::{Account, AccountState, DayTotals, Epoch, EventKey, StoredRevocation},
     ledger::{
         ChangedState, Commit, CommitError, HappenedEntry, LedgerError, LedgerWriter, NewEntry,
         RecordedEvent,
@@ -41,6 +42,7 @@ pub(super) struct SqliteWriter {
     /// A commit's or a checkpoint's outcome is unknown.
     has_failed: bool,
     log: Log,
+    revocation_removal: RemovalTimer,
 }
 
 /// What a transaction did with its entries.
@@ -73,6 +75,7 @@ impl SqliteWriter {
             checkpoint_is_due: true,
             has_failed: false,
             log: Log::new(),
+            revocation_removal: RemovalTimer::default(),
         })
     }
 
@@ -190,6 +193,16 @@ impl SqliteWriter {
             }
         }
         Ok(())
+    }
+
+    fn remove_expired_revocations(&mut self) -> Result<(), CommitError> {
+        // By the machine's clock, as tokens expire.
+        let now = Timestamp::now();
+        if !self.revocation_removal.is_due() || !has_expired(&self.connection, now).unwrap_or(true)
+        {
+            return Ok(());
+        }
+        self.transact(|writer| Ok(remove_expired(&writer.connection, now)?))
     }
 
     /// All reads of one batch are one transaction, so that locks are taken once and not for each event.
@@ -369,8 +382,17 @@ impl LedgerWriter for SqliteWriter {
         self.checkpoint_outcome(removed)
     }
 
-    /// Shortens the backlog, and moves the log into the database once it is long. After an I/O error there,
-    /// pages that were reported as durable may be lost.
+    fn revoke(&mut self, revocation: &StoredRevocation, at: Timestamp) -> Result<(), CommitError> {
+        self.transact(|writer| {
+            write_revocation(&writer.connection, revocation)?;
+            count_commit(&writer.connection, writer.commits, at)
+        })?;
+        self.committed();
+        Ok(())
+    }
+
+    /// Shortens the backlog, removes what has expired, and moves the log into the database once it is long. After an
+    /// I/O error there, pages that were reported as durable may be lost.
     fn maintain(&mut self) -> Result<(), CommitError> {
         let ended = self.end_reading();
         if ended.is_ok() && !std::mem::take(&mut self.checkpoint_is_due) {
@@ -383,6 +405,13 @@ impl LedgerWriter for SqliteWriter {
                     ?reason,
                     "the ledger's indexes lag behind: until they catch up, memory use and the time of a start grow"
                 );
+            }
+            Err(unknown) => return Err(unknown),
+        }
+        match self.remove_expired_revocations() {
+            Ok(()) => {}
+            Err(CommitError::RolledBack(reason)) => {
+                tracing::warn!(?reason, "expired revocations stay for another minute");
             }
             Err(unknown) => return Err(unknown),
         }

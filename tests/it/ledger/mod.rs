@@ -5,4 +5,5 @@ mod commit_queue;
 mod disk_failures;
 mod epoch;
 mod model_properties;
+mod revocations;
 mod sqlite_file;

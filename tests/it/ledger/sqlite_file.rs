@@ -128,6 +128,7 @@ const TO_VERSION_3: &str = "
     ) STRICT, WITHOUT ROWID;
     INSERT INTO older SELECT account, offset, source, id, fingerprint, day, revision, happened, count,
                              reverses, json FROM entry;
+    DROP TABLE revocation;
     DROP TABLE entry_key;
     DROP TABLE entry_place;
     DROP TABLE entry;
@@ -158,7 +159,7 @@ async fn ledgers_of_the_versions_before_are_taken_over() {
         folder.record(0..40).await;
         let database = Connection::open(folder.ledger()).unwrap();
         let version = database.pragma_query_value(None, "user_version", |row| row.get(0));
-        assert_eq!(version, Ok(4));
+        assert_eq!(version, Ok(5));
         assert_eq!(told(&folder).await, (40, "60.00".to_owned()));
     }
 }
