@@ -61,6 +61,7 @@ fn token(customer: &str) -> Result<String, Box<dyn Error>> {
     let own = Accounts::only(Account::parse(customer)?);
     let now = Timestamp::now();
     let grant = Grant::new(customer, Scope::Watch, own).expiring_at(now + 1.hour());
+    // So that a revocation of what the customer was issued before does not cover it.
     Ok(Signer::hs256(SECRET)?.sign(&grant.with_issued_at(now))?)
 }
 

@@ -7,10 +7,12 @@ use socketioxide::SocketIo;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    access::{Authorize, Origins, Tickets},
+    access::{
+        Authorize, ConnectionsOf, Grant, OpenGrants, Origins, RevocableAccess, Revocations, Tickets,
+    },
     api::{self, Admin},
-    domain::Invalid,
-    feed::{Clock, Feed},
+    domain::{Invalid, Revocation},
+    feed::{Clock, Feed, RevokeError},
     http::AppState,
     ledger::{Ledger, LedgerError},
     quota::{Quotas, Usage},
@@ -23,6 +25,9 @@ use crate::{
 
 /// The most Socket.IO sessions by default: as many as a machine with a few GiB holds.
 const SESSIONS_MAX: usize = 200_000;
+
+/// The most revocations by default: a revoked token a minute for over two months, in about 15 MB of memory.
+const REVOCATIONS_MAX: usize = 100_000;
 
 /// How long a connection may take at the end of a drain for its closing message and handshake.
 const CLOSE_MARGIN: Duration = Duration::from_secs(3);
@@ -40,7 +45,7 @@ impl Hub {
     pub fn builder(ledger: impl Ledger, access: impl Authorize) -> HubBuilder {
         HubBuilder {
             ledger: Box::new(ledger),
-            access: Arc::new(access),
+            access: Box::new(access),
             origins: Origins::default(),
             clock: Clock::system(),
             ticket_secret: None,
@@ -49,6 +54,7 @@ impl Hub {
             sessions_max: SESSIONS_MAX,
             quotas: Quotas::default(),
             proxies: TrustedProxies::default(),
+            revocations_max: REVOCATIONS_MAX,
         }
     }
 
@@ -100,6 +106,59 @@ impl Hub {
         self.state.pushes.push(push).await
     }
 
+    /// Revokes a token, or what a subject was issued before an instant. When it returns, the revocation is durable, new
+    /// requests with these tokens and with their tickets are refused, and the connections that they opened are about to
+    /// be closed, with the code `revoked`.
+    ///
+    /// A second revocation of the same token or subject never shortens the first: the later instants count.
+    ///
+    /// Not cancel-safe: if the future is dropped, the tokens may or may not be revoked.
+    ///
+    /// # Errors
+    /// `invalid_revocation` if it has expired already or `issued_before` is over 30 seconds ahead of now,
+    /// `too_many_revocations` if there is no room ([`HubBuilder::revocations_max`]), or the ledger's code if it is
+    /// unavailable.
+    ///
+    /// ```
+    /// # use tallycast::{Hub, feed::RevokeError};
+    /// use tallycast::{domain::Revocation, jiff::Timestamp};
+    ///
+    /// # async fn example(hub: Hub) -> Result<(), RevokeError> {
+    /// // Alice has lost a phone: all devices need a new token.
+    /// hub.revoke(Revocation::of_subject("alice", Timestamp::now())?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), RevokeError> {
+        api::revoke(&self.state.app, revocation).await.map(drop)
+    }
+
+    /// Whether a grant is of a token that was revoked. The hub's own routes and namespace check it themselves; your own
+    /// handlers can ask for the grant that your [`Authorize`] gave them.
+    pub fn is_revoked(&self, grant: &Grant) -> bool {
+        self.state.app.grants.revocations().check(grant).is_err()
+    }
+
+    /// Closes the connections of a subject or an account with the code `disconnected`, without revoking anything:
+    /// clients are back after a second. Returns how many connections there were. A long poll that waits counts too, and
+    /// is answered as if there were no news.
+    ///
+    /// Not cancel-safe: if the future is dropped, some of the connections may stay open.
+    ///
+    /// ```
+    /// # use tallycast::{Account, Hub, Invalid};
+    /// use tallycast::access::ConnectionsOf;
+    ///
+    /// # async fn example(hub: Hub) -> Result<(), Invalid> {
+    /// let closed = hub.disconnect(&ConnectionsOf::Account(Account::parse("alice")?)).await;
+    /// println!("{closed} connections");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn disconnect(&self, connections: &ConnectionsOf) -> usize {
+        self.state.app.grants.disconnect(connections).await
+    }
+
     /// The number of open Socket.IO sessions.
     pub fn sessions(&self) -> usize {
         self.socket_io.sessions()
@@ -129,7 +188,7 @@ impl Hub {
 /// The settings of a [`Hub`]. Made by [`Hub::builder`].
 pub struct HubBuilder {
     ledger: Box<dyn Ledger>,
-    access: Arc<dyn Authorize>,
+    access: Box<dyn Authorize>,
     origins: Origins,
     clock: Clock,
     ticket_secret: Option<Vec<u8>>,
@@ -138,6 +197,7 @@ pub struct HubBuilder {
     sessions_max: usize,
     quotas: Quotas,
     proxies: TrustedProxies,
+    revocations_max: usize,
 }
 
 impl HubBuilder {
@@ -218,6 +278,14 @@ impl HubBuilder {
         self
     }
 
+    /// Sets how many revocations may be kept that have not expired. Further ones are refused. The default is 100,000;
+    /// each takes about 150 bytes of memory.
+    #[must_use]
+    pub fn revocations_max(mut self, revocations: usize) -> Self {
+        self.revocations_max = revocations;
+        self
+    }
+
     /// Opens the ledger and assembles the hub.
     ///
     /// # Errors
@@ -232,6 +300,9 @@ impl HubBuilder {
         let feed = feed
             .await
             .unwrap_or_else(|_| Err(LedgerError::new("opening it panicked")))?;
+        let stored = feed.revocations().await;
+        let stored = stored.map_err(|error| LedgerError::new(error.to_string()))?;
+        let revocations = Arc::new(Revocations::new(stored, self.revocations_max));
         let tickets = match self.ticket_secret {
             Some(secret) => Tickets::new(&secret),
             None => Tickets::of_this_process(),
@@ -240,8 +311,9 @@ impl HubBuilder {
         let closing = CancellationToken::new();
         let app = AppState {
             feed,
-            access: self.access,
-            tickets: Arc::new(tickets),
+            access: Arc::new(RevocableAccess::new(self.access, revocations.clone())),
+            tickets: Arc::new(tickets.with_revocations(revocations.clone())),
+            grants: Arc::new(OpenGrants::new(revocations)),
             origins: self.origins.clone(),
             usage: Arc::clone(&usage),
             closing: closing.clone(),

@@ -50,6 +50,8 @@ pub fn contract() -> Value {
     said.add::<http::ProblemBody<'_>>();
     said.add::<api::TicketAnswer<'_>>();
     said.add::<api::ProfileBody<'_>>();
+    said.add::<api::RevocationAnswer>();
+    said.add::<api::Disconnected>();
     said.add::<feed::History>();
     said.add::<domain::PastTotals>();
     said.add::<Pushed>();
@@ -62,6 +64,8 @@ pub fn contract() -> Value {
     heard.add::<domain::EventJson>();
     heard.add::<api::ProfileInput<'_>>();
     heard.add::<api::TicketRequest>();
+    heard.add::<api::RevocationRequest>();
+    heard.add::<api::DisconnectRequest>();
     heard.add::<transport::PushRequest>();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

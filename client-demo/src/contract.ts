@@ -16,7 +16,7 @@ export type ReceiptStatus = "recorded" | "duplicate";
 export type Position = string;
 
 /** Why the server closes a connection, as clients are told. */
-export type ClosingCode = "slow" | "expired" | "revoked" | "shutdown" | "limit";
+export type ClosingCode = "slow" | "expired" | "revoked" | "disconnected" | "shutdown" | "limit";
 
 /** What a feed and its history consist of: what a producer reported, or an alert. */
 export type Entry = RecordedEntry | Alert;
@@ -148,6 +148,20 @@ export interface Closing {
   retry_ms: number;
   /** Where the client is; there when the connection follows one account and has had a message. */
   position?: Position;
+}
+
+/** Whose connections to close: one of both. */
+export interface DisconnectRequest {
+  /** Those that follow this account. */
+  account?: string | null;
+  /** Those of this person or service. */
+  subject?: string | null;
+}
+
+/** What became of it. */
+export interface Disconnected {
+  /** How many connections were closed, and waiting polls were answered. */
+  closed: number;
 }
 
 /** An event accepted into the ledger: its fields, its place, and the running total after it. */
@@ -499,6 +513,30 @@ export interface Refused {
   code: string;
   /** What to do about it, for people. */
   message: string;
+}
+
+/** A revocation that counts. */
+export interface Revocation {
+  /** Until when it is kept. */
+  expires_at: string;
+  /** Tokens that were issued before it are revoked. */
+  issued_before?: string;
+  /** The id of the token. */
+  jti?: string;
+  /** Whose tokens. */
+  subject?: string;
+}
+
+/** Which tokens no longer count: either `jti`, or `subject` and `issued_before`. */
+export interface RevocationRequest {
+  /** RFC 3339: when the last of the tokens has expired; in 400 days unless given. */
+  expires_at?: string | null;
+  /** RFC 3339: those that were issued before it, and those that do not say when; at most 30 seconds ahead of now. */
+  issued_before?: string | null;
+  /** The id of one token. */
+  jti?: string | null;
+  /** Whose tokens. */
+  subject?: string | null;
 }
 
 /** A request that was done. */

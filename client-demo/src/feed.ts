@@ -85,6 +85,7 @@ export class Feed {
     socket.on("snapshot", take).on("update", take).on("rollover", take).on("live", take);
     socket.io.on("open", heard).on("ping", heard);
     socket.on("connect", () => this.#tell("catching-up"));
+    // The token was revoked, or the account erased: nothing may stay on this device. After any other code the client resumes.
     socket.on("closing", ({ code }) => code === "revoked" && this.forget());
     socket.on("auth_expiring", () => this.auth(({ token }) => socket.emit("authenticate", { token: token ?? "" }, () => {})));
     socket.on("disconnect", lost); // the client reconnects by itself

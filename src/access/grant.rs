@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
 use super::{Scope, Scopes};
-use crate::domain::Account;
+use crate::domain::{Account, RevocationKey};
 
 /// Who the caller is, what they may do, and until when.
 ///
@@ -14,8 +14,16 @@ pub struct Grant {
     scopes: Scopes,
     accounts: Accounts,
     expires_at: Option<Timestamp>,
-    token_id: Option<Arc<str>>,
+    token: Option<TokenName>,
     issued_at: Option<Timestamp>,
+}
+
+/// How a revocation names the token.
+#[derive(Clone, PartialEq, Eq)]
+enum TokenName {
+    Id(Arc<str>),
+    /// Of a ticket, which everybody can read, and which therefore does not hold its token's id.
+    Key(Arc<RevocationKey>),
 }
 
 impl Grant {
@@ -30,7 +38,7 @@ impl Grant {
             scopes: scopes.into(),
             accounts,
             expires_at: None,
-            token_id: None,
+            token: None,
             issued_at: None,
         }
     }
@@ -42,14 +50,23 @@ impl Grant {
         self
     }
 
-    /// Sets the id of its token, such as a JWT's `jti` or the id of a session.
+    /// Sets the id of its token, such as a JWT's `jti` or the id of a session, so that this one token can be revoked
+    /// with [`Hub::revoke`](crate::Hub::revoke).
     #[must_use]
     pub fn with_token_id(mut self, id: impl Into<Arc<str>>) -> Self {
-        self.token_id = Some(id.into());
+        self.token = Some(TokenName::Id(id.into()));
         self
     }
 
-    /// Sets when its token was issued.
+    /// Sets what the id of its token is hashed to.
+    #[must_use]
+    pub(super) fn with_token_key(mut self, key: RevocationKey) -> Self {
+        self.token = Some(TokenName::Key(Arc::new(key)));
+        self
+    }
+
+    /// Sets when its token was issued. A revocation of everything that its subject was issued before an instant leaves
+    /// it alone if it was issued at that instant or later. Without it, the grant counts as issued before any instant.
     #[must_use]
     pub fn with_issued_at(mut self, instant: Timestamp) -> Self {
         self.issued_at = Some(instant);
@@ -91,14 +108,32 @@ impl Grant {
         self.expires_at
     }
 
-    /// The id of its token, if it has one.
+    /// The id of its token, if it has one and is not of a ticket.
     pub fn token_id(&self) -> Option<&str> {
-        self.token_id.as_deref()
+        match &self.token {
+            Some(TokenName::Id(id)) => Some(id),
+            Some(TokenName::Key(_)) | None => None,
+        }
+    }
+
+    /// By what a revocation names its token, if it has an id.
+    pub(super) fn token_key(&self) -> Option<RevocationKey> {
+        Some(match self.token.as_ref()? {
+            TokenName::Id(id) => RevocationKey::of_token(id),
+            TokenName::Key(key) => **key,
+        })
     }
 
     /// When its token was issued, if that is known.
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.issued_at
+    }
+}
+
+impl fmt::Debug for TokenName {
+    /// A host may take a session's secret for its id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenName").finish_non_exhaustive()
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 /// | `sub` | required: the grant's subject |
 /// | `exp` | required: seconds since 1970, an integer, at most 100 years ahead; no leeway |
 /// | `nbf` | honoured, with 30 s of leeway for clocks that differ |
-/// | `iat`, `jti` | optional: when the token was issued, a number; its id, a text |
+/// | `iat`, `jti` | optional: what a [`Revocation`](crate::domain::Revocation) can name. A number, and a text |
 /// | `scope` | words of `watch record push admin` with spaces between; default `watch`; other words grant nothing |
 /// | `accounts` | a list of at most 1,000, or `"*"`; default only the `sub`, if it can be an account's name |
 /// | `aud`, `iss` | required and compared if configured; if none is configured, a token with an `aud` is refused |

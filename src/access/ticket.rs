@@ -1,11 +1,12 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Accounts, Denied, Grant, Scope, key};
+use super::{Accounts, Denied, Grant, Revocations, Scope, key};
 use crate::domain::Account;
 
 /// Makes and reads tickets. A ticket grants watching one account, in a URL, where a browser cannot send a header.
@@ -14,6 +15,7 @@ use crate::domain::Account;
 pub(crate) struct Tickets {
     signing: EncodingKey,
     reading: DecodingKey,
+    revocations: Arc<Revocations>,
 }
 
 /// A ticket, to be sent to the client.
@@ -32,6 +34,10 @@ struct TicketClaims {
     exp: i64,
     /// Until when its connections last, in seconds since 1970; absent if they may last for ever.
     until: Option<i64>,
+    /// By what a revocation names the token that it was minted with, in base64: it revokes the ticket too.
+    token: Option<String>,
+    /// When that token was issued, in milliseconds since 1970.
+    iat_ms: Option<i64>,
 }
 
 impl Tickets {
@@ -51,7 +57,15 @@ impl Tickets {
         Self {
             signing: EncodingKey::from_secret(&key),
             reading: DecodingKey::from_secret(&key),
+            revocations: Arc::default(),
         }
+    }
+
+    /// Also refuses tickets of tokens that are revoked.
+    #[must_use]
+    pub(crate) fn with_revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = revocations;
+        self
     }
 
     /// Tickets that only this process can read.
@@ -78,6 +92,10 @@ impl Tickets {
             account: account.as_str().to_owned(),
             exp: end.as_second(),
             until: grant.expires_at().map(Timestamp::as_second),
+            token: grant
+                .token_key()
+                .map(|key| URL_SAFE_NO_PAD.encode(key.as_bytes())),
+            iat_ms: grant.issued_at().map(Timestamp::as_millisecond),
         };
         let signed = encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .expect("a secret signs by HS256, and strings and numbers are JSON");
@@ -90,7 +108,7 @@ impl Tickets {
     /// The grant of a ticket: to watch its account, until the token that it was minted with expires.
     ///
     /// # Errors
-    /// When it is not one of these tickets, or can no longer open connections.
+    /// When it is not one of these tickets, can no longer open connections, or its token is revoked.
     pub(crate) fn redeem(&self, text: &str, now: Timestamp) -> Result<Grant, Denied> {
         let signed = text
             .strip_prefix(Self::PREFIX)
@@ -105,13 +123,27 @@ impl Tickets {
         }
         let account = Account::parse(&claims.account);
         let account = account.map_err(|_| Denied::new("a ticket with an invalid account"))?;
-        let grant = Grant::new(claims.sub, Scope::Watch, Accounts::only(account));
-        let until = claims.until.map(Timestamp::from_second).transpose();
-        let until = until.map_err(|_| Denied::new("a ticket with an invalid end"))?;
-        Ok(match until {
-            Some(until) => grant.expiring_at(until),
-            None => grant,
-        })
+        let mut grant = Grant::new(claims.sub, Scope::Watch, Accounts::only(account));
+        if let Some(until) = claims.until {
+            let until = Timestamp::from_second(until);
+            let until = until.map_err(|_| Denied::new("a ticket with an invalid end"))?;
+            grant = grant.expiring_at(until);
+        }
+        if let Some(issued_at) = claims.iat_ms {
+            let issued_at = Timestamp::from_millisecond(issued_at);
+            let issued_at = issued_at.map_err(|_| Denied::new("a ticket with an invalid iat"))?;
+            grant = grant.with_issued_at(issued_at);
+        }
+        if let Some(token) = claims.token {
+            let key: Option<[u8; 32]> = URL_SAFE_NO_PAD
+                .decode(token)
+                .ok()
+                .and_then(|key| key.try_into().ok());
+            let key = key.ok_or(Denied::new("a ticket with an invalid token"))?;
+            grant = grant.with_token_key(key.into());
+        }
+        self.revocations.check(&grant)?;
+        Ok(grant)
     }
 }
 
@@ -136,12 +168,23 @@ mod tests {
         let redeemed = tickets.redeem(&ticket.text, now).unwrap();
         assert_eq!(redeemed.sole_account(), Some(alice.clone()));
         assert_eq!(redeemed.expires_at(), Some(now + hour));
+        assert_eq!((redeemed.token_key(), redeemed.issued_at()), (None, None));
         assert!(tickets.redeem(&ticket.text, ticket.expires_at).is_err());
         assert!(
             Tickets::of_this_process()
                 .redeem(&ticket.text, now)
                 .is_err()
         );
+
+        let id = "an id that is nobody's business";
+        let named = grant.clone().with_token_id(id).with_issued_at(now);
+        let ticket = tickets.mint(&named, &alice, now);
+        let claims = ticket.text.split('.').nth(2).unwrap();
+        let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        assert!(!claims.contains("business"), "{claims}");
+        let redeemed = tickets.redeem(&ticket.text, now).unwrap();
+        assert_eq!(redeemed.token_key(), named.token_key());
+        assert_eq!(redeemed.issued_at(), Some(now));
 
         let brief = grant.expiring_at(now + Duration::from_secs(60));
         let ticket = tickets.mint(&brief, &alice, now);

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::etag::{etag, is_current};
 use crate::{
-    access::{Denied, Grant, Scope},
+    access::{Denied, Grant, GrantEnd, Scope},
     domain::Account,
     feed::{Feed, FeedReader, Interrupted, Message, SubscribeOptions, parse_recent},
     http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
@@ -57,11 +57,17 @@ pub(super) async fn poll(
     let subscription = app
         .usage
         .subscription(caller.client, &caller.grant, &account)?;
+    let open = app.grants.open(&caller.grant, Some(&account));
     let reader = app.feed.reader(account, options);
     let deadline = PollDeadline::new(&caller.grant, wait);
     let waited = tokio::select! {
         waited = deadline.next(reader) => waited?,
         () = app.closing.cancelled() => return Err(Problem::closing()),
+        end = open.ended() => match end {
+            GrantEnd::Revoked => return Err(Denied::new("it was revoked during a poll").into()),
+            // The client asks again, as after every poll.
+            GrantEnd::Disconnected => None,
+        },
     };
     drop(subscription);
     Ok(match waited {

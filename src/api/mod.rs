@@ -5,6 +5,7 @@
 
 mod accounts;
 mod cloudevents;
+mod disconnect;
 mod etag;
 mod events;
 mod feeds;
@@ -12,6 +13,7 @@ mod health;
 mod history;
 mod past;
 mod report;
+mod revocations;
 mod tickets;
 
 use axum::{
@@ -22,8 +24,13 @@ use axum::{
 #[cfg(feature = "schema")]
 pub(crate) use accounts::{ProfileBody, ProfileInput};
 #[cfg(feature = "schema")]
+pub(crate) use disconnect::{DisconnectRequest, Disconnected};
+#[cfg(feature = "schema")]
 pub(crate) use events::BatchAnswer;
 pub(crate) use health::{Admin, admin_router};
+pub(crate) use revocations::revoke;
+#[cfg(feature = "schema")]
+pub(crate) use revocations::{RevocationAnswer, RevocationRequest};
 #[cfg(feature = "schema")]
 pub(crate) use tickets::{TicketAnswer, TicketRequest};
 
@@ -36,6 +43,8 @@ pub(crate) fn router(app: AppState) -> Router {
     let routes = Router::new()
         .route("/v1/events", post(events::record))
         .route("/v1/tickets", post(tickets::mint))
+        .route("/v1/revocations", post(revocations::post))
+        .route("/v1/disconnect", post(disconnect::post))
         .route("/v1/feeds/{account}", get(feeds::poll))
         .route("/v1/feeds/{account}/entries", get(history::entries))
         .route(

@@ -45,6 +45,7 @@ pub(super) fn run(args: TokenArgs) -> Result<(), CommandError> {
     let end = now
         .checked_add(args.ttl)
         .map_err(|error| CommandError::usage(format_args!("--ttl: {error}")))?;
+    // So that the token can be revoked, and is not taken for one from before a revocation of its subject.
     let grant = Grant::new(args.sub, scopes, accounts)
         .expiring_at(end)
         .with_issued_at(now)

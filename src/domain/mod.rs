@@ -27,7 +27,7 @@ pub use event::{Event, EventKey, Kind, Reverses};
 pub use invalid::Invalid;
 pub use position::{Epoch, Position, Stamp};
 pub use profile::{Profile, ProfileChange};
-pub use revocation::{RevocationKey, StoredRevocation};
+pub use revocation::{Revocation, RevocationKey, StoredRevocation};
 pub use state::AccountState;
 pub use stored_entry::StoredEntry;
 pub use totals::{DayTotals, PastTotals, Period, Sums};

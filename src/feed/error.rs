@@ -53,6 +53,29 @@ impl ProfileError {
     }
 }
 
+/// Tokens were not revoked, or the outcome is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The revocation is invalid (`invalid_revocation`), or there is no room for it (`too_many_revocations`).
+    #[error("{0}")]
+    Rejected(#[from] Invalid),
+    /// The ledger is unavailable: revoke the same tokens again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl RevokeError {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(invalid) => invalid.code(),
+            Self::Unavailable(unavailable) => unavailable.code(),
+        }
+    }
+}
+
 /// Why a subscription has no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -33,12 +33,12 @@ mod version;
 use std::{sync::Arc, thread};
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(crate) use batch::{Batch, Encoding};
 pub use clock::{Clock, ManualClock};
 pub(crate) use direct_delivery::{DirectDelivery, Sink};
-pub use error::{AppendError, Interrupted, ProfileError};
+pub use error::{AppendError, Interrupted, ProfileError, RevokeError};
 pub use history::History;
 #[cfg(feature = "schema")]
 pub(crate) use message::{Live, Rollover, Snapshot, UpdateJson};
@@ -60,7 +60,7 @@ use self::{
     topics::Topics,
 };
 use crate::{
-    domain::{Account, CheckedEvent, Epoch, Event, Invalid},
+    domain::{Account, CheckedEvent, Epoch, Event, Invalid, StoredRevocation},
     ledger::{EntryRange, Job, Ledger, LedgerError, Readers, Unavailable, Writer},
 };
 
@@ -243,6 +243,18 @@ impl Feed {
         drop(self.core.jobs.send(Job::Close).await);
         self.core.jobs.closed().await;
         self.core.readers.close().await;
+    }
+
+    /// Stores a revocation. Dropping the future does not undo what was sent to the ledger.
+    pub(crate) async fn revoke(&self, revocation: StoredRevocation) -> Result<(), Unavailable> {
+        let (answer, revoked) = oneshot::channel();
+        let job = Job::Revoke { revocation, answer };
+        self.core.run(job, revoked).await
+    }
+
+    /// All stored revocations. Cancel-safe.
+    pub(crate) async fn revocations(&self) -> Result<Vec<StoredRevocation>, Unavailable> {
+        self.core.readers.revocations().await
     }
 
     /// Whether the ledger records events. Once false, it stays false until the ledger is opened again.

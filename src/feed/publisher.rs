@@ -51,6 +51,10 @@ impl CommitListener for Publisher {
         }
     }
 
+    fn revoked(&self, at: Timestamp) {
+        self.time.not_before(at);
+    }
+
     fn poisoned(&self, reason: &str) {
         tracing::error!(
             reason,

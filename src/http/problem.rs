@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     access::Denied,
     domain::Invalid,
-    feed::{AppendError, ProfileError},
+    feed::{AppendError, ProfileError, RevokeError},
     ledger::Unavailable,
     quota::TooMany,
 };
@@ -134,11 +134,14 @@ impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let status = match invalid.code() {
             "malformed_json" | "invalid_push" | "reserved_event" | "invalid_budget"
-            | "too_many_budgets" | "name_too_long" | "unknown_time_zone" => StatusCode::BAD_REQUEST,
+            | "too_many_budgets" | "name_too_long" | "unknown_time_zone" | "invalid_revocation" => {
+                StatusCode::BAD_REQUEST
+            }
             "not_found" | "unknown_namespace" => StatusCode::NOT_FOUND,
             "conflict" => StatusCode::CONFLICT,
             "revision_mismatch" => StatusCode::PRECONDITION_FAILED,
             "event_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "too_many_revocations" => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, invalid.code(), invalid.message().to_owned())
@@ -201,6 +204,15 @@ impl From<ProfileError> for Problem {
     }
 }
 
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Rejected(refused) => refused.into(),
+            RevokeError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
 impl IntoResponse for AppendError {
     /// The answer of `POST /v1/events`, so that a host's handler can return the error as it is.
     fn into_response(self) -> Response {
@@ -219,10 +231,11 @@ impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let status = match unavailable {
             Unavailable::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+            Unavailable::Unsupported => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self {
-            retry_after: Some(RETRY_AFTER_SECONDS),
+            retry_after: (status != StatusCode::NOT_IMPLEMENTED).then_some(RETRY_AFTER_SECONDS),
             ..Self::new(status, unavailable.code(), unavailable.to_string())
         }
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::{Authorize, Origins, Tickets},
+    access::{Authorize, OpenGrants, Origins, Tickets},
     feed::Feed,
     quota::Usage,
 };
@@ -14,6 +14,8 @@ pub(crate) struct AppState {
     pub(crate) feed: Feed,
     pub(crate) access: Arc<dyn Authorize>,
     pub(crate) tickets: Arc<Tickets>,
+    /// The grants of what is open, and the revocations that end them.
+    pub(crate) grants: Arc<OpenGrants>,
     /// Which web pages may call.
     pub(crate) origins: Origins,
     /// What clients use, against their quotas.

@@ -11,6 +11,8 @@ pub(crate) trait CommitListener: Send + 'static {
     fn committed<'a>(&self, accounts: impl Iterator<Item = AccountCommit<'a>>, at: Timestamp);
     /// The removal of an account is durable.
     fn erased(&self, account: &Account, at: Timestamp);
+    /// A revocation is durable.
+    fn revoked(&self, at: Timestamp);
     /// A commit's outcome is unknown. Nothing more will be recorded.
     fn poisoned(&self, reason: &str);
 }

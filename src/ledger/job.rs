@@ -1,7 +1,9 @@
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Appended, Unavailable};
-use crate::domain::{Account, CheckedEvent, Invalid, Profile, ProfileChange, Recount};
+use crate::domain::{
+    Account, CheckedEvent, Invalid, Profile, ProfileChange, Recount, StoredRevocation,
+};
 
 /// A job for the writer.
 pub(crate) enum Job {
@@ -25,6 +27,11 @@ pub(crate) enum Job {
         account: Account,
         answer: oneshot::Sender<Result<(), Unavailable>>,
     },
+    /// Store a revocation, in a commit of its own.
+    Revoke {
+        revocation: StoredRevocation,
+        answer: oneshot::Sender<Result<(), Unavailable>>,
+    },
     /// Ignore later jobs, and close the storage.
     Close,
 }
@@ -38,7 +45,12 @@ impl Job {
         match self {
             Self::Append { events, .. } => events.len(),
             Self::SetProfile { .. } => PROFILE_EVENTS,
-            Self::Erase { .. } | Self::Close => 0,
+            Self::Erase { .. } | Self::Revoke { .. } | Self::Close => 0,
         }
+    }
+
+    /// Whether it cannot share a commit with others.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Erase { .. } | Self::Revoke { .. })
     }
 }

@@ -7,7 +7,7 @@ use super::{
     AccountView, DayRange, DaysView, EntryRange, Ledger, LedgerError, LedgerReader, Unavailable,
     recount::count_all,
 };
-use crate::domain::{Account, Recount, Zone};
+use crate::domain::{Account, Recount, StoredRevocation, Zone};
 
 /// Reads are bound by the processor, not by the disk: more threads than this do not help.
 const THREADS: usize = 4;
@@ -94,6 +94,11 @@ impl Readers {
             Ok(recount)
         })
         .await
+    }
+
+    /// All stored revocations. Cancel-safe.
+    pub(crate) async fn revocations(&self) -> Result<Vec<StoredRevocation>, Unavailable> {
+        self.read(|reader| reader.revocations()).await
     }
 
     async fn read<T: Send + 'static>(

@@ -8,7 +8,7 @@ use super::{
     Appended, ChangedState, Commit, CommitError, CommitListener, Job, LedgerError, LedgerWriter,
     Unavailable, batch::CommitBatch, fold::Fold, state_cache::StateCache,
 };
-use crate::domain::Account;
+use crate::domain::{Account, StoredRevocation};
 
 /// The most events of one commit. It bounds how long the first caller waits.
 const COMMIT_EVENTS_MAX: usize = 4_096;
@@ -52,6 +52,10 @@ impl<L: CommitListener> Writer<L> {
                     self.erase(&account, answer);
                     false
                 }
+                Job::Revoke { revocation, answer } => {
+                    self.revoke(&revocation, answer);
+                    false
+                }
                 job => self.commit_jobs(job),
             };
             self.maintain();
@@ -69,7 +73,7 @@ impl<L: CommitListener> Writer<L> {
     /// The next job that may share a commit with others, if one is queued.
     fn next_to_join(&mut self) -> Option<Job> {
         let job = self.jobs.try_recv().ok()?;
-        if matches!(job, Job::Erase { .. }) {
+        if job.is_alone() {
             self.postponed = Some(job);
             return None;
         }
@@ -150,7 +154,7 @@ impl<L: CommitListener> Writer<L> {
                     drop(answer.send(committed.and(folded.map_err(Unavailable::from))));
                 }))
             }
-            Job::Erase { .. } | Job::Close => None,
+            Job::Erase { .. } | Job::Revoke { .. } | Job::Close => None,
         }
     }
 
@@ -168,6 +172,25 @@ impl<L: CommitListener> Writer<L> {
             self.listener.erased(account, now);
         }
         drop(answer.send(erased));
+    }
+
+    fn revoke(
+        &mut self,
+        revocation: &StoredRevocation,
+        answer: oneshot::Sender<Result<(), Unavailable>>,
+    ) {
+        let now = self.listener.now();
+        let revoked = match self.is_poisoned {
+            true => Err(Unavailable::Poisoned),
+            false => {
+                let revoked = self.storage.revoke(revocation, now);
+                self.outcome(revoked)
+            }
+        };
+        if revoked.is_ok() {
+            self.listener.revoked(now);
+        }
+        drop(answer.send(revoked));
     }
 
     fn commit(&mut self, batch: &mut CommitBatch, now: Timestamp) -> Result<(), Unavailable> {

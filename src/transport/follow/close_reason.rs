@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{domain::Position, feed::Interrupted};
+use crate::{access::GrantEnd, domain::Position, feed::Interrupted};
 
 /// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub(crate) enum CloseReason {
     Unavailable,
     /// An account that the connection follows was erased.
     Erased,
+    /// The token was revoked.
+    Revoked,
+    /// An administrator closes the connections of the subject or the account.
+    Disconnected,
 }
 
 /// The last message of a connection, which is about to close. It is best effort.
@@ -46,8 +50,10 @@ enum ClosingCode {
     Slow,
     /// The token ended: fetch a new one, and connect at once.
     Expired,
-    /// The account was erased: forget what you show of it.
+    /// The account was erased, or the token was revoked: forget what you show of it.
     Revoked,
+    /// An administrator closed the connection: connect again.
+    Disconnected,
     /// The server goes away, or its ledger cannot be read.
     Shutdown,
     /// Too many requests without waiting for acks.
@@ -60,6 +66,7 @@ impl ClosingCode {
             Self::Slow => "slow",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Disconnected => "disconnected",
             Self::Shutdown => "shutdown",
             Self::Limit => "limit",
         }
@@ -73,7 +80,8 @@ impl CloseReason {
             Self::Expired => ClosingCode::Expired,
             Self::Shutdown | Self::Unavailable => ClosingCode::Shutdown,
             Self::Limit => ClosingCode::Limit,
-            Self::Erased => ClosingCode::Revoked,
+            Self::Erased | Self::Revoked => ClosingCode::Revoked,
+            Self::Disconnected => ClosingCode::Disconnected,
         }
     }
 
@@ -92,13 +100,19 @@ impl CloseReason {
             Self::Erased => {
                 "the account was erased: forget what you show of it, then connect again"
             }
+            Self::Revoked => {
+                "the token was revoked: forget what you show, then connect again with a new token"
+            }
+            Self::Disconnected => "an administrator closed the connection: connect again",
         }
     }
 
     /// How long the client should wait before it connects again.
     fn retry(self) -> Duration {
         match self {
-            Self::Slow | Self::Shutdown | Self::Erased => Duration::from_secs(1),
+            Self::Slow | Self::Shutdown | Self::Erased | Self::Revoked | Self::Disconnected => {
+                Duration::from_secs(1)
+            }
             Self::Expired => Duration::ZERO,
             Self::Limit | Self::Unavailable => Duration::from_secs(5),
         }
@@ -114,6 +128,15 @@ impl CloseReason {
             position: position.copied(),
         };
         serde_json::to_string(&closing).expect("strings and numbers are JSON")
+    }
+}
+
+impl From<GrantEnd> for CloseReason {
+    fn from(end: GrantEnd) -> Self {
+        match end {
+            GrantEnd::Revoked => Self::Revoked,
+            GrantEnd::Disconnected => Self::Disconnected,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     expiry::{AuthExpiring, Expiry},
 };
 use crate::{
-    access::Grant,
+    access::{Grant, OpenGrant},
     domain::{Account, Position},
     feed::{FeedReader, Message, Sink},
     quota::OpenSubscription,
@@ -25,11 +25,12 @@ pub(crate) enum FollowEvent {
     Close(CloseReason),
 }
 
-/// A reader, and what may end it: its grant, an erasure of its account, or a shutdown of the server.
+/// A reader, and what may end it: its grant, a revocation, an erasure of its account, or a shutdown of the server.
 pub(crate) struct Follower {
     reader: FeedReader,
     drain: Drain,
     expiry: Expiry,
+    open: OpenGrant,
     _subscription: OpenSubscription,
     /// Kept between calls, so that waiting for a message does not set up new timers.
     end: Pin<Box<dyn Future<Output = EndReason> + Send>>,
@@ -45,12 +46,14 @@ impl Follower {
     pub(super) fn new(
         reader: FeedReader,
         grant: &Grant,
+        open: OpenGrant,
         drain: Drain,
         subscription: OpenSubscription,
     ) -> Self {
         let expiry = Expiry::new(grant);
         Self {
             reader,
+            open,
             end: end(drain.clone(), expiry, false),
             drain,
             expiry,
@@ -75,6 +78,7 @@ impl Follower {
 
     /// Continues with a new grant for the same account.
     pub(crate) fn renew(&mut self, grant: &Grant) {
+        self.open.renew(grant);
         self.expiry = Expiry::new(grant);
         self.end = end(self.drain.clone(), self.expiry, true);
     }
@@ -86,9 +90,12 @@ impl Follower {
     /// Resolves when the connection must no longer wait for a client that takes no data: a moment after its grant has
     /// ended, in which a closing message may still be written. Cancel-safe.
     pub(crate) fn write_must_end(&self) -> impl Future<Output = ()> {
-        let expiry = self.expiry;
+        let (expiry, open) = (self.expiry, &self.open);
         async move {
-            expiry.ended().await;
+            tokio::select! {
+                () = expiry.ended() => {}
+                _ = open.ended() => {}
+            }
             tokio::time::sleep(CLOSING_TIMEOUT).await;
         }
     }
@@ -102,6 +109,7 @@ impl Follower {
     pub(crate) async fn next(&mut self) -> FollowEvent {
         tokio::select! {
             biased;
+            end = self.open.ended() => FollowEvent::Close(end.into()),
             reason = &mut self.end => match reason {
                 EndReason::Close(reason) => FollowEvent::Close(reason),
                 EndReason::EndsSoon => {

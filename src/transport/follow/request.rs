@@ -38,8 +38,10 @@ struct FollowQuery {
 impl FollowRequest {
     /// Starts following the account.
     pub(crate) fn follow(self, state: &TransportState) -> Follower {
+        let open = state.app.grants.open(&self.grant, Some(&self.account));
         let reader = state.app.feed.reader(self.account, self.options);
-        Follower::new(reader, &self.grant, state.drain.clone(), self.subscription)
+        let drain = state.drain.clone();
+        Follower::new(reader, &self.grant, open, drain, self.subscription)
     }
 
     /// Refuses a callback.

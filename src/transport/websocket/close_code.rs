@@ -35,8 +35,11 @@ impl From<CloseReason> for CloseCode {
     fn from(reason: CloseReason) -> Self {
         match reason {
             CloseReason::Slow | CloseReason::Unavailable => Self::TryLater,
-            CloseReason::Expired | CloseReason::Limit | CloseReason::Erased => Self::Policy,
-            CloseReason::Shutdown => Self::Restart,
+            CloseReason::Expired
+            | CloseReason::Limit
+            | CloseReason::Erased
+            | CloseReason::Revoked => Self::Policy,
+            CloseReason::Shutdown | CloseReason::Disconnected => Self::Restart,
         }
     }
 }

@@ -12,4 +12,5 @@ mod history;
 mod outages;
 mod past;
 mod profiles;
+mod revocations;
 mod tickets;

@@ -8,6 +8,7 @@ mod flash_policy;
 mod hostile_clients;
 mod page;
 mod replay;
+mod revocation;
 mod serve;
 mod stalled_readers;
 mod token;

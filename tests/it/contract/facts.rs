@@ -5,9 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tallycast::{
     Event, Feed, Hub, Memory,
-    domain::{Budget, Period, ProfileChange},
+    access::ConnectionsOf,
+    domain::{Budget, Period, ProfileChange, Revocation},
     feed::{Clock, ManualClock},
 };
+use tokio::time::timeout;
 
 use crate::support::{
     feed_hub::{ALICE, TestAuthorizer, account},
@@ -433,4 +435,144 @@ pub(super) async fn a_drain_sends_closing(transport: Transport) {
         follow(transport, &options).await.is_err(),
         "new connections are refused"
     );
+}
+
+/// The scorecard's limit for a revocation to reach an open connection.
+const REACHED: Duration = Duration::from_secs(5);
+
+/// A live client with a token of this text.
+struct Watcher {
+    client: Box<dyn FollowClient>,
+    screen: Screen,
+}
+
+impl Watcher {
+    async fn live(server: &ContractServer, transport: Transport, token: &str) -> Self {
+        let options = server.of_token(token);
+        let (mut client, mut screen) = (open(transport, &options).await, Screen::default());
+        while screen.take(&mut *client).await != "live" {}
+        Self { client, screen }
+    }
+
+    /// Its closing message, which comes in time and tells its position.
+    async fn closing(&mut self) -> Value {
+        let closing = timeout(REACHED, self.screen.closing(&mut *self.client)).await;
+        let closing = closing.expect("in time").expect("a closing message");
+        assert_eq!(closing["position"], json!(self.screen.position));
+        closing
+    }
+}
+
+impl ContractServer {
+    fn of_token(&self, token: &str) -> FollowOptions {
+        FollowOptions {
+            token: token.to_owned(),
+            ..self.options()
+        }
+    }
+
+    async fn assert_refused(&self, transport: Transport, token: &str) {
+        let refused = follow(transport, &self.of_token(token)).await.err();
+        let unknown = follow(transport, &self.of_token("nobody's")).await.err();
+        assert!(refused.is_some(), "{token}");
+        assert_eq!(
+            refused, unknown,
+            "a revoked token looks like an unknown one"
+        );
+    }
+}
+
+pub(super) async fn a_revoked_token_closes(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=1).await;
+    let (lost, kept) = ("alice/alice/3600000/phone", "alice/alice/3600000/laptop");
+    let mut phone = Watcher::live(&server, transport, lost).await;
+    let mut laptop = Watcher::live(&server, transport, kept).await;
+    let revocation = Revocation::of_token("phone").unwrap();
+    server.host.hub.revoke(revocation).await.unwrap();
+    let closing = phone.closing().await;
+    assert_eq!(
+        (&closing["code"], &closing["retry_ms"]),
+        (&json!("revoked"), &json!(1_000))
+    );
+    server.assert_refused(transport, lost).await;
+    // Others of the subject stay, and may come.
+    server.record(2..=2).await;
+    laptop.screen.reach(&mut *laptop.client, 2).await;
+    Watcher::live(&server, transport, kept).await;
+}
+
+pub(super) async fn a_revoked_subject_closes(transport: Transport) {
+    let server = ContractServer::open().await;
+    let (unknown, before) = ("alice/alice/3600000", "alice/alice/3600000/b/1700000000");
+    let (after, other) = ("alice/alice/3600000/c/1700000001", "bob/alice/3600000/d/1");
+    let mut ended = Vec::new();
+    for token in [unknown, before] {
+        ended.push(Watcher::live(&server, transport, token).await);
+    }
+    let mut open = Vec::new();
+    for token in [after, other] {
+        open.push(Watcher::live(&server, transport, token).await);
+    }
+    let instant = Timestamp::from_second(1_700_000_001).unwrap();
+    let revocation = Revocation::of_subject("alice", instant).unwrap();
+    server.host.hub.revoke(revocation).await.unwrap();
+    for watcher in &mut ended {
+        assert_eq!(watcher.closing().await["code"], "revoked");
+    }
+    for token in [unknown, before] {
+        server.assert_refused(transport, token).await;
+    }
+    server.record(1..=1).await;
+    for watcher in &mut open {
+        watcher.screen.reach(&mut *watcher.client, 1).await;
+    }
+    Watcher::live(&server, transport, after).await;
+}
+
+pub(super) async fn a_disconnected_client_comes_back(transport: Transport) {
+    let server = ContractServer::open().await;
+    server.record(1..=1).await;
+    let token = "alice/alice,bob/3600000";
+    let mut alices = Vec::new();
+    for _ in 0..2 {
+        alices.push(Watcher::live(&server, transport, token).await);
+    }
+    let mut desk = Watcher::live(&server, transport, "desk/*/3600000").await;
+    let bob = FollowOptions {
+        account: "bob".to_owned(),
+        ..server.of_token("bob/bob/3600000")
+    };
+    let mut bob = open(transport, &bob).await;
+    let hub = &server.host.hub;
+
+    let of_nobody = ConnectionsOf::Subject("nobody".to_owned());
+    assert_eq!(hub.disconnect(&of_nobody).await, 0);
+    let of_subject = ConnectionsOf::Subject("alice".to_owned());
+    assert_eq!(hub.disconnect(&of_subject).await, 2);
+    for watcher in &mut alices {
+        let closing = watcher.closing().await;
+        assert_eq!(closing["code"], "disconnected");
+        assert_eq!(closing["retry_ms"], 1_000);
+    }
+    assert_eq!(
+        hub.disconnect(&ConnectionsOf::Account(account("alice")))
+            .await,
+        1
+    );
+    assert_eq!(desk.closing().await["code"], "disconnected");
+
+    // Nothing was revoked, and nothing is lost.
+    server.record(2..=2).await;
+    let Watcher { mut screen, .. } = alices.pop().unwrap();
+    let back = FollowOptions {
+        after: screen.position.clone(),
+        ..server.of_token(token)
+    };
+    let mut back = open(transport, &back).await;
+    screen.reach(&mut *back, 2).await;
+    assert_eq!(screen.entries, [1, 2]);
+    server.host.record("bob", 1..=1).await;
+    let mut screen = Screen::default();
+    screen.reach(&mut *bob, 1).await;
 }

@@ -35,6 +35,9 @@ macro_rules! open_transports {
             a_conflated_reader_ends_in_the_same_state
             an_expired_grant_closes
             a_drain_sends_closing
+            a_revoked_token_closes
+            a_revoked_subject_closes
+            a_disconnected_client_comes_back
         })+ }
     };
 }

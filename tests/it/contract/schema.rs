@@ -6,6 +6,8 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tallycast::{
     Event, Feed, Hub, Jwt, Memory, SubscribeOptions,
+    access::ConnectionsOf,
+    domain::Revocation,
     feed::{Clock, ManualClock, Mode},
 };
 
@@ -293,6 +295,26 @@ impl Checked {
         }
     }
 
+    async fn revocations(&mut self) {
+        let (before, end) = ("2023-11-14T22:13:20Z", "2200-01-01T00:00:00Z");
+        for revocation in [
+            json!({ "jti": "lost", "expires_at": end }),
+            json!({ "subject": "mallory", "issued_before": before }),
+        ] {
+            let sent = ("RevocationRequest", revocation);
+            self.send(Method::POST, "/v1/revocations", sent, "Revocation")
+                .await;
+        }
+        for connections in [
+            json!({ "subject": "mallory" }),
+            json!({ "account": "nobody" }),
+        ] {
+            let sent = ("DisconnectRequest", connections);
+            self.send(Method::POST, "/v1/disconnect", sent, "Disconnected")
+                .await;
+        }
+    }
+
     async fn sockets(&mut self) {
         let auth = json!({
             "token": admin(), "account": "alice", "after": null, "mode": "entries", "recent": 9,
@@ -367,9 +389,22 @@ impl Checked {
         }
     }
 
-    /// A token that expires soon.
+    /// A token that expires soon, and closings by an administrator.
     async fn endings(&mut self) {
         let host = host().await;
+        let lost = "alice/alice/3600000/lost";
+        for disconnects in [true, false] {
+            let mut socket = host.watch(&json!({ "token": lost })).await;
+            socket.until_live().await;
+            if disconnects {
+                let alice = ConnectionsOf::Subject("alice".to_owned());
+                assert_eq!(host.hub.disconnect(&alice).await, 1);
+            } else {
+                let revocation = Revocation::of_token("lost").unwrap();
+                host.hub.revoke(revocation).await.unwrap();
+            }
+            self.expect(&mut socket, "closing", "Closing").await;
+        }
         let mut socket = host.watch(&json!({ "token": "alice/alice/600" })).await;
         socket.until_live().await;
         self.expect(&mut socket, "auth_expiring", "AuthExpiring")
@@ -385,6 +420,7 @@ async fn the_schema_is_what_a_running_server_says_and_takes() {
     server.producers().await;
     server.readers().await;
     server.pushes().await;
+    server.revocations().await;
     server.sockets().await;
     server.merged_updates().await;
     server.endings().await;

@@ -43,7 +43,7 @@ impl ApiServer {
         (Self::of(settings(Memory::new()).clock(clock)).await, hand)
     }
 
-    async fn of(settings: HubBuilder) -> Self {
+    pub(crate) async fn of(settings: HubBuilder) -> Self {
         let hub = settings.build().await.unwrap();
         let mut tasks = Vec::new();
         let metrics = || "tallycast_up 1\n".to_owned();

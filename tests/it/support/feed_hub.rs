@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use crate::support::{SOON, feed_client::FeedClient, host::Host};
 
-/// Reads tokens of the form `subject/account,account/milliseconds`; `*` is every account.
+/// Reads tokens of the form `subject/account,account/milliseconds`; `*` is every account. The token's id, and when it
+/// was issued in seconds since 1970, may follow.
 pub(crate) struct TestAuthorizer;
 
 impl Authorize for TestAuthorizer {
@@ -31,7 +32,15 @@ impl Authorize for TestAuthorizer {
             };
             let ttl = Duration::from_millis(ttl_ms.parse().map_err(|_| denied())?);
             let grant = Grant::new(subject, Scope::Watch, accounts);
-            Ok(grant.expiring_at(Timestamp::now() + ttl))
+            let mut grant = grant.expiring_at(Timestamp::now() + ttl);
+            if let Some(id) = parts.next() {
+                grant = grant.with_token_id(id);
+            }
+            if let Some(issued_at) = parts.next() {
+                let issued_at = issued_at.parse().map_err(|_| denied())?;
+                grant = grant.with_issued_at(Timestamp::from_second(issued_at).unwrap());
+            }
+            Ok(grant)
         })
     }
 }

@@ -17,7 +17,7 @@ use super::{
     writer::SocketWriter,
 };
 use crate::{
-    access::{self, Grant},
+    access::{self, Grant, OpenGrant},
     domain::Account,
     feed::{Batch, DirectDelivery, FeedReader, Interrupted, SubscribeOptions},
     http::AppState,
@@ -36,6 +36,7 @@ pub(super) struct FeedSocket {
     /// Its number among the session's feed sockets.
     number: u32,
     grant: Grant,
+    open: Arc<OpenGrant>,
     expiry: Expiry,
     /// The account of requests that name none.
     account: Option<Account>,
@@ -87,8 +88,10 @@ impl From<Interrupted> for SocketEnd {
 impl FeedSocket {
     pub(super) fn new(app: AppState, writer: SocketWriter, admission: Admission) -> Self {
         let permit = admission.permit;
+        let open = Arc::new(app.grants.open(&permit.grant, None));
         let mut socket = Self {
             app,
+            open,
             writer,
             number: admission.number,
             expiry: Expiry::new(&permit.grant),
@@ -115,12 +118,14 @@ impl FeedSocket {
     pub(super) async fn run(mut self: Box<Self>) {
         let session = Arc::clone(self.session());
         let requests = Arc::clone(&self.requests);
+        let open = Arc::clone(&self.open);
         let end = loop {
             let expiry = self.expiry;
             tokio::select! {
                 biased;
                 () = requests.closed() => break SocketEnd::Gone,
                 reason = session.close_requested() => break SocketEnd::Close(reason),
+                end = open.ended() => break SocketEnd::Close(end.into()),
                 () = expiry.ended() => break SocketEnd::Close(CloseReason::Expired),
                 served = self.serve() => match served {
                     Ok(Renewed) => {}
@@ -280,6 +285,7 @@ impl FeedSocket {
             self.unfollow(account);
         }
         let expires_at = grant.expires_at();
+        self.open.renew(&grant);
         self.expiry = Expiry::new(&grant);
         self.grant = grant;
         ack::done(Authenticated {
@@ -295,6 +301,7 @@ impl FeedSocket {
         options: SubscribeOptions,
         subscription: OpenSubscription,
     ) {
+        self.open.follow(&account);
         self.writer.socket().join(room_of(&account));
         let mut reader = Box::new(self.app.feed.reader(account.clone(), options));
         let delivery = reader.deliver_directly(self.writer.sink());
@@ -315,6 +322,7 @@ impl FeedSocket {
             ..
         } = self.following.remove(place);
         drop(delivery);
+        self.open.unfollow(account);
         self.writer.socket().leave(room_of(account));
         Some(subscription)
     }

@@ -2,3 +2,4 @@
 
 mod bad_queries;
 mod denied_callers;
+mod revoked_connections;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tallycast::domain::Revocation;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 
 use crate::support::{
@@ -161,6 +162,26 @@ async fn a_token_that_expires_ends_a_client_that_reads_nothing() {
             start.elapsed()
         );
     }
+}
+
+#[tokio::test]
+async fn a_revocation_ends_a_client_that_reads_nothing() {
+    let host = host().await;
+    let _not_reading = connect_without_reading(&host, "alice/alice/3600000/lost").await;
+    host.until_sessions(1).await;
+    // Fills every buffer on the way, so that neither a message nor a close frame gets through.
+    for id in 1..=400 {
+        host.record_described("alice", id, &long()).await;
+    }
+    let start = Instant::now();
+    let revocation = Revocation::of_token("lost").unwrap();
+    host.hub.revoke(revocation).await.unwrap();
+    host.until_empty().await;
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]
