@@ -66,7 +66,7 @@ async fn a_blocked_write_ends_with_its_token() {
         tcp.write_all(request.as_bytes()).await.unwrap();
         stalled.push(tcp);
     }
-    fill(&host).await;
+    host.record_much().await;
     for tcp in &stalled {
         cut(tcp).await;
     }
