@@ -12,7 +12,7 @@ PRINT_SCHEMA := $(CARGO) run --locked --quiet --example schema --features schema
 PRINT_TYPES := node client-demo/types.mjs
 PEERS := benches/peers/node_modules/.package-lock.json
 
-.PHONY: help demo page types check-types test test-fast test-page test-clients test-browser test-faults setup-tests lint audit bench fault mutants screenshots doc clean
+.PHONY: help demo page types check-types test test-fast test-page test-clients test-browser test-faults test-fuzz fuzz setup-tests lint audit bench fault mutants screenshots doc clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,11 +38,18 @@ check-types: $(MODULES) ## check that both generated files are up to date
 	@$(PRINT_TYPES) | cmp -s - client-demo/src/contract.ts || { echo "client-demo/src/contract.ts does not match the schema: run \`make types\`"; exit 1; }
 	cd client-demo && $(NPM) run --silent check
 
-test: setup-tests test-fast test-page test-clients test-browser test-faults ## run all tests; installs what they need
+test: setup-tests test-fast test-fuzz test-page test-clients test-browser test-faults ## run all tests; installs what they need
 
 # Two tests per processor, because many spend most of their time waiting for a timeout.
 test-fast: ## run the tests that need only cargo and strace
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --locked
+
+test-fuzz: ## fuzz every target for a few seconds, with a fixed seed
+	$(CARGO) test --locked --test fuzz
+
+# One target at a time would leave a processor idle while it waits for the server.
+fuzz: ## fuzz every target for FUZZ_SECONDS, an hour together by default; prints each finding and its seed
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-1000} $(CARGO) test --locked --release --test fuzz -- --nocapture --test-threads 2
 
 setup-tests: ## install what the tests with real clients need
 	tests/setup.sh
@@ -74,7 +81,7 @@ mutants: ## break the code once per experiment and expect it to fail; not in CI,
 lint: $(DENY) $(PAGE) check-types ## check format, clippy, docs, the contract's types and the dependency rules
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --all-features --all-targets -- -D warnings
-	$(CARGO) clippy --locked --all-features --test clients --test faults -- -D warnings
+	$(CARGO) clippy --locked --all-features --test clients --test faults --test fuzz -- -D warnings
 	$(CARGO) clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(DENY) --locked check bans licenses sources

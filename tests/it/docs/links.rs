@@ -85,6 +85,7 @@ fn the_guide_to_the_tests_names_tests_that_exist() {
         ("lib", read("src", "rs")),
         ("clients", read("tests/clients", "rs")),
         ("faults", read("tests/faults", "rs")),
+        ("fuzz", read("tests/fuzz", "rs")),
         ("idle", idle),
     ]);
     let mut count = 0;
