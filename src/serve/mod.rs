@@ -5,6 +5,7 @@
 
 mod activity;
 mod body;
+mod chunks;
 mod connection;
 mod deadline;
 mod head;
@@ -13,6 +14,7 @@ mod limits;
 mod open_connections;
 mod proxies;
 mod refusal;
+mod request_scan;
 mod service;
 mod slots;
 mod takeover;

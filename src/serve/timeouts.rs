@@ -83,6 +83,13 @@ impl TimeoutStream {
         &self.tcp
     }
 
+    /// A head has begun with bytes that were read earlier, along with the request before it.
+    pub(super) fn head_has_begun(&mut self) {
+        if let Phase::AwaitsHead(answers) = self.activity.phase() {
+            self.wait.begin(answers);
+        }
+    }
+
     pub(super) fn into_parts(self) -> (TcpStream, Slot) {
         self.slot.was_upgraded();
         (self.tcp, self.slot)
@@ -139,6 +146,12 @@ impl AsyncRead for TimeoutStream {
 }
 
 impl HeadWait {
+    fn begin(&mut self, answers: u64) {
+        self.answers = answers;
+        self.has_begun = true;
+        self.over_at = Instant::now() + self.head_timeout;
+    }
+
     fn check(
         &mut self,
         answers: u64,
@@ -152,8 +165,7 @@ impl HeadWait {
         }
         if read.is_ready() {
             if !self.has_begun {
-                self.has_begun = true;
-                self.over_at = Instant::now() + self.head_timeout;
+                self.begin(answers);
             }
             return read;
         }

@@ -37,7 +37,11 @@ impl Wire {
     /// Takes the stream out of HTTP, with the bytes that the client has already sent after its request.
     pub(crate) fn new(upgraded: Upgraded) -> (Self, Bytes) {
         let upgraded = match upgraded.downcast::<TokioIo<Connection>>() {
-            Ok(parts) => return (parts.io.into_inner().into(), copied(&parts.read_buf)),
+            Ok(parts) => {
+                let mut connection = parts.io.into_inner();
+                let early = [parts.read_buf, connection.take_early()].concat();
+                return (connection.into(), early.into());
+            }
             Err(upgraded) => upgraded,
         };
         // From axum's own accept loop.
@@ -93,7 +97,9 @@ impl Wire {
 }
 
 impl From<Connection> for Wire {
-    fn from(connection: Connection) -> Self {
+    /// Drops the bytes that the client has sent behind its request.
+    fn from(mut connection: Connection) -> Self {
+        drop(connection.take_early());
         match connection.into_tcp() {
             Ok((tcp, slot)) => Self::Tcp(tcp, Some(slot)),
             Err(tls) => Self::Tls(Box::new(tls)),

@@ -163,7 +163,7 @@ async fn upgraded_connection_keeps_its_place_until_it_is_dropped() {
     let server = RouterServer::start(router, limits).await;
     let mut first = server.client().await;
     first.send(UPGRADE).await;
-    let (_stream, slot) = streams.recv().await.unwrap();
+    let (_early, _stream, slot) = streams.recv().await.unwrap();
     assert_eq!(status(&server.client().await.rest().await), Some(429));
     drop(slot);
     let mut second = server.client().await;

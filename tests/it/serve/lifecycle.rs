@@ -109,7 +109,7 @@ async fn upgraded_handler_gets_the_tcp_stream_for_as_long_as_it_likes() {
     let mut client = server.client().await;
     client.send(UPGRADE).await;
     assert_eq!(status(&client.answer().await), Some(101));
-    let (mut stream, _slot) = streams.recv().await.unwrap();
+    let (_early, mut stream, _slot) = streams.recv().await.unwrap();
     sleep(Duration::from_secs(3600)).await;
     client.send("\nping").await;
     let mut heard = [0; 5];

@@ -6,6 +6,7 @@
 mod connection_limits;
 mod lifecycle;
 mod malformed_requests;
+mod pipelines;
 mod slow_clients;
 #[cfg(feature = "tls")]
 mod tls;

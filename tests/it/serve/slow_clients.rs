@@ -85,6 +85,16 @@ async fn later_head_that_trickles_is_closed() {
     assert!(start.elapsed() <= SLOW_CLIENT_MAX, "{:?}", start.elapsed());
 }
 
+/// Its first bytes came along with the request before it.
+#[tokio::test(start_paused = true)]
+async fn early_head_that_does_not_end_is_closed() {
+    let (_server, mut client, start) = attack().await;
+    client.send([GET, b"GET / HTTP/1.1\r\n"].concat()).await;
+    assert_eq!(status(&client.rest().await), Some(200));
+    assert!(start.elapsed() >= Limits::HEAD_TIMEOUT);
+    assert!(start.elapsed() <= SLOW_CLIENT_MAX, "{:?}", start.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn body_that_trickles_is_closed() {
     for pause in [1, 3, 9] {

@@ -30,9 +30,9 @@ use crate::support::{
     feed_client::read_event,
     feed_hub::{ALICE, described, settings},
     host::Host,
-    raw_http::{connect_narrow, status},
+    raw_http::{connect_narrow, status, statuses},
     raw_sse::RawSse,
-    router_server::{GET_AND_CLOSE, RawClient},
+    router_server::{GET, GET_AND_CLOSE, RawClient},
     scripted_listener::Script,
 };
 
@@ -211,6 +211,22 @@ async fn tls_client_is_served() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert_eq!(status(&answer), Some(200));
     assert!(answer.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn requests_behind_each_other_are_checked_over_tls() {
+    let identity = Identity::new();
+    let tcp = identity.serve().await;
+    let name = "localhost".try_into().unwrap();
+    let mut stream = identity.connector.connect(name, tcp).await.unwrap();
+    let bad = b"GET / HTTP/1.1\nHost: a\n\n";
+    stream
+        .write_all(&[GET, GET, bad, GET].concat())
+        .await
+        .unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(statuses(&answers), [200, 200, 400]);
 }
 
 #[tokio::test]

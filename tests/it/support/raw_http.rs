@@ -125,6 +125,13 @@ pub(crate) fn status(answer: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
+/// The statuses of several answers, one behind the other.
+pub(crate) fn statuses(answers: &str) -> Vec<u16> {
+    let answers = answers.split("HTTP/1.1 ").skip(1);
+    let statuses = answers.map(|answer| answer[..3].parse().unwrap());
+    statuses.collect()
+}
+
 /// A connection with a small receive buffer: the server soon finds it full when nothing is read.
 pub(crate) async fn connect_narrow(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();

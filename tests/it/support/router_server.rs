@@ -99,15 +99,20 @@ fn is_whole(bytes: &[u8]) -> bool {
     body.len() >= length
 }
 
-/// A router that hands each upgraded connection's TCP stream and slot to the test.
-pub(crate) fn upgrading() -> (Router, mpsc::UnboundedReceiver<(TcpStream, Slot)>) {
+/// The bytes that came along with the request, and the connection behind them.
+pub(crate) type Upgraded = (Vec<u8>, TcpStream, Slot);
+
+/// A router that hands each upgraded connection to the test.
+pub(crate) fn upgrading() -> (Router, mpsc::UnboundedReceiver<Upgraded>) {
     let (sender, streams) = mpsc::unbounded_channel();
     let upgrade = move |request: Request| async move {
         tokio::spawn(async move {
             let upgraded = hyper::upgrade::on(request).await.unwrap();
             let parts = upgraded.downcast::<TokioIo<Connection>>().unwrap();
-            let connection = parts.io.into_inner();
-            sender.send(connection.into_tcp().unwrap()).unwrap();
+            let mut connection = parts.io.into_inner();
+            let early = [parts.read_buf, connection.take_early()].concat();
+            let (tcp, slot) = connection.into_tcp().unwrap();
+            sender.send((early, tcp, slot)).unwrap();
         });
         let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "raw")];
         (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
