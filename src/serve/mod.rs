@@ -9,6 +9,7 @@ mod chunks;
 mod connection;
 mod deadline;
 mod head;
+mod host;
 mod limit_report;
 mod limits;
 mod open_connections;

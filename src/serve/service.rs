@@ -12,6 +12,7 @@ use tower::ServiceExt;
 
 use super::activity::Activity;
 use super::body::{ResponseBody, TimeoutBody};
+use super::host;
 use super::limits::Limits;
 use super::takeover::{self, Takeover};
 
@@ -50,6 +51,9 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
             let close = [(header::CONNECTION, "close")];
             let refusal = (StatusCode::URI_TOO_LONG, close).into_response();
             return Box::pin(async { Ok(answer(refusal, activity)) });
+        }
+        if !host::is_clear(request.version(), request.headers()) {
+            return Box::pin(async { Ok(answer(host::refuse(), activity)) });
         }
         let mut request =
             request.map(|body| axum::body::Body::new(TimeoutBody::new(body, &self.limits)));

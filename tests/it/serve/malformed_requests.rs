@@ -58,6 +58,39 @@ async fn ambiguous_framing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_names_one_host() {
+    for host in [
+        "",
+        "a",
+        "a:3000",
+        "A_b.example:",
+        "127.0.0.1:80",
+        "[::1]:3000",
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(answer_to(&request).await, Some(200), "{host:?}");
+    }
+    for headers in [
+        "",
+        "X-Host: a\r\n",
+        "Host: a\r\nHost: a\r\n",
+        "Host: a\r\nX: y\r\nhost: b\r\n",
+        "Host: a, b\r\n",
+        "Host: a b\r\n",
+        "Host: a/b\r\n",
+        "Host: http://a\r\n",
+        "Host: user@a\r\n",
+        "Host: a?b\r\n",
+        "Host: a:b\r\n",
+    ] {
+        let request = format!("GET / HTTP/1.1\r\n{headers}\r\n");
+        assert_eq!(answer_to(&request).await, Some(400), "{headers:?}");
+    }
+    let two = "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n";
+    assert_eq!(answer_to(two).await, Some(400));
+}
+
+#[tokio::test]
 async fn bad_chunks_are_refused() {
     for chunks in [
         "x\r\nabc\r\n0\r\n\r\n",
