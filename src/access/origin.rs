@@ -175,8 +175,8 @@ fn normal(origin: &str) -> Option<String> {
 
 fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
     let port = match scheme {
-        "http" => ":80",
-        "https" => ":443",
+        "http" | "ws" => ":80",
+        "https" | "wss" => ":443",
         _ => return authority,
     };
     authority.strip_suffix(port).unwrap_or(authority)

@@ -68,6 +68,32 @@ fn an_origin_passes_as_own_only_with_a_host_to_compare() {
     assert!(origins.check(&with_default_port).is_ok());
 }
 
+/// Native clients such as Starscream send the scheme of the WebSocket, and the port in `Host`.
+#[test]
+fn the_default_port_of_any_scheme_is_none() {
+    let origins = Origins::allow(["https://app.example.com", "wss://native.example:443"]).unwrap();
+    for (scheme, port) in [("http", 80), ("ws", 80), ("https", 443), ("wss", 443)] {
+        let (with, without) = (format!("h:{port}"), "h".to_owned());
+        let other = format!("h:{}", 80 + 443 - port);
+        for origin in [&with, &without] {
+            let origin = format!("{scheme}://{origin}");
+            for (host, is_own) in [(&with, true), (&without, true), (&other, false)] {
+                let checked = origins.check(&headers(Some(&origin), Some(host)));
+                assert_eq!(checked.is_ok(), is_own, "{origin} at {host}");
+            }
+        }
+    }
+    for (origin, welcome) in [
+        ("wss://native.example", true),
+        ("wss://native.example:443", true),
+        ("ws://native.example", false),
+        ("wss://native.example:80", false),
+    ] {
+        let checked = origins.check(&headers(Some(origin), Some("h")));
+        assert_eq!(checked.is_ok(), welcome, "{origin}");
+    }
+}
+
 #[test]
 fn two_origins_are_none() {
     let origins = Origins::allow(["https://app.example.com"]).unwrap();

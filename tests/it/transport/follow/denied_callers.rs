@@ -55,6 +55,8 @@ async fn pages_from_elsewhere_are_refused_on_every_route() {
         "",
         "Origin: https://app.example\r\n",
         "Origin: http://x\r\n",
+        "Origin: wss://x:443\r\n",
+        "Origin: ws://x:80\r\n",
     ] {
         for request in requests(origin) {
             let status = server.ask(&request).await.status();
