@@ -78,6 +78,18 @@ impl RawServer {
         text
     }
 
+    /// A ticket for the one account of this token.
+    pub(crate) async fn ticket(&self, token: &str) -> String {
+        let minting = format!(
+            "POST /v1/tickets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let minted = self.ask_to_end(&minting).await;
+        let (_, minted) = minted.split_once("\r\n\r\n").unwrap();
+        let minted: Value = serde_json::from_str(minted).unwrap();
+        minted["ticket"].as_str().unwrap().to_owned()
+    }
+
     /// Asserts that the server still serves.
     pub(crate) async fn assert_healthy(&self) {
         for path in ["live", "ready"] {

@@ -166,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_counts_beside_a_header_of_another_scheme() {
+        for other in ["Basic YTpi", "Digest a=b", "Negotiate YII=", "Bearer", ""] {
+            let request = Request::builder()
+                .uri("/?EIO=4&transport=polling&ticket=t")
+                .header("authorization", other)
+                .body(())
+                .unwrap();
+            let request = EngineRequest::parse(&request.into_parts().0).unwrap();
+            assert_eq!(request.bearer.as_deref(), Some("t"), "{other}");
+        }
+    }
+
+    #[test]
     fn a_repeated_authorization_is_refused() {
         let request = Request::builder()
             .uri("/?EIO=4&transport=polling")

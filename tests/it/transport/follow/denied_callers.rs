@@ -136,18 +136,57 @@ async fn whoever_is_not_known_gets_one_answer_everywhere() {
     server.assert_healthy().await;
 }
 
+/// A browser adds credentials of its own, which are for the proxy or the page.
+#[tokio::test]
+async fn credentials_of_another_scheme_leave_the_ticket_to_count() {
+    let server = RawServer::open().await;
+    let ticket = server.ticket(&bearer(json!({}))).await;
+    let opens = async |query: &str, authorization: &[u8]| {
+        let mut statuses = Vec::new();
+        for route in OPEN_ROUTES {
+            let request = request("GET", "alice", route, query, "Authorization: @\r\n");
+            let (before, after) = request.split_once('@').unwrap();
+            let request = [before.as_bytes(), authorization, after.as_bytes()].concat();
+            statuses.push(server.ask(request).await.status().unwrap());
+        }
+        statuses
+    };
+    let ticket = format!("ticket={ticket}");
+    for other in [
+        &b"Basic YTpi"[..],
+        b"basic YTpi",
+        b"Digest username=\"a\", realm=\"b\"",
+        b"Negotiate YII=",
+        b"NTLM TlRMTVNTUAABAAAA",
+        b"Bearers abc",
+        b"Bearer-like abc",
+        b"Basic",
+        b"Bearer",
+        b"",
+        b"Basic \xe9\xff",
+        b"\xe9",
+    ] {
+        let shown = String::from_utf8_lossy(other);
+        assert_eq!(opens(&ticket, other).await, [101, 200, 200, 200], "{shown}");
+        assert_eq!(opens("", other).await, [401; 4], "{shown}");
+        assert_eq!(opens("ticket=ticket.x", other).await, [401; 4], "{shown}");
+    }
+    // A Bearer is what the client means, even one that is no token.
+    for bearer in ["Bearer abc", "bearer abc", "BEARER  abc"] {
+        assert_eq!(
+            opens(&ticket, bearer.as_bytes()).await,
+            [401; 4],
+            "{bearer}"
+        );
+    }
+    server.assert_healthy().await;
+}
+
 #[tokio::test]
 async fn anothers_account_is_as_absent_as_one_that_never_was() {
     let server = RawServer::open().await;
     let token = bearer(json!({}));
-    let minting = format!(
-        "POST /v1/tickets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    let minted = server.ask_to_end(&minting).await;
-    let (_, minted) = minted.split_once("\r\n\r\n").unwrap();
-    let minted: Value = serde_json::from_str(minted).unwrap();
-    let ticket = format!("ticket={}", minted["ticket"].as_str().unwrap());
+    let ticket = format!("ticket={}", server.ticket(&token).await);
     let position = server.host.hub.feed().snapshot(&account("bob"), 0).await;
     let after = format!("after={}", position.unwrap().position());
     for route in OPEN_ROUTES.into_iter().chain([""]) {
