@@ -15,7 +15,7 @@ use super::etag::{etag, is_current, tags};
 use crate::{
     access::Scope,
     domain::{Account, Budget, Profile, ProfileChange, from_object},
-    http::{AccountPath, AppState, Caller, NoQuery, Problem, StrictQuery, read_json},
+    http::{AccountPath, AppState, Caller, NoQuery, Problem, ReadQuery, StrictQuery, read_json},
 };
 
 /// The largest profile in bytes: a name, a time zone, and 32 budgets of a kilobyte each.
@@ -56,7 +56,7 @@ pub(super) async fn read(
     State(app): State<AppState>,
     caller: Caller,
     AccountPath(account): AccountPath,
-    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
+    StrictQuery(ReadQuery { .. }): StrictQuery<ReadQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;

@@ -17,7 +17,7 @@ use crate::{
     access::{Denied, Grant, GrantEnd, Scope},
     domain::Account,
     feed::{Feed, FeedReader, Interrupted, Message, SubscribeOptions, parse_recent},
-    http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
+    http::{AccountPath, AppState, CacheBuster, Caller, Problem, StrictQuery, invalid_query},
 };
 
 /// How long a poll may wait, in seconds: less than the 60 after which some proxies give up.
@@ -29,6 +29,8 @@ pub(super) struct PollQuery {
     after: Option<String>,
     wait: Option<u64>,
     recent: Option<u64>,
+    #[serde(rename = "_", alias = "_dc")]
+    _cache_buster: CacheBuster,
 }
 
 /// `GET /v1/feeds/{account}`: the snapshot; or with `after` the next message, waiting up to `wait` seconds for

@@ -10,7 +10,7 @@ use crate::{
     access::Scope,
     domain::Position,
     feed::parse_limit,
-    http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
+    http::{AccountPath, AppState, CacheBuster, Caller, Problem, StrictQuery, invalid_query},
 };
 
 #[derive(Deserialize)]
@@ -19,6 +19,8 @@ pub(super) struct HistoryQuery {
     before: Option<u64>,
     after: Option<u64>,
     limit: Option<u64>,
+    #[serde(rename = "_", alias = "_dc")]
+    _cache_buster: CacheBuster,
 }
 
 /// `GET /v1/feeds/{account}/entries`: older entries, newest first; with `after`, oldest first.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     access::Scope,
     domain::Period,
-    http::{AccountPath, AppState, Caller, Problem, StrictQuery, invalid_query},
+    http::{AccountPath, AppState, CacheBuster, Caller, Problem, StrictQuery, invalid_query},
 };
 
 /// How many periods before `to` are shown by default: 31 days or 12 months in all.
@@ -23,6 +23,8 @@ pub(super) struct TotalsQuery {
     by: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    #[serde(rename = "_", alias = "_dc")]
+    _cache_buster: CacheBuster,
 }
 
 /// `GET /v1/accounts/{account}/totals`: past days or months, for charts.

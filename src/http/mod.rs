@@ -14,5 +14,5 @@ pub(crate) use checks::{with_checks, with_cors};
 #[cfg(feature = "schema")]
 pub(crate) use problem::ProblemBody;
 pub(crate) use problem::{Problem, not_found};
-pub(crate) use query::{NoQuery, StrictQuery, invalid_query};
+pub(crate) use query::{CacheBuster, NoQuery, ReadQuery, StrictQuery, invalid_query};
 pub(crate) use state::AppState;

@@ -1,6 +1,9 @@
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::problem::Problem;
 use crate::feed::BadOption;
@@ -24,6 +27,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T>
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoQuery {}
+
+/// What libraries add to the address of a GET so that no cache answers it: `_` of jQuery (`cache: false`), `_dc` of
+/// Ext JS (by default). It means nothing here, since no answer may be stored.
+pub(crate) type CacheBuster = Option<IgnoredAny>;
+
+/// The query of a read that takes no parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadQuery {
+    #[serde(rename = "_", alias = "_dc")]
+    _cache_buster: CacheBuster,
+}
 
 /// The refusal of a query that the route does not accept.
 pub(crate) fn invalid_query(detail: impl Into<String>) -> Problem {

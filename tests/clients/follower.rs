@@ -21,6 +21,10 @@ pub(crate) enum Follower {
     EventSource,
     /// The same with a ticket, as in a browser.
     EventSourceWithTicket,
+    /// npm `event-source-polyfill`, which reconnects with its last id in the address.
+    EventSourcePolyfill,
+    /// npm `reconnecting-eventsource`, which does so too.
+    ReconnectingEventSource,
     /// Python's `websockets`.
     Websockets,
     /// Python's `httpx-sse`.
@@ -73,6 +77,10 @@ impl Follower {
             Self::WebSocketNode => node("websocket.js", "websocket"),
             Self::EventSource | Self::EventSourceWithTicket => {
                 node("eventsource.js", "eventsource")
+            }
+            Self::EventSourcePolyfill => node("event-source-polyfill.js", "event-source-polyfill"),
+            Self::ReconnectingEventSource => {
+                node("reconnecting-eventsource.js", "reconnecting-eventsource")
             }
             Self::Websockets => python("websockets"),
             Self::HttpxSse => python("httpx_sse"),

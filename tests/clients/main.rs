@@ -115,6 +115,8 @@ followers! {
     javascript_websocket_node = WebSocketNode,
     javascript_eventsource = EventSource,
     javascript_eventsource_with_ticket = EventSourceWithTicket,
+    javascript_event_source_polyfill = EventSourcePolyfill,
+    javascript_reconnecting_eventsource = ReconnectingEventSource,
     python_websockets = Websockets,
     python_httpx_sse = HttpxSse,
     curl_sse = CurlSse,

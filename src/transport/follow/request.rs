@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::follower::Follower;
 use crate::{
@@ -23,6 +23,16 @@ pub(crate) struct FollowRequest {
     pub(crate) options: SubscribeOptions,
     /// The name of the function that an iframe calls.
     pub(crate) callback: Option<String>,
+    /// What a polyfill of `EventSource` has added.
+    pub(crate) event_source: EventSourceParameters,
+}
+
+/// What clients of Server-Sent Events add to the address by themselves.
+pub(crate) struct EventSourceParameters {
+    /// The id of the last event that the client received, where it does not send a header.
+    pub(crate) last_event_id: Option<String>,
+    /// Whether it has added others, which mean nothing here.
+    has_others: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +43,30 @@ struct FollowQuery {
     recent: Option<u64>,
     ticket: Option<String>,
     callback: Option<String>,
+    /// Of npm `event-source-polyfill` and `reconnecting-eventsource`; of npm `eventsource-polyfill`.
+    #[serde(rename = "lastEventId", alias = "evs_last_event_id")]
+    last_event_id: Option<String>,
+    /// Of npm `event-source-polyfill`, for browsers that hold back the first kilobytes.
+    padding: Option<IgnoredAny>,
+    /// Of npm `eventsource-polyfill`, for the same.
+    evs_preamble: Option<IgnoredAny>,
+    /// Of npm `eventsource-polyfill`, which connects again once it has received so much.
+    evs_buffer_size_limit: Option<IgnoredAny>,
+    /// Of Angular apps, whose service worker then leaves the request alone.
+    #[serde(rename = "ngsw-bypass")]
+    ngsw_bypass: Option<IgnoredAny>,
+}
+
+impl FollowQuery {
+    fn has_other_event_source_parameters(&self) -> bool {
+        let others = [
+            &self.padding,
+            &self.evs_preamble,
+            &self.evs_buffer_size_limit,
+            &self.ngsw_bypass,
+        ];
+        others.iter().any(|other| other.is_some())
+    }
 }
 
 impl FollowRequest {
@@ -44,6 +78,14 @@ impl FollowRequest {
         Follower::new(reader, &self.grant, open, drain, self.subscription)
     }
 
+    /// Refuses what only one route takes.
+    ///
+    /// # Errors
+    /// `invalid_query` if there is a callback, or a parameter of an `EventSource`.
+    pub(crate) fn common(self) -> Result<Self, Problem> {
+        self.without_callback()?.without_event_source()
+    }
+
     /// Refuses a callback.
     ///
     /// # Errors
@@ -52,6 +94,22 @@ impl FollowRequest {
         match self.callback {
             None => Ok(self),
             Some(_) => Err(invalid_query("callback is only for the iframe")),
+        }
+    }
+
+    /// Refuses the parameters of an `EventSource`.
+    ///
+    /// # Errors
+    /// `invalid_query` if there is one.
+    pub(crate) fn without_event_source(self) -> Result<Self, Problem> {
+        match self.event_source {
+            EventSourceParameters {
+                last_event_id: None,
+                has_others: false,
+            } => Ok(self),
+            _ => Err(invalid_query(
+                "lastEventId, evs_…, padding and ngsw-bypass are only for sse: here, use after",
+            )),
         }
     }
 }
@@ -69,6 +127,7 @@ impl FromRequestParts<TransportState> for FollowRequest {
         let StrictQuery(query) =
             StrictQuery::<FollowQuery>::from_request_parts(parts, state).await?;
         let caller = Caller::identify(&state.app, parts, query.ticket.as_deref()).await?;
+        let has_others = query.has_other_event_source_parameters();
         let AccountPath(account) = AccountPath::from_request_parts(parts, state).await?;
         caller.check(Scope::Watch, &account)?;
         let options = SubscribeOptions::parse(query.after, query.mode.as_deref(), query.recent)?;
@@ -86,6 +145,10 @@ impl FromRequestParts<TransportState> for FollowRequest {
             grant,
             options,
             callback: query.callback,
+            event_source: EventSourceParameters {
+                last_event_id: query.last_event_id,
+                has_others,
+            },
         })
     }
 }

@@ -21,8 +21,9 @@ const CALLBACK_BYTES_MAX: usize = 64;
 /// `GET /v1/feeds/{account}/iframe?callback=f`: calls `parent.f(message)` for each message.
 pub(crate) async fn follow(
     State(state): State<TransportState>,
-    mut request: FollowRequest,
+    request: FollowRequest,
 ) -> Result<Response, Problem> {
+    let mut request = request.without_event_source()?;
     let callback = request.callback.take().filter(|name| is_name(name));
     let callback = callback.ok_or_else(|| {
         invalid_query(

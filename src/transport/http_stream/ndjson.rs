@@ -17,7 +17,7 @@ pub(crate) async fn follow(
     State(state): State<TransportState>,
     request: FollowRequest,
 ) -> Result<Response, Problem> {
-    let follower = request.without_callback()?.follow(&state);
+    let follower = request.common()?.follow(&state);
     Ok(respond_past_http::<Ndjson>(follower, state))
 }
 

@@ -24,8 +24,11 @@ pub(crate) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut request = request.without_callback()?;
-    if let Some(last) = last_event_id(&headers)? {
-        request.options.after = Some(last);
+    // The address of a client that reconnects by itself may be as old as its last start.
+    let in_address = request.event_source.last_event_id.take();
+    let last = last_event_id(&headers)?.or(in_address.filter(|last| !last.is_empty()));
+    if last.is_some() {
+        request.options.after = last;
     }
     let follower = request.follow(&state);
     Ok(respond_past_http::<Sse>(follower, state))

@@ -36,7 +36,7 @@ pub(super) async fn follow(
     follow: FollowRequest,
     mut request: Request,
 ) -> Result<Response, Problem> {
-    let follow = follow.without_callback()?;
+    let follow = follow.common()?;
     let handshake = Handshake::check(request.headers())?;
     let protocol = choose_protocol(request.headers())?;
     // Absent where the connection cannot be taken over: HTTP/2, or a test without a socket.

@@ -32,8 +32,13 @@ impl RawSse {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> RawSse<T> {
-    pub(crate) async fn over(mut io: T) -> Self {
-        io.write_all(get("sse", "1.1").as_bytes()).await.unwrap();
+    pub(crate) async fn over(io: T) -> Self {
+        Self::ask(io, &get("sse", "1.1")).await
+    }
+
+    /// Sends a request of its own.
+    pub(crate) async fn ask(mut io: T, request: &str) -> Self {
+        io.write_all(request.as_bytes()).await.unwrap();
         let mut sse = Self {
             io,
             head: String::new(),

@@ -3,3 +3,4 @@
 mod bad_queries;
 mod denied_callers;
 mod revoked_connections;
+mod stock_clients;
