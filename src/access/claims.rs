@@ -1,16 +1,18 @@
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::time::Duration;
 
-use super::{Accounts, Denied, Grant, Scope, Scopes};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Accounts, Denied, Grant, Scope, Scopes, numeric_date::NumericDate};
 use crate::domain::Account;
 
-/// How far an issuer's clock may be ahead of ours, in seconds, before its `nbf` is in the future. `exp` has no
+/// How far an issuer's clock may be ahead of ours before its `nbf` is in the future. `exp` has no
 /// leeway.
-const NOT_BEFORE_LEEWAY_SECONDS: u64 = 30;
+const NOT_BEFORE_LEEWAY: Duration = Duration::from_secs(30);
 
-/// The longest life of a token, in seconds: 100 years. More is a mistake (milliseconds for seconds) or an attack
-/// on the arithmetic.
-const LIFE_SECONDS_MAX: u64 = 100 * 366 * 86_400;
+/// The longest life of a token: 100 years. More is a mistake (milliseconds for seconds) or an attack on the
+/// arithmetic.
+const LIFE_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// The most accounts that a token may list. A token for more needs `"*"`.
 const ACCOUNTS_MAX: usize = 1_000;
@@ -19,13 +21,13 @@ const ACCOUNTS_MAX: usize = 1_000;
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct TokenClaims {
     pub(super) sub: String,
-    pub(super) exp: u64,
+    pub(super) exp: NumericDate,
     #[serde(default, deserialize_with = "present")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) nbf: Option<u64>,
+    pub(super) nbf: Option<NumericDate>,
     #[serde(default, deserialize_with = "present")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) iat: Option<IssuedAt>,
+    pub(super) iat: Option<NumericDate>,
     #[serde(default, deserialize_with = "present")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jti: Option<String>,
@@ -37,9 +39,21 @@ pub(super) struct TokenClaims {
     pub(super) accounts: Option<AccountsClaim>,
 }
 
-/// When a token was issued. RFC 7519 (section 2) allows fractions of a second, and some issuers send them.
-#[derive(Debug)]
-pub(super) struct IssuedAt(pub(super) Timestamp);
+/// The claims that say whom a token is for, and who made it.
+#[derive(Deserialize)]
+pub(super) struct PartyClaims {
+    #[serde(default, deserialize_with = "present")]
+    aud: Option<AudienceClaim>,
+    iss: Option<serde_json::Value>,
+}
+
+/// One audience, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AudienceClaim {
+    One(String),
+    Several(Vec<String>),
+}
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(untagged)]
@@ -67,7 +81,7 @@ impl TokenClaims {
             None => Accounts::list(Account::parse(&self.sub)),
         };
         let mut grant = Grant::new(self.sub, scopes, accounts).expiring_at(expires_at);
-        if let Some(IssuedAt(instant)) = self.iat {
+        if let Some(instant) = self.iat.and_then(NumericDate::timestamp) {
             grant = grant.with_issued_at(instant);
         }
         if let Some(id) = self.jti {
@@ -77,40 +91,50 @@ impl TokenClaims {
     }
 
     fn check_times(&self, now: Timestamp) -> Result<Timestamp, Denied> {
-        // A clock before 1970 reads as 1970, so it refuses tokens: their `nbf` is in the future, or their life is
-        // longer than the bound allows.
-        let now = u64::try_from(now.as_second()).unwrap_or(0);
+        let now = NumericDate::from_timestamp(now);
         if self.exp <= now {
             return Err(Denied::new("it has expired"));
         }
-        if self.exp - now > LIFE_SECONDS_MAX {
+        if self.exp.after(now) > LIFE_MAX {
             return Err(Denied::new(
                 "exp is over 100 years ahead; it is in seconds since 1970",
             ));
         }
         if self
             .nbf
-            .is_some_and(|nbf| nbf > now + NOT_BEFORE_LEEWAY_SECONDS)
+            .is_some_and(|nbf| nbf.after(now) > NOT_BEFORE_LEEWAY)
         {
             return Err(Denied::new("nbf is in the future"));
         }
-        let exp = i64::try_from(self.exp).map_err(|_| Denied::new("exp is out of range"))?;
-        Timestamp::from_second(exp).map_err(|_| Denied::new("exp is out of range"))
+        self.exp
+            .timestamp()
+            .ok_or_else(|| Denied::new("exp is out of range"))
     }
 }
 
-impl<'de> Deserialize<'de> for IssuedAt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let seconds = SignedDuration::try_from_secs_f64(f64::deserialize(deserializer)?);
-        let instant = seconds.and_then(Timestamp::from_duration);
-        instant.map(Self).map_err(D::Error::custom)
+impl PartyClaims {
+    /// Checks that the token is for `audience`, if that is given. Otherwise it must not be for anybody else: RFC 7519
+    /// section 4.1.3.
+    pub(super) fn check_audience(&self, audience: Option<&str>) -> Result<(), Denied> {
+        let is_for = |audience: &str| match &self.aud {
+            None => false,
+            Some(AudienceClaim::One(one)) => one == audience,
+            Some(AudienceClaim::Several(several)) => several.iter().any(|one| one == audience),
+        };
+        match audience {
+            None if self.aud.is_none() => Ok(()),
+            Some(audience) if is_for(audience) => Ok(()),
+            _ => Err(Denied::new("its aud is for another audience")),
+        }
     }
-}
 
-impl Serialize for IssuedAt {
-    /// Whole seconds: not all verifiers accept fractions.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_i64(self.0.as_second())
+    /// Checks that `issuer` made the token, if that is given.
+    pub(super) fn check_issuer(&self, issuer: Option<&str>) -> Result<(), Denied> {
+        let made_by = self.iss.as_ref().and_then(serde_json::Value::as_str);
+        if issuer.is_some() && made_by != issuer {
+            return Err(Denied::new("its iss is not the one configured"));
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
 use serde::Deserialize;
 
@@ -76,12 +76,29 @@ impl VerifyingKey {
         ))
     }
 
+    /// What a token's header may call the algorithm.
+    pub(super) fn algorithm_names(&self) -> &'static [&'static str] {
+        names(self.algorithm)
+    }
+
     fn new(algorithm: Algorithm, decoding: DecodingKey) -> Self {
         Self {
             id: None,
             algorithm,
             decoding,
         }
+    }
+}
+
+/// The names of an algorithm in tokens and keys.
+fn names(algorithm: Algorithm) -> &'static [&'static str] {
+    match algorithm {
+        Algorithm::HS256 => &["HS256"],
+        Algorithm::ES256 => &["ES256"],
+        Algorithm::RS256 => &["RS256"],
+        // RFC 9864 deprecates the first, which also covers another curve. With an Ed25519 key they are the same.
+        Algorithm::EdDSA => &["EdDSA", "Ed25519"],
+        _ => &[],
     }
 }
 
@@ -143,6 +160,8 @@ pub(super) fn jwks(json: &str) -> Result<Vec<VerifyingKey>, KeyError> {
 }
 
 fn from_jwk(value: serde_json::Value) -> Option<VerifyingKey> {
+    // The library's type does not know every name.
+    let stated = value.get("alg").cloned();
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     if !matches!(
         jwk.common.public_key_use,
@@ -151,6 +170,10 @@ fn from_jwk(value: serde_json::Value) -> Option<VerifyingKey> {
         return None;
     }
     let algorithm = algorithm_of(&jwk)?;
+    let is_for = |stated: &str| names(algorithm).contains(&stated);
+    if stated.is_some_and(|stated| !stated.as_str().is_some_and(is_for)) {
+        return None;
+    }
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
     Some(VerifyingKey {
         id: jwk.common.key_id,
@@ -159,25 +182,21 @@ fn from_jwk(value: serde_json::Value) -> Option<VerifyingKey> {
     })
 }
 
-/// The algorithm of this kind of key; `None` if we do not support the kind or the stated `alg`. Symmetric keys are
-/// never accepted: a JWKS is public.
+/// The algorithm of this kind of key; `None` if we do not support the kind. Symmetric keys are never accepted: a JWKS
+/// is public.
 fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
-    let (algorithm, name) = match &jwk.algorithm {
+    match &jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+            Some(Algorithm::EdDSA)
         }
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            (Algorithm::ES256, KeyAlgorithm::ES256)
+            Some(Algorithm::ES256)
         }
         // A base64 character holds six bits.
         AlgorithmParameters::RSA(key) if key.n.len() * 6 >= RSA_BYTES_MIN * 8 => {
-            (Algorithm::RS256, KeyAlgorithm::RS256)
+            Some(Algorithm::RS256)
         }
-        _ => return None,
-    };
-    match jwk.common.key_algorithm {
-        None => Some(algorithm),
-        Some(stated) => (stated == name).then_some(algorithm),
+        _ => None,
     }
 }
 

@@ -11,10 +11,12 @@ mod claims;
 mod grant;
 mod jwt;
 mod key;
+mod numeric_date;
 mod open_grants;
 mod origin;
 mod revocations;
 mod scope;
+mod signed_token;
 mod signer;
 mod ticket;
 

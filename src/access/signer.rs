@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::{
     Grant, KeyError,
-    claims::{AccountsClaim, IssuedAt, TokenClaims},
+    claims::{AccountsClaim, TokenClaims},
     key,
+    numeric_date::NumericDate,
 };
 
 /// Signs grants into tokens that [`Jwt::hs256`](super::Jwt::hs256) with the same secret accepts.
@@ -58,13 +59,14 @@ impl Signer {
         let exp = grant
             .expires_at()
             .and_then(|instant| u64::try_from(instant.as_second()).ok())
+            .map(NumericDate::from_seconds)
             .ok_or_else(KeyError::endless)?;
         let claims = SignedClaims {
             claims: TokenClaims {
                 sub: grant.subject().to_owned(),
                 exp,
                 nbf: None,
-                iat: grant.issued_at().map(IssuedAt),
+                iat: grant.issued_at().map(NumericDate::from_timestamp),
                 jti: grant.token_id().map(str::to_owned),
                 scope: Some(grant.scopes().to_string()),
                 accounts: Some(AccountsClaim::from(grant.accounts())),

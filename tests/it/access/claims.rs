@@ -82,7 +82,10 @@ async fn claims_of_the_wrong_form_are_refused() {
         json!({ "exp": 0 }),
         json!({ "exp": seconds(0) }),
         json!({ "exp": seconds(-1) }),
-        json!({ "exp": seconds(3600) as f64 + 0.5 }),
+        json!({ "exp": seconds(-1) as f64 + 0.25 }),
+        json!({ "exp": -0.5 }),
+        json!({ "exp": seconds(101 * 366 * 86_400) as f64 + 0.5 }),
+        json!({ "exp": (seconds(3600) as f64 + 0.5).to_string() }),
         json!({ "exp": u64::MAX }),
         json!({ "exp": i64::MAX }),
         json!({ "exp": 1e300 }),
@@ -94,6 +97,9 @@ async fn claims_of_the_wrong_form_are_refused() {
         json!({ "sub": "" }),
         json!({ "sub": 7 }),
         json!({ "nbf": seconds(120) }),
+        json!({ "nbf": seconds(120) as f64 + 0.5 }),
+        json!({ "nbf": 1e300 }),
+        json!({ "nbf": -0.5 }),
         json!({ "nbf": u64::MAX }),
         json!({ "nbf": "0" }),
         json!({ "nbf": -1 }),
@@ -111,9 +117,33 @@ async fn claims_of_the_wrong_form_are_refused() {
         json!({ "accounts": { "a": true } }),
         json!({ "accounts": too_many }),
         json!({ "aud": "somebody else" }),
+        json!({ "aud": [] }),
+        json!({ "aud": 1 }),
     ] {
         let denied = authorize(&jwt, &hs256(&claims(changes.clone()))).await;
         assert!(denied.is_err(), "{changes} was accepted: {denied:?}");
+    }
+}
+
+/// RFC 7519 section 2: a time is a number of seconds, and may have a fraction.
+#[tokio::test]
+async fn times_may_have_a_fraction() {
+    let exp = seconds(3600);
+    let granted =
+        grant(json!({ "exp": exp as f64 + 0.5, "nbf": seconds(-1) as f64 + 0.25, "iat": 0.5 }));
+    let end = Timestamp::from_second(exp).unwrap() + jiff::SignedDuration::from_millis(500);
+    assert_eq!(granted.await.expires_at(), Some(end));
+    let jwt = Jwt::hs256(SECRET).unwrap();
+    for (exp, seconds) in [
+        (format!("{exp}.0"), exp),
+        (format!("{exp}e0"), exp),
+        (format!("{exp}0E-1"), exp),
+    ] {
+        let claims = format!(r#"{{"sub":"alice","exp":{exp},"nbf":1e9}}"#);
+        let token = tokens::token_of_text(r#"{"alg":"HS256"}"#, &claims, &Key::secret(SECRET));
+        let end = Timestamp::from_second(seconds).unwrap();
+        let grant = authorize(&jwt, &token).await.expect(&exp);
+        assert_eq!(grant.expires_at(), Some(end), "{exp}");
     }
 }
 
@@ -127,6 +157,8 @@ async fn null_and_doubled_claims_are_refused() {
         format!(r#"{{"sub":"alice","exp":{exp},"nbf":null}}"#),
         format!(r#"{{"sub":"alice","exp":{exp},"iat":null}}"#),
         format!(r#"{{"sub":"alice","exp":{exp},"jti":null}}"#),
+        format!(r#"{{"sub":"alice","exp":{exp},"aud":null}}"#),
+        format!(r#"{{"sub":"alice","exp":{exp},"exp":{exp}}}"#),
         r#"{"sub":"alice","exp":null}"#.to_owned(),
         format!(r#"{{"sub":"alice","sub":"bob","exp":{exp}}}"#),
         r#"{"sub":"alice","exp":1e400}"#.to_owned(),
@@ -190,6 +222,11 @@ async fn audience_and_issuer_are_compared_if_configured() {
         ),
         (json!({ "aud": [], "iss": "https://id.example.com" }), false),
         (json!({ "aud": 1, "iss": "https://id.example.com" }), false),
+        (
+            json!({ "aud": "tally", "iss": ["https://id.example.com"] }),
+            false,
+        ),
+        (json!({ "aud": "tally", "iss": null }), false),
         (json!({ "iss": "https://id.example.com" }), false),
         (json!({ "aud": "tally" }), false),
     ] {

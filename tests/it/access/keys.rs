@@ -109,6 +109,8 @@ async fn where_a_token_says_its_key_is_does_not_matter() {
 async fn every_kind_of_public_key_works() {
     for (name, key) in [
         ("EdDSA", Key::ed25519()),
+        // The name that RFC 9864 gives it.
+        ("Ed25519", Key::ed25519()),
         ("ES256", Key::p256()),
         ("RS256", Key::rsa()),
     ] {
@@ -161,6 +163,93 @@ async fn a_jwks_of_one_key_needs_no_kid() {
     let jwt = Jwt::from_jwks(&jwks).unwrap();
     let asked = token(&json!({ "alg": "EdDSA" }), &claims(json!({})), &ed);
     assert!(authorize(&jwt, &asked).await.is_ok());
+}
+
+/// RFC 9864 names the algorithm of an Ed25519 key after it; before, it was `EdDSA`.
+#[tokio::test]
+async fn both_names_of_ed25519_are_taken_from_keys_and_tokens() {
+    let (ed, other, secret) = (Key::ed25519(), Key::ed25519(), Key::secret(SECRET));
+    let claims = claims(json!({}));
+    for stated in [json!("Ed25519"), json!("EdDSA"), json!(null)] {
+        let mut jwk = ed.jwk("ed");
+        if !stated.is_null() {
+            jwk["alg"] = stated.clone();
+        }
+        let jwks = json!({ "keys": [jwk, Key::p256().jwk("ec")] }).to_string();
+        let jwt = Jwt::from_jwks(&jwks).unwrap();
+        for (alg, key, welcome) in [
+            ("Ed25519", &ed, true),
+            ("EdDSA", &ed, true),
+            ("Ed25519", &other, false),
+            ("Ed25519", &Key::None, false),
+            ("ed25519", &ed, false),
+            ("Ed448", &ed, false),
+            ("ES256", &ed, false),
+            ("HS256", &secret, false),
+            ("none", &Key::None, false),
+        ] {
+            let asked = token(&json!({ "alg": alg, "kid": "ed" }), &claims, key);
+            let asked = authorize(&jwt, &asked).await;
+            assert_eq!(asked.is_ok(), welcome, "a key for {stated}, {alg}");
+        }
+    }
+    for wrong in ["Ed448", "ES256", "none", "ed25519"] {
+        let mut jwk = ed.jwk("ed");
+        jwk["alg"] = json!(wrong);
+        let jwks = json!({ "keys": [jwk] }).to_string();
+        assert!(Jwt::from_jwks(&jwks).is_err(), "{wrong}");
+    }
+    // The name does not make another key one for Ed25519.
+    for key in [Key::p256(), Key::rsa()] {
+        let jwt = Jwt::from_public_pem(key.public_pem()).unwrap();
+        let forged = token(&json!({ "alg": "Ed25519" }), &claims, &key);
+        assert!(authorize(&jwt, &forged).await.is_err());
+        let mut jwk = key.jwk("k");
+        jwk["alg"] = json!("Ed25519");
+        assert!(Jwt::from_jwks(&json!({ "keys": [jwk] }).to_string()).is_err());
+    }
+    let jwt = Jwt::hs256(ed.public_pem()).unwrap();
+    let forged = token(&json!({ "alg": "Ed25519" }), &claims, &ed);
+    assert!(authorize(&jwt, &forged).await.is_err());
+}
+
+#[tokio::test]
+async fn a_header_is_read_strictly() {
+    let jwt = Jwt::hs256(SECRET).unwrap();
+    let claims = claims(json!({})).to_string();
+    for header in [
+        r#"{"alg":"HS256","alg":"HS256"}"#,
+        r#"{"alg":"HS256","kid":"a","kid":"b"}"#,
+        r#"{"alg":"HS256","crit":null}"#,
+        r#"{"alg":"HS256","crit":[]}"#,
+        r#"{"alg":"HS256","kid":1}"#,
+        r#"{"alg":["HS256"]}"#,
+        r#"{"alg":null}"#,
+        r#"{"alg":"hs256"}"#,
+        r#"{"alg":" HS256"}"#,
+        r#"["HS256"]"#,
+        r#""HS256""#,
+        "{}",
+        "",
+        "\u{feff}{\"alg\":\"HS256\"}",
+        r#"{"alg":"HS256"}{"alg":"HS256"}"#,
+    ] {
+        let asked = tokens::token_of_text(header, &claims, &Key::secret(SECRET));
+        assert!(
+            authorize(&jwt, &asked).await.is_err(),
+            "{header} was accepted"
+        );
+    }
+    let mut deep = format!(
+        r#"{{"alg":"HS256","x":{}1{}}}"#,
+        "[".repeat(100),
+        "]".repeat(100)
+    );
+    let asked = tokens::token_of_text(&deep, &claims, &Key::secret(SECRET));
+    assert!(authorize(&jwt, &asked).await.is_ok());
+    deep.truncate(deep.len() - 1);
+    let asked = tokens::token_of_text(&deep, &claims, &Key::secret(SECRET));
+    assert!(authorize(&jwt, &asked).await.is_err());
 }
 
 #[test]
