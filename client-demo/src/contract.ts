@@ -477,7 +477,7 @@ export interface Push {
   event: string;
   /** Count who answers within so long: 1 to 30,000. */
   ack_timeout_ms?: number | null;
-  /** Any JSON of at most 64 KiB; `null` unless given. */
+  /** Any JSON of at most 64 KiB and 100 levels; `null` unless given. */
   data?: unknown;
   /** `/feed` unless given. */
   namespace?: string | null;

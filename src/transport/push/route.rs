@@ -39,7 +39,7 @@ pub(crate) struct PushRequest {
     namespace: Option<String>,
     /// Its name: 1 to 128 characters, none of the feed's own events.
     event: String,
-    /// Any JSON of at most 64 KiB; `null` unless given.
+    /// Any JSON of at most 64 KiB and 100 levels; `null` unless given.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Value>"))]
     data: Option<Box<RawValue>>,
     /// Leave out sockets that are busy.

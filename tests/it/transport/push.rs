@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{future::join_all, poll};
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tallycast::{Hub, Jwt, Memory, Push, PushTo};
 
 use crate::support::{
@@ -288,6 +288,59 @@ async fn what_is_no_push_is_refused() {
         assert_eq!(refused.refusal(), (400, "invalid_push"), "{body}");
     }
     assert!(Duration::from_millis(30_000) == Push::ACK_TIMEOUT_MAX);
+}
+
+/// Arrays and objects in each other, with brackets in their names.
+fn nested(levels: usize, inside: &str) -> String {
+    let mut json = inside.to_owned();
+    for level in 0..levels {
+        json = match level % 2 {
+            0 => format!("[{json}]"),
+            _ => format!(r#"{{"[]\"}}":{json}}}"#),
+        };
+    }
+    json
+}
+
+/// The parsers of clients have limits of their own, beyond which they fail.
+#[tokio::test]
+async fn the_data_of_a_push_is_nested_only_so_deep() {
+    let host = host().await;
+    let mut alice = device(&host, "alice", &["alice"]).await;
+    let push = async |data: &str| {
+        let body = format!(r#"{{"to":{{"account":"alice"}},"event":"e","data":{data}}}"#);
+        let request = request(&host).bearer_auth(pusher());
+        answer(
+            request
+                .header("content-type", "application/json")
+                .body(body),
+        )
+        .await
+    };
+    let brackets = "[".repeat(1_000);
+    for data in [
+        nested(100, "1"),
+        nested(98, "[],{},[[]]"),
+        nested(100, r#""[[[\"{[\\""#),
+        format!(r#"["{brackets}", "\\", "{brackets}"]"#),
+    ] {
+        let pushed = push(&data).await;
+        assert_eq!(pushed.body, json!({ "sockets": 1 }), "{data}");
+        assert_eq!(alice.packet().await, format!(r#"42/feed,["e",{data}]"#));
+    }
+    for data in [
+        nested(101, "1"),
+        nested(99, "[],{},[[]]"),
+        format!(r#"["\\", {}]"#, nested(100, "1")),
+        format!("{}{}", "[".repeat(20_000), "]".repeat(20_000)),
+    ] {
+        let refused = push(&data).await;
+        assert_eq!(refused.refusal(), (400, "invalid_push"), "{data}");
+        assert!(refused.text.contains("100 levels"), "{}", refused.text);
+        let value = RawValue::from_string(data).unwrap();
+        let refused = Push::new(PushTo::All, "e", &value).unwrap_err();
+        assert_eq!(refused.code(), "invalid_push");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
