@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{
     HeaderMap, StatusCode,
-    header::{CACHE_CONTROL, ETAG, IF_MATCH},
+    header::{ETAG, IF_MATCH},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,7 +15,10 @@ use super::etag::{etag, is_current, tags};
 use crate::{
     access::Scope,
     domain::{Account, Budget, Profile, ProfileChange, from_object},
-    http::{AccountPath, AppState, Caller, NoQuery, Problem, ReadQuery, StrictQuery, read_json},
+    http::{
+        AccountPath, AppState, Caller, NO_STORE, NoQuery, Problem, ReadQuery, StrictQuery,
+        read_json,
+    },
 };
 
 /// The largest profile in bytes: a name, a time zone, and 32 budgets of a kilobyte each.
@@ -63,7 +66,7 @@ pub(super) async fn read(
     let profile = app.feed.profile(&account).await?;
     let tag = etag(profile.revision);
     if is_current(&headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)], NO_STORE).into_response());
     }
     Ok(show(&account, &profile))
 }
@@ -99,7 +102,7 @@ pub(super) async fn erase(
     app.feed.erase(&account).await?;
     // Neither the token's subject, which may be a person, nor the erased account is logged.
     tracing::info!("an account was erased");
-    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+    Ok((StatusCode::NO_CONTENT, NO_STORE).into_response())
 }
 
 fn read_change(json: &[u8]) -> Result<ProfileChange, Problem> {
@@ -123,8 +126,7 @@ fn read_change(json: &[u8]) -> Result<ProfileChange, Problem> {
 
 fn show(account: &Account, profile: &Profile) -> Response {
     let headers = [(ETAG, etag(profile.revision))];
-    let no_store = [(CACHE_CONTROL, "no-store")];
-    (headers, no_store, Json(ProfileBody { account, profile })).into_response()
+    (headers, NO_STORE, Json(ProfileBody { account, profile })).into_response()
 }
 
 /// The revision in `If-Match`; `*` is any.

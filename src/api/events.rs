@@ -12,7 +12,7 @@ use crate::{
     access::{Grant, Scope},
     domain::{Account, Event, Invalid},
     feed::Outcome,
-    http::{AppState, Caller, NoQuery, Problem, StrictQuery, not_found},
+    http::{AppState, Caller, NO_STORE, NoQuery, Problem, StrictQuery, not_found},
 };
 
 /// `POST /v1/events`: records the events of the body, and answers once they are durable.
@@ -39,7 +39,7 @@ pub(super) async fn record(
     if report.is_single {
         return one(results.pop().expect("every event has an outcome"));
     }
-    Ok(Json(BatchAnswer { results }).into_response())
+    Ok((NO_STORE, Json(BatchAnswer { results })).into_response())
 }
 
 /// Returns the event if the producer may record it. Invalid account ids are rejected here.
@@ -54,8 +54,10 @@ fn permit(grant: &Grant, event: Event) -> Result<Event, Invalid> {
 
 fn one(outcome: Outcome) -> Result<Response, Problem> {
     match outcome {
-        Outcome::Recorded(receipt) => Ok((StatusCode::CREATED, Json(receipt)).into_response()),
-        Outcome::Duplicate(receipt) => Ok(Json(receipt).into_response()),
+        Outcome::Recorded(receipt) => {
+            Ok((StatusCode::CREATED, NO_STORE, Json(receipt)).into_response())
+        }
+        Outcome::Duplicate(receipt) => Ok((NO_STORE, Json(receipt)).into_response()),
         Outcome::Conflict(refused) | Outcome::Rejected(refused) => Err(refused.into()),
     }
 }

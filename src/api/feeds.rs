@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG},
+    header::{CONTENT_TYPE, ETAG},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,7 +17,9 @@ use crate::{
     access::{Denied, Grant, GrantEnd, Scope},
     domain::Account,
     feed::{Feed, FeedReader, Interrupted, Message, SubscribeOptions, parse_recent},
-    http::{AccountPath, AppState, CacheBuster, Caller, Problem, StrictQuery, invalid_query},
+    http::{
+        AccountPath, AppState, CacheBuster, Caller, NO_STORE, Problem, StrictQuery, invalid_query,
+    },
 };
 
 /// How long a poll may wait, in seconds: less than the 60 after which some proxies give up.
@@ -74,7 +76,7 @@ pub(super) async fn poll(
     drop(subscription);
     Ok(match waited {
         Some(message) => shown(&message),
-        None => (StatusCode::NO_CONTENT, no_store()).into_response(),
+        None => (StatusCode::NO_CONTENT, NO_STORE).into_response(),
     })
 }
 
@@ -87,7 +89,7 @@ async fn snapshot(
     let snapshot = feed.snapshot(account, recent).await?;
     let tag = etag(snapshot.position());
     if is_current(headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)], no_store()).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)], NO_STORE).into_response());
     }
     Ok(shown(&snapshot))
 }
@@ -97,11 +99,7 @@ fn shown(message: &Message) -> Response {
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (ETAG, etag(message.position())),
     ];
-    (headers, no_store(), message.json().get().to_owned()).into_response()
-}
-
-fn no_store() -> [(http::HeaderName, HeaderValue); 1] {
-    [(CACHE_CONTROL, HeaderValue::from_static("no-store"))]
+    (headers, NO_STORE, message.json().get().to_owned()).into_response()
 }
 
 /// How long a poll waits: as requested, but not beyond its grant.

@@ -6,11 +6,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{feed::Feed, http::Problem, ledger::Unavailable};
+use crate::{
+    feed::Feed,
+    http::{NO_STORE, Problem},
+    ledger::Unavailable,
+};
 
 type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -81,11 +85,10 @@ async fn ready(State(admin): State<Admin>) -> Result<Response, Problem> {
 }
 
 fn ok(status: &str) -> Response {
-    let no_store = [(CACHE_CONTROL, "no-store")];
-    (no_store, Json(json!({ "status": status }))).into_response()
+    (NO_STORE, Json(json!({ "status": status }))).into_response()
 }
 
 fn show(render: &Render) -> Response {
     let text = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (text, render()).into_response()
+    (text, NO_STORE, render()).into_response()
 }

@@ -3,14 +3,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::header::CACHE_CONTROL;
 use serde::Deserialize;
 
 use crate::{
     access::Scope,
     domain::Position,
     feed::parse_limit,
-    http::{AccountPath, AppState, CacheBuster, Caller, Problem, StrictQuery, invalid_query},
+    http::{
+        AccountPath, AppState, CacheBuster, Caller, NO_STORE, Problem, StrictQuery, invalid_query,
+    },
 };
 
 #[derive(Deserialize)]
@@ -49,5 +50,5 @@ pub(super) async fn entries(
         (None, Some(after)) => app.feed.history_after(&account, after, limit).await?,
         (Some(_), Some(_)) => return Err(invalid_query("send before or after, not both")),
     };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(history)).into_response())
+    Ok((NO_STORE, Json(history)).into_response())
 }

@@ -3,14 +3,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::header::CACHE_CONTROL;
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
 
 use crate::{
     access::Scope,
     domain::Period,
-    http::{AccountPath, AppState, CacheBuster, Caller, Problem, StrictQuery, invalid_query},
+    http::{
+        AccountPath, AppState, CacheBuster, Caller, NO_STORE, Problem, StrictQuery, invalid_query,
+    },
 };
 
 /// How many periods before `to` are shown by default: 31 days or 12 months in all.
@@ -55,7 +56,7 @@ pub(super) async fn totals(
         return Err(invalid_query("from must not be after to"));
     }
     let totals = app.feed.past_totals(&account, by, from, to).await?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(totals)).into_response())
+    Ok((NO_STORE, Json(totals)).into_response())
 }
 
 /// The first and the last day of a date such as 2026-11-22 or a month such as 2026-11.

@@ -4,14 +4,14 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     access::Scope,
     domain::{Account, from_object},
-    http::{AppState, Caller, NoQuery, Problem, StrictQuery, read_json},
+    http::{AppState, Caller, NO_STORE, NoQuery, Problem, StrictQuery, read_json},
     quota::HeldBytes,
 };
 
@@ -68,8 +68,7 @@ pub(super) async fn mint(
         account: &account,
         expires_at: ticket.expires_at,
     };
-    let no_store = [(CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::CREATED, no_store, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
 }
 
 /// The account in the body, which may be empty.

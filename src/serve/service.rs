@@ -48,8 +48,12 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         self.activity.request_came();
         let activity = Arc::clone(&self.activity);
         if uri_bytes(&request) > self.limits.uri_bytes_max {
-            let close = [(header::CONNECTION, "close")];
-            let refusal = (StatusCode::URI_TOO_LONG, close).into_response();
+            let headers = [
+                (header::CONNECTION, "close"),
+                // A cache may keep a 414 otherwise.
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            let refusal = (StatusCode::URI_TOO_LONG, headers).into_response();
             return Box::pin(async { Ok(answer(refusal, activity)) });
         }
         if !host::is_clear(request.version(), request.headers()) {

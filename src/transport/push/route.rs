@@ -9,7 +9,6 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use http::header::CACHE_CONTROL;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +16,7 @@ use super::{Push, PushTo};
 use crate::{
     access::{Grant, Scope},
     domain::{Account, Invalid, from_object},
-    http::{Caller, Problem, read_json},
+    http::{Caller, NO_STORE, Problem, read_json},
     transport::state::TransportState,
 };
 
@@ -88,7 +87,7 @@ pub(crate) async fn post(
         return Err(Problem::not_found());
     }
     let pushed = state.pushes.push(push).await?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(pushed)).into_response())
+    Ok((NO_STORE, Json(pushed)).into_response())
 }
 
 impl PushRequest {

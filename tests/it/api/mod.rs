@@ -1,6 +1,7 @@
 //! The HTTP API.
 
 mod authorization;
+mod caching;
 mod cloudevents;
 mod cors;
 mod erasure;

@@ -26,12 +26,16 @@ pub(super) const AMBIGUOUS: [&str; 17] = [
 
 /// The status of the answer to `request`, or none if the server just closes.
 async fn answer_to(request: &str) -> Option<u16> {
+    status(&text_for(request).await)
+}
+
+async fn text_for(request: &str) -> String {
     let router = Router::new().fallback(any(|body: Bytes| async move { body.len().to_string() }));
     let server = RouterServer::start(router, Limits::default()).await;
     let mut client = server.client().await;
     // A refused client may find the connection closed before it has sent everything.
     let _ = tokio::io::AsyncWriteExt::write_all(&mut client.0, request.as_bytes()).await;
-    status(&client.rest().await)
+    client.rest().await
 }
 
 #[tokio::test]
@@ -108,7 +112,12 @@ async fn bad_chunks_are_refused() {
 #[tokio::test]
 async fn oversized_heads_are_refused() {
     let uri = |bytes| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(bytes));
-    assert_eq!(answer_to(&uri(Limits::URI_BYTES_MAX)).await, Some(414));
+    let too_long = text_for(&uri(Limits::URI_BYTES_MAX)).await;
+    assert_eq!(status(&too_long), Some(414));
+    assert!(
+        too_long.contains("cache-control: no-store\r\n"),
+        "{too_long}"
+    );
     assert!(matches!(answer_to(&uri(64 << 10)).await, Some(414 | 431)));
     let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(64 << 10));
     assert_eq!(answer_to(&header).await, Some(431));

@@ -115,6 +115,7 @@ impl Refusal {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
             Self::WebSocketVersion => {
                 let version = HeaderValue::from_static("13");
