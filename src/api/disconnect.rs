@@ -4,13 +4,13 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, header::CACHE_CONTROL};
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     access::{ConnectionsOf, Scope},
     domain::{Account, Revocation, from_object},
-    http::{AppState, Caller, NoQuery, Problem, StrictQuery, read_json},
+    http::{AppState, Caller, NO_STORE, NoQuery, Problem, StrictQuery, read_json},
 };
 
 /// The largest request in bytes: a subject, of which each byte may be escaped in six.
@@ -55,8 +55,7 @@ pub(super) async fn post(
     }
     let closed = app.grants.disconnect(&connections).await;
     tracing::info!(closed, "connections were closed by an administrator");
-    let no_store = [(CACHE_CONTROL, "no-store")];
-    Ok((no_store, Json(Disconnected { closed })).into_response())
+    Ok((NO_STORE, Json(Disconnected { closed })).into_response())
 }
 
 impl DisconnectRequest {

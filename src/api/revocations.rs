@@ -4,7 +4,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::{
     access::Scope,
     domain::{EventTime, Invalid, Revocation, StoredRevocation, from_object},
     feed::RevokeError,
-    http::{AppState, Caller, NoQuery, Problem, StrictQuery, read_json},
+    http::{AppState, Caller, NO_STORE, NoQuery, Problem, StrictQuery, read_json},
     ledger::Unavailable,
 };
 
@@ -76,8 +76,7 @@ pub(super) async fn post(
         issued_before: stored.issued_before,
         expires_at: stored.expires_at,
     };
-    let no_store = [(CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::CREATED, no_store, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
 }
 
 impl RevocationRequest {

@@ -189,7 +189,6 @@ async fn what_a_revocation_can_name_is_read() {
         (json!(1_700_000_000), "2023-11-14T22:13:20Z"),
         (json!(1_700_000_000.25), "2023-11-14T22:13:20.25Z"),
         (json!(0), "1970-01-01T00:00:00Z"),
-        (json!(-1), "1969-12-31T23:59:59Z"),
     ] {
         let grant = grant(json!({ "iat": iat, "jti": "a/b \u{202e}é" })).await;
         assert_eq!(grant.issued_at(), Some(issued.parse().unwrap()), "{iat}");
