@@ -21,19 +21,27 @@ pub(super) struct BearerArgs {
 
 impl BearerArgs {
     pub(super) fn read(&self) -> Result<String, CommandError> {
-        let text = if let Some(token) = &self.token {
-            token.clone()
+        let (text, origin) = if let Some(token) = &self.token {
+            (token.clone(), "--token".to_owned())
         } else if let Some(file) = &self.token_file {
+            let origin = file.display().to_string();
             let read = fs::read_to_string(file);
-            read.map_err(|why| CommandError::usage(format_args!("{}: {why}", file.display())))?
+            let text = read.map_err(|why| CommandError::usage(format_args!("{origin}: {why}")))?;
+            (text, origin)
         } else {
-            env::var(VARIABLE).map_err(|_| {
+            let text = env::var(VARIABLE).map_err(|_| {
                 CommandError::usage(format_args!(
                     "no token: pass --token or --token-file, or set {VARIABLE} (see tallycast token)"
                 ))
-            })?
+            })?;
+            (text, VARIABLE.to_owned())
         };
-        Ok(text.trim().to_owned())
+        match text.trim() {
+            "" => Err(CommandError::usage(format_args!(
+                "{origin} is empty: a token is expected there (see tallycast token)"
+            ))),
+            token => Ok(token.to_owned()),
+        }
     }
 }
 

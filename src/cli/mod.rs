@@ -25,7 +25,10 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use command_error::CommandError;
 use output::print_error;
@@ -88,8 +91,25 @@ fn clap_error(error: &clap::Error) -> Result<(), CommandError> {
             Ok(())
         };
     }
+    if let Some(flag) = empty_flag(error) {
+        return Err(CommandError::usage(format_args!(
+            "{flag} is empty: give it a value, or leave it out"
+        )));
+    }
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty());
     let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     Err(CommandError::usage(line.trim_start_matches("error: ")))
+}
+
+/// The flag whose value is refused because it is empty, also where a variable gave it.
+fn empty_flag(error: &clap::Error) -> Option<&str> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let is_empty = text(ContextKind::InvalidValue)?.is_empty();
+    // It is followed by the name of its value: `--config <FILE>`.
+    let flag = text(ContextKind::InvalidArg)?.split(' ').next()?;
+    is_empty.then_some(flag)
 }

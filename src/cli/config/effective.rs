@@ -32,7 +32,7 @@ impl EffectiveConfig {
         }
         figment = figment
             .merge(ConfigLayer::environment(std::env::vars_os())?.checked(&known)?)
-            .merge(ConfigLayer::of("flag", flags)?);
+            .merge(ConfigLayer::of("flag", flags)?.checked(&known)?);
         // Lossy: a variable is text, whatever the key's type.
         let config = figment
             .extract_lossy()

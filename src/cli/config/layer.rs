@@ -7,14 +7,13 @@ use figment::{
 };
 use serde::Serialize;
 
+use super::service_variable::is_service_variable;
 use crate::cli::command_error::CommandError;
 
 const PREFIX: &str = "TALLYCAST_";
 
-/// Variables with our prefix that are not settings: those of other flags, and those that Kubernetes sets in
-/// every container of a namespace with a service named `tallycast`.
-const OTHER_VARIABLES: &[&str] = &["config", "token", "url", "port", "service_host"];
-const OTHER_PREFIXES: &[&str] = &["port_", "service_port"];
+/// Variables with our prefix that are not settings, but belong to other flags.
+const OTHER_VARIABLES: &[&str] = &["config", "token", "url"];
 
 /// The key whose value is a list, comma-separated in a variable.
 const LIST_KEY: &str = "allowed_origins";
@@ -56,9 +55,7 @@ impl ConfigLayer {
                 continue;
             };
             let key = key.to_lowercase();
-            let is_other = OTHER_VARIABLES.contains(&key.as_str())
-                || OTHER_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
-            if is_other {
+            if OTHER_VARIABLES.contains(&key.as_str()) {
                 continue;
             }
             let Some(value) = value.to_str() else {
@@ -67,6 +64,9 @@ impl ConfigLayer {
                     name.display()
                 )));
             };
+            if is_service_variable(&key, value) {
+                continue;
+            }
             values.insert(key.clone(), variable(&key, value));
         }
         Ok(Self {
@@ -79,10 +79,11 @@ impl ConfigLayer {
         self.values.into_keys().collect()
     }
 
-    /// Rejects unknown keys: a misspelt one would otherwise silently leave its default in place.
+    /// Rejects unknown keys: a misspelt one would otherwise silently leave its default in place. Rejects empty
+    /// values: most come from a variable that was never set, and ignoring one could turn TLS or a check off.
     pub(super) fn checked(self, known: &BTreeSet<String>) -> Result<Self, CommandError> {
         let Some(key) = self.values.keys().find(|key| !known.contains(*key)) else {
-            return Ok(self);
+            return self.without_empty_values();
         };
         let known = known
             .iter()
@@ -92,6 +93,16 @@ impl ConfigLayer {
         let Self { origin, .. } = &self;
         Err(CommandError::usage(format_args!(
             "{origin}: unknown key {key:?}; the keys are {known}"
+        )))
+    }
+
+    fn without_empty_values(self) -> Result<Self, CommandError> {
+        let Some((key, _)) = self.values.iter().find(|(_, value)| is_empty(value)) else {
+            return Ok(self);
+        };
+        Err(CommandError::usage(format_args!(
+            "{}: {key} is empty: give it a value, or leave it out",
+            self.origin
         )))
     }
 }
@@ -114,11 +125,17 @@ fn variable(key: &str, value: &str) -> Value {
     if key != LIST_KEY {
         return Value::from(value);
     }
-    let items = value
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
+    let items = value.split(',').map(str::trim);
     Value::from(items.map(Value::from).collect::<Vec<_>>())
+}
+
+/// Whether a text is empty, or one of a list. A list without items is a value: it is the default of one.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(_, text) => text.trim().is_empty(),
+        Value::Array(_, items) => items.iter().any(is_empty),
+        _ => false,
+    }
 }
 
 /// The error for a value of the wrong type: its source, its key, and what is wrong.

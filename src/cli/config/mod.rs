@@ -3,6 +3,7 @@
 mod args;
 mod effective;
 mod layer;
+mod service_variable;
 mod values;
 
 pub(super) use args::ConfigArgs;
