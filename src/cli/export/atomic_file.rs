@@ -56,18 +56,10 @@ impl Write for AtomicFile {
 fn temporary_file(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tallycast-export-");
-    #[cfg(unix)]
-    builder.permissions(permissions(path));
-    builder.tempfile_in(path.parent().unwrap_or(Path::new("")))
-}
-
-/// The permissions of the file that is replaced, so that it stays as private as it was. For a new file the umask
-/// decides.
-#[cfg(unix)]
-fn permissions(path: &Path) -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    match fs::metadata(path) {
-        Ok(metadata) => metadata.permissions(),
-        Err(_) => fs::Permissions::from_mode(0o666),
+    // Of the file that is replaced, so that it stays as private as it was. A new file is its owner's only, as the
+    // ledger is: it holds the same entries.
+    if let Ok(replaced) = fs::metadata(path) {
+        builder.permissions(replaced.permissions());
     }
+    builder.tempfile_in(path.parent().unwrap_or(Path::new("")))
 }

@@ -11,6 +11,7 @@ use super::{
     connection::{assert_library_version, open_reader, open_writer},
     history::open_history,
     marker::Marker,
+    permissions::{create_private, warn_if_public},
     read::SqliteReader,
     recent::Recent,
     schema::create_or_check_tables,
@@ -25,6 +26,9 @@ use crate::{
 ///
 /// Two files are beside it, the marker and the seal (`<file>-marker`, `<file>-seal`). A lock on the seal
 /// prevents a second server. Together they detect a restored or copied file, which then gets a new epoch.
+///
+/// New files can be read by their owner only (0600), whatever the umask. Existing ones keep their permissions; if
+/// every user of the machine can read the database, opening it logs a warning.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
@@ -53,11 +57,14 @@ impl Sqlite {
     fn open_file(path: &Path) -> Result<Self, LedgerError> {
         let path = real_path(path)?;
         let mut marker = Marker::lock(&path)?;
+        let created = create_private(&path);
+        created.map_err(|error| LedgerError::new(error.to_string()))?;
         let connection = open_writer(&path)?;
         create_or_check_tables(&connection)?;
         let history = open_history(&connection, &mut marker)?;
         marker.write(history.epoch, history.commits)?;
         marker.sync()?;
+        warn_if_public(&path);
         let (backlog, recent) = Backlog::load(&connection)?;
         Ok(Self {
             path,

@@ -1,10 +1,10 @@
 use std::{
-    ffi::OsString,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
+use super::permissions::{beside, open_private};
 use crate::{domain::Epoch, ledger::LedgerError};
 
 /// Two small files beside the database. They distinguish the database that was in use here from a restored or
@@ -130,13 +130,8 @@ impl MarkerContent {
 }
 
 fn open_beside(database: &Path, suffix: &str) -> Result<File, LedgerError> {
-    let mut name = OsString::from(database);
-    name.push(suffix);
-    let path = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    let opened = options.open(&path);
-    opened.map_err(|error| LedgerError::new(format!("{}: {error}", path.display())))
+    let path = beside(database, suffix);
+    open_private(&path).map_err(|error| LedgerError::new(format!("{}: {error}", path.display())))
 }
 
 fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {

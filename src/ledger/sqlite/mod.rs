@@ -13,6 +13,7 @@ mod history;
 mod index;
 mod log;
 mod marker;
+mod permissions;
 mod place;
 mod read;
 mod recent;

@@ -7,6 +7,8 @@ mod export;
 mod flash_policy;
 mod hostile_clients;
 mod page;
+#[cfg(unix)]
+mod private_files;
 mod replay;
 mod revocation;
 mod serve;

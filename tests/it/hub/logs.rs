@@ -1,45 +1,20 @@
 //! What must not be in the log, even at level TRACE.
 
-use std::{
-    io::{Result, Write},
-    sync::{Arc, Mutex},
-};
-
 use axum::{body::Body, http::Request};
 use serde_json::json;
 use tallycast::{Hub, Jwt, Memory};
 use tower::ServiceExt;
-use tracing::{Level, subscriber};
+use tracing::Level;
 
 use crate::support::{
     api_server::event,
+    captured_log::CapturedLog,
     tokens::{Key, OTHER_SECRET, SECRET, bearer, claims, producer, seconds, token},
 };
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn tokens_and_descriptions_are_not_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _installed = subscriber::set_default(subscriber);
+    let log = CapturedLog::of_this_thread(Level::TRACE);
 
     let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
     let router = hub.build().await.unwrap().router();
@@ -61,7 +36,7 @@ async fn tokens_and_descriptions_are_not_logged() {
         router.clone().oneshot(request).await.unwrap();
     }
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert_eq!(log.matches("refused a caller").count(), 4, "{log}");
     for part in tokens.iter().flat_map(|token| token.split('.')) {
         assert!(part.len() < 9 || !log.contains(part), "{part} in {log}");

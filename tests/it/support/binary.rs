@@ -38,7 +38,27 @@ impl Workdir {
     }
 
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tallycast"));
+        self.program(Command::new(env!("CARGO_BIN_EXE_tallycast")), args)
+    }
+
+    /// The command with a umask of its own.
+    #[cfg(unix)]
+    pub(crate) fn command_under<S: AsRef<OsStr>>(
+        &self,
+        umask: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask \"$0\" && exec \"$@\"", umask]);
+        shell.arg(env!("CARGO_BIN_EXE_tallycast"));
+        self.program(shell, args)
+    }
+
+    fn program<S: AsRef<OsStr>>(
+        &self,
+        mut command: Command,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
         command
             .current_dir(self.path())
             .args(args)
@@ -104,8 +124,12 @@ impl ServedBinary {
             "127.0.0.1:0",
         ];
         let args = [&args, ["--listen"].as_slice(), listen, more].concat();
-        let mut process = workdir
-            .command(args)
+        Self::started(workdir.command(args)).await
+    }
+
+    /// Runs a command that serves.
+    pub(crate) async fn started(mut command: Command) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -7,6 +7,8 @@ pub(crate) mod api_server;
 /// The real binary in a temporary folder.
 #[cfg(feature = "cli")]
 pub(crate) mod binary;
+/// What the library logs.
+pub(crate) mod captured_log;
 /// Engine.IO clients that show every packet.
 pub(crate) mod engineio_client;
 /// A client of the Socket.IO namespace `/feed`.
