@@ -2,12 +2,17 @@
 
 use clap::Args;
 
-use super::{command_error::CommandError, config::ConfigArgs, output::print_line, settings};
+use super::{
+    command_error::CommandError,
+    config::ConfigArgs,
+    output::{print_error, print_line},
+    settings,
+};
 
 /// Prints the effective settings and the source of each.
 ///
 /// The output is a valid configuration file. Secrets are not shown. Key and certificate files and the page's
-/// folder are checked too, so that errors in them are reported now.
+/// folder are checked too, so that errors in them are reported now, and what `serve` would warn of.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
     #[command(flatten)]
@@ -29,5 +34,8 @@ pub(super) fn run(args: CheckConfigArgs) -> Result<(), CommandError> {
     settings::page(config)?;
     settings::trusted_proxies(config)?;
     settings::tls(config)?;
+    for warning in settings::warnings(&effective) {
+        print_error(&format!("warning: {warning}"));
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod output;
 mod page;
 mod remote_feed;
 mod replay;
+mod secret_file;
 mod serve;
 mod settings;
 mod signals;

@@ -12,7 +12,13 @@ use tallycast::{
     serve::{Tls, TrustedProxies},
 };
 
-use super::{command_error::CommandError, config::Config, descriptors, page::WebPage};
+use super::{
+    command_error::CommandError,
+    config::{Config, EffectiveConfig},
+    descriptors,
+    page::WebPage,
+    secret_file,
+};
 
 /// Key files are read whole; a longer file is not a key.
 const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -112,6 +118,12 @@ pub(super) fn tls(config: &Config) -> Result<Option<Tls>, CommandError> {
     }
 }
 
+/// What an operator has to know about settings that are in order, a line each.
+pub(super) fn warnings(effective: &EffectiveConfig) -> Vec<String> {
+    let secrets = effective.secret_files();
+    secrets.filter_map(secret_file::warning).collect()
+}
+
 pub(super) fn limits(config: &Config) -> Limits {
     let descriptors = descriptors::raise()
         .saturating_sub(DESCRIPTORS_RESERVED)
@@ -165,7 +177,7 @@ fn check_one_key(config: &Config) -> Result<(), CommandError> {
         [_] => Ok(()),
         [] => Err(CommandError::usage(
             "no key for tokens: pass --jwt-secret-file FILE with a secret of 32 bytes or more \
-             (openssl rand -hex 32 > FILE), or set jwt_public_key_file or jwt_jwks_file",
+             (umask 077; openssl rand -hex 32 > FILE), or set jwt_public_key_file or jwt_jwks_file",
         )),
         several => Err(CommandError::usage(format_args!(
             "{} are set: keep only one",

@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use figment::Figment;
 use serde::Serialize;
@@ -17,6 +20,8 @@ const SECRET_SHOWN: &str = "\"(not shown)\"";
 pub(in crate::cli) struct EffectiveConfig {
     pub(in crate::cli) config: Config,
     figment: Figment,
+    /// The configuration file, if it contains a secret itself.
+    file_with_secret: Option<PathBuf>,
 }
 
 impl EffectiveConfig {
@@ -27,8 +32,11 @@ impl EffectiveConfig {
     ) -> Result<Self, CommandError> {
         let known = known_keys();
         let mut figment = Figment::from(ConfigLayer::of("default", &Config::default())?);
+        let mut file_with_secret = None;
         if let Some(file) = file {
-            figment = figment.merge(ConfigLayer::file(file)?.checked(&known)?);
+            let layer = ConfigLayer::file(file)?.checked(&known)?;
+            file_with_secret = layer.contains(SECRET_KEY).then(|| file.to_owned());
+            figment = figment.merge(layer);
         }
         figment = figment
             .merge(ConfigLayer::environment(std::env::vars_os())?.checked(&known)?)
@@ -37,7 +45,23 @@ impl EffectiveConfig {
         let config = figment
             .extract_lossy()
             .map_err(|error| invalid_value(&error))?;
-        Ok(Self { config, figment })
+        Ok(Self {
+            config,
+            figment,
+            file_with_secret,
+        })
+    }
+
+    /// The files with secrets.
+    pub(in crate::cli) fn secret_files(&self) -> impl Iterator<Item = &Path> {
+        let config = &self.config;
+        let files = [
+            &self.file_with_secret,
+            &config.jwt_secret_file,
+            &config.jwt_previous_secret_file,
+            &config.tls_key_file,
+        ];
+        files.into_iter().filter_map(Option::as_deref)
     }
 
     /// Each setting that has a value: its key, its value as TOML, and its source.

@@ -75,6 +75,10 @@ impl ConfigLayer {
         })
     }
 
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     pub(super) fn into_keys(self) -> BTreeSet<String> {
         self.values.into_keys().collect()
     }

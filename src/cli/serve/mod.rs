@@ -35,15 +35,16 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
-    let config = args.config.load()?.config;
-    log::start(&config)?;
-    let tls = settings::tls(&config)?;
-    let limits = settings::limits(&config);
-    let proxies = settings::trusted_proxies(&config)?;
-    let access = settings::jwt(&config)?;
-    let origins = settings::origins(&config)?;
-    let page = settings::page(&config)?;
-    let ledger = settings::ledger(&config)?;
+    let effective = args.config.load()?;
+    let config = &effective.config;
+    log::start(config)?;
+    let tls = settings::tls(config)?;
+    let limits = settings::limits(config);
+    let proxies = settings::trusted_proxies(config)?;
+    let access = settings::jwt(config)?;
+    let origins = settings::origins(config)?;
+    let page = settings::page(config)?;
+    let ledger = settings::ledger(config)?;
     let mut signals = Signals::listen().map_err(CommandError::failed)?;
     // Before the ledger is opened: a second server, started by mistake, fails here.
     let public = bind("listen", &config.listen).await?;
@@ -55,13 +56,17 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
     let metrics = metrics::install()?;
     let hub = builder(ledger, access)?
         .allowed_origins(origins)
-        .quotas(settings::quotas(&config))
+        .quotas(settings::quotas(config))
         .trusted_proxies(proxies.clone());
-    let hub = match settings::ticket_secret(&config)? {
+    let hub = match settings::ticket_secret(config)? {
         Some(secret) => hub.ticket_secret(secret),
         None => hub,
     };
     let hub = hub.build().await.map_err(CommandError::failed)?;
+    // Not before: a start that fails prints its error and nothing else.
+    for warning in settings::warnings(&effective) {
+        tracing::warn!("{warning}");
+    }
     announce(&public, if tls.is_some() { "https" } else { "http" })?;
     announce(&admin, "http")?;
     let port = public.local_addr().map_err(CommandError::failed)?.port();
@@ -87,7 +92,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), CommandError> {
             None,
         ),
         flash_policy,
-        drain: settings::drain(&config),
+        drain: settings::drain(config),
         hub,
     };
     server.run(&mut signals).await

@@ -366,16 +366,16 @@ async fn a_whole_export_takes_the_place_of_the_file() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_replaced_file_stays_where_links_lead_and_as_private_as_it_was() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use crate::support::permissions::{mode, set_mode};
+    use std::os::unix::fs::symlink;
     let shop = Shop::open().await;
     let file = shop.workdir.write("private.ndjson", "");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    set_mode(&file, 0o640);
     symlink("private.ndjson", shop.workdir.path().join("link")).unwrap();
     shop.record(&purchases(1)).await;
     shop.exported(&["--output", "link"]).await;
     assert_eq!(ids(&read(&shop.workdir, "private.ndjson")), ["1"]);
-    let mode = fs::metadata(file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(&file), 0o640);
 }
 
 #[tokio::test]

@@ -1,10 +1,6 @@
 //! Who can read the files of a ledger.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
-};
+use std::{os::unix::fs::symlink, path::Path};
 
 use tallycast::{Feed, Sqlite};
 use tracing::Level;
@@ -12,6 +8,7 @@ use tracing::Level;
 use crate::support::{
     captured_log::CapturedLog,
     ledger_folder::{LedgerFolder, epoch_of, purchase},
+    permissions::{mode, set_mode},
 };
 
 /// The permissions of all files of the ledger while a server has it open, by name.
@@ -27,14 +24,6 @@ async fn modes_in_use(folder: &LedgerFolder, ledger: &Path) -> Vec<(String, u32)
     let modes = modes.collect();
     feed.close().await;
     modes
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdout, Command},
 };
 
+use super::permissions::set_mode;
+
 /// A folder with a secret, in which the binary runs.
 pub(crate) struct Workdir {
     folder: TempDir,
@@ -23,7 +25,8 @@ impl Workdir {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workdir = Self { folder };
-        workdir.write("secret.txt", "0123456789abcdef0123456789abcdef\n");
+        let secret = workdir.write("secret.txt", "0123456789abcdef0123456789abcdef\n");
+        set_mode(&secret, 0o600);
         workdir
     }
 
@@ -152,6 +155,17 @@ impl ServedBinary {
 
     pub(crate) fn signal(&self, kind: Signal) {
         signal(&self.process, kind);
+    }
+
+    /// Ends it, and returns its whole log.
+    pub(crate) async fn ended(mut self) -> String {
+        self.signal(Signal::TERM);
+        let mut log = String::new();
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            log.push_str(&line);
+            log.push('\n');
+        }
+        log
     }
 
     pub(crate) async fn exit_code(mut self) -> Option<i32> {

@@ -30,6 +30,8 @@ pub(crate) mod host;
 pub(crate) mod ledger_folder;
 /// A model of the ledger, and random steps that compare the ledger with it.
 pub(crate) mod model;
+/// Who may read a file.
+pub(crate) mod permissions;
 /// A small random generator with a seed.
 pub(crate) mod random;
 /// HTTP requests as raw text, and a server that must not show another account's data.
