@@ -1,5 +1,7 @@
 //! The web page that a server serves at `/`: the files of a folder, or those built into the binary.
 
+mod folder_files;
+
 use std::path::Path;
 
 use axum::{
@@ -12,7 +14,7 @@ use axum::{
 use http::{
     HeaderName, HeaderValue, StatusCode, Uri,
     header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
         X_CONTENT_TYPE_OPTIONS,
     },
 };
@@ -20,6 +22,7 @@ use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 
 use super::command_error::CommandError;
+use folder_files::FolderFiles;
 
 const INDEX: &str = "index.html";
 
@@ -49,9 +52,11 @@ impl WebPage {
     /// # Errors
     /// If the folder contains no `index.html`.
     pub(super) fn folder(folder: &Path) -> Result<Self, CommandError> {
-        let why = match folder.join(INDEX).metadata() {
-            Ok(index) if index.is_file() => {
-                return Ok(Self(Router::new().fallback_service(ServeDir::new(folder))));
+        let files = FolderFiles::of(folder);
+        let why = match files.find(&folder.join(INDEX)) {
+            Ok((_, index)) if index.is_file() => {
+                let files = ServeDir::with_backend(folder, files);
+                return Ok(Self(Router::new().fallback_service(files)));
             }
             Ok(_) => "not a file".to_owned(),
             Err(error) => error.to_string(),
@@ -94,12 +99,15 @@ fn file(files: &'static [File], uri: &Uri) -> Response {
 
 /// Adds the page's headers to each response, and responds to hidden paths itself.
 async fn respond(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_hashed = path.starts_with(HASHED);
-    let response = match is_hidden(path) {
+    let uri = request.uri().clone();
+    let is_hashed = uri.path().starts_with(HASHED);
+    let mut response = match is_hidden(uri.path()) {
         true => StatusCode::NOT_FOUND.into_response(),
         false => next.run(request).await,
     };
+    if response.headers().contains_key(LOCATION) {
+        response.headers_mut().insert(LOCATION, with_slash(&uri));
+    }
     let is_found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
     let caching = match is_hashed && is_found {
         true => "public, max-age=31536000, immutable",
@@ -121,6 +129,21 @@ fn is_hidden(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
     parts.peek().is_some_and(|part| HUB_PREFIXES.contains(part))
         || parts.any(|part| part.starts_with('.'))
+}
+
+/// Where the path of a folder redirects to: the same path with a slash at its end, so that relative links of the
+/// folder's index work.
+///
+/// It is relative to the requested path. A browser reads an absolute `//name/` or `/\name/` as another host, and
+/// the request itself may name one (`GET http://name/folder`).
+fn with_slash(uri: &Uri) -> HeaderValue {
+    let (_, name) = uri.path().rsplit_once('/').unwrap_or(("", uri.path()));
+    // Without the dot, a name with a colon would be read as a scheme.
+    let location = match uri.query() {
+        Some(query) => format!("./{name}/?{query}"),
+        None => format!("./{name}/"),
+    };
+    HeaderValue::try_from(location).expect("a URI has no control characters")
 }
 
 /// The page runs only its own script files, and connects only to this server.

@@ -159,6 +159,199 @@ async fn nothing_beside_the_page_and_no_dotfile_is_served() {
     assert_eq!(ask(&served, "GET", "/index.html").await.0, 200);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn links_are_followed_within_the_page_only() {
+    use std::os::unix::fs::symlink;
+    let workdir = Workdir::new();
+    build(&workdir);
+    let site = workdir.path().join("site");
+    let outside = workdir.write("outside.txt", CANARY);
+    fs::create_dir(workdir.path().join("site-beside")).unwrap();
+    workdir.write("site-beside/index.html", CANARY);
+    // As Kubernetes mounts a volume of files.
+    fs::create_dir(site.join("..2026_12_01")).unwrap();
+    workdir.write("site/..2026_12_01/mounted.js", SCRIPT);
+    for (target, link) in [
+        ("..2026_12_01", "..data"),
+        ("..data/mounted.js", "mounted.js"),
+        ("assets", "scripts"),
+        ("../site/index.html", "alias.html"),
+        ("../outside.txt", "out.txt"),
+        ("out.txt", "twice.txt"),
+        (outside.to_str().unwrap(), "absolute.txt"),
+        ("..", "up"),
+        ("../site-beside", "beside"),
+        ("/etc", "etc"),
+        ("/dev/zero", "endless"),
+        ("round", "round"),
+        ("nowhere", "nowhere"),
+    ] {
+        symlink(target, site.join(link)).unwrap();
+    }
+    let served = serve(&workdir).await;
+    for method in ["GET", "HEAD"] {
+        for path in ["/mounted.js", "/scripts/page-1a2b.js", "/alias.html"] {
+            let (status, answer) = ask(&served, method, path).await;
+            assert_eq!(status, 200, "{path}: {answer}");
+        }
+        for path in [
+            "/out.txt",
+            "/twice.txt",
+            "/absolute.txt",
+            "/up",
+            "/up/",
+            "/up/outside.txt",
+            "/up/site/index.html/../../outside.txt",
+            "/scripts/../out.txt",
+            "/beside",
+            "/beside/",
+            "/beside/index.html",
+            "/etc/passwd",
+            "/endless",
+            "/round",
+            "/nowhere",
+        ] {
+            let (status, answer) = ask(&served, method, path).await;
+            assert_eq!(status, 404, "{path}: {answer}");
+            assert!(!answer.contains(CANARY), "{path}: {answer}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_page_that_is_switched_by_a_link_is_served_anew() {
+    use std::os::unix::fs::symlink;
+    let workdir = Workdir::new();
+    build(&workdir);
+    fs::create_dir(workdir.path().join("next")).unwrap();
+    workdir.write("next/index.html", "the next page");
+    let current = workdir.path().join("current");
+    symlink("site", &current).unwrap();
+    let served = workdir
+        .serve(&["--ledger", "memory", "--page", "current"])
+        .await;
+    assert!(ask(&served, "GET", "/").await.1.ends_with(INDEX));
+    symlink("next", workdir.path().join("switched")).unwrap();
+    fs::rename(workdir.path().join("switched"), current).unwrap();
+    assert!(ask(&served, "GET", "/").await.1.ends_with("the next page"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_index_outside_of_the_folder_is_no_page() {
+    use std::os::unix::fs::symlink;
+    let workdir = Workdir::new();
+    workdir.write("elsewhere.html", INDEX);
+    fs::create_dir(workdir.path().join("site")).unwrap();
+    symlink("../elsewhere.html", workdir.path().join("site/index.html")).unwrap();
+    let args = ["check-config", "--jwt-secret-file", "secret.txt"];
+    let output = workdir
+        .run(&[&args, ["--page", "site"].as_slice()].concat())
+        .await;
+    assert_eq!(output.status.code(), Some(2));
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        line.contains("page \"site\"") && line.contains("link"),
+        "{line}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_file_is_not_waited_for() {
+    let workdir = Workdir::new();
+    build(&workdir);
+    let pipe = workdir.path().join("site/pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let _socket =
+        std::os::unix::net::UnixListener::bind(workdir.path().join("site/socket")).unwrap();
+    let served = serve(&workdir).await;
+    let long = format!("/{}", "a".repeat(300));
+    for path in ["/pipe", "/socket", &long] {
+        for method in ["GET", "HEAD"] {
+            assert_eq!(ask(&served, method, path).await.0, 404, "{path}");
+        }
+    }
+}
+
+/// A browser reads `//host` and `/\host` as another host.
+#[tokio::test]
+async fn no_path_redirects_to_another_host() {
+    let workdir = Workdir::new();
+    build(&workdir);
+    for folder in ["evil.example", "\\evil.example", "a:b"] {
+        fs::create_dir_all(workdir.path().join("site").join(folder)).unwrap();
+    }
+    let served = serve(&workdir).await;
+    let base = reqwest::Url::parse(&served.public).unwrap();
+    let mut redirects = 0;
+    for path in [
+        "/assets",
+        "/a:b",
+        "//assets",
+        "//evil.example",
+        "///evil.example",
+        "//evil.example?//evil.example",
+        "/%2fevil.example",
+        "/%2f%2fevil.example",
+        "/%2F/evil.example",
+        "/\\evil.example",
+        "/%5cevil.example",
+        "/\\/evil.example",
+        "//\\evil.example",
+        "//user@evil.example",
+        "//evil.example:80",
+        "http://evil.example/assets",
+        "http://evil.example//assets",
+        "http://evil.example//evil.example",
+    ] {
+        for method in ["GET", "HEAD"] {
+            let (status, answer) = ask(&served, method, path).await;
+            let locations = answer.lines().filter_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("location").then_some(value)
+            });
+            for location in locations {
+                redirects += 1;
+                assert_eq!(status, 307, "{path}: {answer}");
+                let target = base.join(location).unwrap();
+                assert_eq!(target.host(), base.host(), "{path}: {answer}");
+                assert_eq!(target.port(), base.port(), "{path}: {answer}");
+            }
+        }
+    }
+    assert!(
+        redirects >= 8,
+        "a folder's path leads to its index: {redirects}"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_leads_to_its_index() {
+    let workdir = Workdir::new();
+    build(&workdir);
+    fs::create_dir_all(workdir.path().join("site/help/more")).unwrap();
+    workdir.write("site/help/index.html", "help");
+    workdir.write("site/help/more/index.html", "more help");
+    let served = serve(&workdir).await;
+    for (path, end, text) in [
+        ("/help", "/help/", "help"),
+        ("/help/", "/help/", "help"),
+        ("/help?q=/a//b", "/help/?q=/a//b", "help"),
+        ("/help/more", "/help/more/", "more help"),
+        ("//help", "//help/", "help"),
+    ] {
+        let response = reqwest::get(format!("{}{path}", served.public)).await;
+        let response = response.unwrap();
+        let expected = format!("{}{end}", served.public);
+        assert_eq!(response.url().as_str(), expected, "{path}");
+        assert_eq!(response.text().await.unwrap(), text, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn the_hub_wins_over_files_of_the_same_name() {
     let workdir = Workdir::new();
