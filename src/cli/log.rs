@@ -1,4 +1,4 @@
-//! Log lines, on stderr. Stdout is for a command's output.
+//! Log lines, on stderr and without passwords. Stdout is for a command's output.
 
 use std::io::{self, IsTerminal};
 
@@ -13,6 +13,7 @@ use tracing_subscriber::{
 use super::{
     command_error::CommandError,
     config::{Config, LogFormat},
+    redact::RedactedStderr,
 };
 
 /// Crates that log message contents at TRACE, clients' tokens included. Their TRACE lines are dropped, whatever
@@ -27,10 +28,10 @@ pub(super) fn start(config: &Config) -> Result<(), CommandError> {
             CommandError::usage(format_args!("log_level {:?}: {error}", config.log_level))
         })?;
     let lines = match config.log {
-        LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(|| RedactedStderr).boxed(),
         LogFormat::Pretty => fmt::layer()
             .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr)
+            .with_writer(|| RedactedStderr)
             .boxed(),
     };
     let started = tracing_subscriber::registry()

@@ -13,6 +13,7 @@ mod log;
 mod metrics;
 mod output;
 mod page;
+mod redact;
 mod remote_feed;
 mod replay;
 mod secret_file;

@@ -1,13 +1,13 @@
 //! An account's feed on a server, read over HTTP.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use clap::Args;
 use reqwest::{Client, Response, StatusCode, Url, header::RETRY_AFTER};
 use serde::Deserialize;
 use tallycast::Account;
 
-use super::{bearer::BearerArgs, command_error::CommandError};
+use super::{bearer::BearerArgs, command_error::CommandError, redact::UrlText};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -20,8 +20,14 @@ pub(super) struct RemoteFeedArgs {
     /// The account
     account: String,
     /// URL of the server
-    #[arg(long, env = "TALLYCAST_URL", default_value = "http://127.0.0.1:3000")]
-    url: Url,
+    // `--help` would show the value of the variable, which may contain a password.
+    #[arg(
+        long,
+        env = "TALLYCAST_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:3000"
+    )]
+    url: UrlText,
     #[command(flatten)]
     bearer: BearerArgs,
 }
@@ -55,7 +61,7 @@ impl RemoteFeed {
             .map_err(CommandError::failed)?;
         Ok(Self {
             client,
-            url: feed_url(args.url.clone(), &account)?,
+            url: feed_url(&args.url, &account)?,
             token: args.bearer.read()?,
         })
     }
@@ -126,14 +132,19 @@ async fn status_error(response: Response) -> RequestError {
     RequestError::Permanent(why)
 }
 
-fn feed_url(mut url: Url, account: &Account) -> Result<Url, CommandError> {
-    let Ok(mut path) = url.path_segments_mut() else {
-        return Err(CommandError::usage(format_args!(
-            "--url {url}: write http://HOST:PORT"
-        )));
+fn feed_url(server: &UrlText, account: &Account) -> Result<Url, CommandError> {
+    let bad = |why: &dyn fmt::Display| {
+        CommandError::usage(format_args!(
+            "--url {server}: {why}; write http://HOST:PORT"
+        ))
     };
-    path.pop_if_empty()
+    let mut url = Url::parse(server.expose()).map_err(|why| bad(&why))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad(&"it does not start with http:// or https://"));
+    }
+    url.path_segments_mut()
+        .map_err(|()| bad(&"it has no path"))?
+        .pop_if_empty()
         .extend(["v1", "feeds", account.as_str()]);
-    drop(path);
     Ok(url)
 }

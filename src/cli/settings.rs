@@ -40,11 +40,15 @@ pub(super) enum LedgerChoice {
 }
 
 pub(super) fn ledger(config: &Config) -> Result<LedgerChoice, CommandError> {
-    if config.ledger == "memory" {
+    let ledger = config.ledger.expose();
+    if ledger == "memory" {
         return Ok(LedgerChoice::Memory);
     }
-    match config.ledger.strip_prefix("sqlite:") {
-        Some(file) if !file.is_empty() => Ok(LedgerChoice::Sqlite(file.into())),
+    match ledger.strip_prefix("sqlite:") {
+        // `sqlite:postgres://…` is a mistake, and no file.
+        Some(file) if !file.is_empty() && !file.contains("://") => {
+            Ok(LedgerChoice::Sqlite(file.into()))
+        }
         _ => Err(CommandError::usage(format_args!(
             "ledger {:?}: write sqlite:FILE, or memory for trials",
             config.ledger

@@ -21,7 +21,7 @@ use tallycast::{
 
 use super::{
     bearer::BearerArgs, command_error::CommandError, config::EffectiveConfig, descriptors,
-    settings, signing_key::SigningKeyArgs,
+    redact::UrlText, settings, signing_key::SigningKeyArgs,
 };
 use generator::{
     BenchError, Clients, HttpSource, Measured, TargetServer, WatchProtocol, workloads,
@@ -54,7 +54,7 @@ const DESCRIPTORS_RESERVED: usize = 64;
 pub(super) struct BenchArgs {
     /// URL of the server, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
-    to: String,
+    to: UrlText,
     #[command(flatten)]
     bearer: BearerArgs,
     #[command(flatten)]
@@ -196,9 +196,10 @@ fn token(args: &BenchArgs) -> Result<String, CommandError> {
     signer.sign(&grant).map_err(CommandError::usage)
 }
 
-fn target(to: &str) -> Result<TargetServer, CommandError> {
+fn target(to: &UrlText) -> Result<TargetServer, CommandError> {
     let bad = |why: &str| CommandError::usage(format_args!("--to {to}: {why}"));
-    let url = Url::parse(to).map_err(|why| bad(&format!("{why}; write http://HOST:PORT")))?;
+    let url =
+        Url::parse(to.expose()).map_err(|why| bad(&format!("{why}; write http://HOST:PORT")))?;
     if url.scheme() != "http" {
         return Err(bad(
             "write http://HOST:PORT; TLS is not supported, as it would be measured too",

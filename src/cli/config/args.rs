@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{effective::EffectiveConfig, values::LogFormat};
-use crate::cli::command_error::CommandError;
+use crate::cli::{command_error::CommandError, redact::UrlText};
 
 /// The heading of the quotas in the help. Tokens for all accounts are exempt from most of them.
 const QUOTAS: &str = "Limits on one client (not on tokens for all accounts)";
@@ -36,7 +36,7 @@ struct ConfigFlags {
     /// sqlite:FILE, or memory for trials: nothing is stored [default: sqlite:consumption.db]
     #[arg(long, value_name = "LEDGER")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    ledger: Option<String>,
+    ledger: Option<UrlText>,
     /// File with the secret that signs tokens, 32 bytes or more
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,16 +5,19 @@ use std::{
 
 use figment::Figment;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    layer::{ConfigLayer, invalid_value},
+    layer::{ConfigLayer, SECRET_KEY, invalid_value},
     values::Config,
 };
-use crate::cli::command_error::CommandError;
+use crate::cli::{command_error::CommandError, redact::redact};
 
-/// The key whose value is never printed, and what is printed instead.
-const SECRET_KEY: &str = "jwt_secret";
+/// What is printed instead of the secret.
 const SECRET_SHOWN: &str = "\"(not shown)\"";
+
+/// The key whose value is a URL, which hides its password by itself.
+const LEDGER_KEY: &str = "ledger";
 
 /// The effective settings, and the source of each.
 pub(in crate::cli) struct EffectiveConfig {
@@ -71,10 +74,10 @@ impl EffectiveConfig {
         let set = keys.filter(|(_, value)| !value.is_null());
         set.map(|(key, value)| {
             // Strings, numbers and lists of strings are written the same in JSON and TOML.
-            let shown = if key == SECRET_KEY {
-                SECRET_SHOWN.to_owned()
-            } else {
-                value.to_string()
+            let shown = match key.as_str() {
+                SECRET_KEY => SECRET_SHOWN.to_owned(),
+                LEDGER_KEY => Value::from(self.config.ledger.to_string()).to_string(),
+                _ => redact(&value.to_string()).into_owned(),
             };
             let origin = self
                 .figment

@@ -15,6 +15,9 @@ const PREFIX: &str = "TALLYCAST_";
 /// Variables with our prefix that are not settings, but belong to other flags.
 const OTHER_VARIABLES: &[&str] = &["config", "token", "url"];
 
+/// The key whose value is never printed.
+pub(super) const SECRET_KEY: &str = "jwt_secret";
+
 /// The key whose value is a list, comma-separated in a variable.
 const LIST_KEY: &str = "allowed_origins";
 
@@ -39,11 +42,13 @@ impl ConfigLayer {
         let origin = path.display().to_string();
         let usage = |why: &dyn fmt::Display| CommandError::usage(format_args!("{origin}: {why}"));
         let text = fs::read_to_string(path).map_err(|error| usage(&error))?;
-        let values = Toml::string(&text).data().map_err(|error| usage(&error))?;
-        Ok(Self {
-            values: default_profile(values),
-            origin,
-        })
+        let values = Toml::from_str(&text).map_err(|error| {
+            // Not the error as it prints: it would quote the line, which may hold a secret.
+            let before = error.span().map_or("", |span| &text[..span.start]);
+            let line = before.matches('\n').count() + 1;
+            usage(&format_args!("line {line}: {}", error.message()))
+        })?;
+        Ok(Self { values, origin })
     }
 
     pub(super) fn environment(
@@ -142,15 +147,17 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// The error for a value of the wrong type: its source, its key, and what is wrong.
+/// The error for a value of the wrong type: its source, its key, and what is wrong. That shows the value, except
+/// the secret's.
 pub(super) fn invalid_value(error: &figment::Error) -> CommandError {
     let origin = error
         .metadata
         .as_ref()
         .map_or("configuration", |from| &from.name);
-    CommandError::usage(format_args!(
-        "{origin}: {}: {}",
-        error.path.join("."),
-        error.kind
-    ))
+    let key = error.path.join(".");
+    if key == SECRET_KEY {
+        let cure = "write it as a text in quotes";
+        return CommandError::usage(format_args!("{origin}: {key}: {cure}"));
+    }
+    CommandError::usage(format_args!("{origin}: {key}: {}", error.kind))
 }

@@ -3,6 +3,8 @@ use std::{fmt, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use tallycast::{Limits, Quotas};
 
+use crate::cli::redact::UrlText;
+
 /// How long a shutdown may take, in seconds: less than the 30 after which Kubernetes kills the process.
 const DRAIN_SECONDS: u64 = 10;
 
@@ -13,7 +15,7 @@ pub(in crate::cli) struct Config {
     pub(in crate::cli) listen: String,
     pub(in crate::cli) admin_listen: String,
     pub(in crate::cli) flash_policy_listen: Option<String>,
-    pub(in crate::cli) ledger: String,
+    pub(in crate::cli) ledger: UrlText,
     pub(in crate::cli) jwt_secret: Option<Secret>,
     pub(in crate::cli) jwt_secret_file: Option<PathBuf>,
     pub(in crate::cli) jwt_previous_secret_file: Option<PathBuf>,
@@ -78,7 +80,7 @@ impl Default for Config {
             listen: "127.0.0.1:3000".to_owned(),
             admin_listen: "127.0.0.1:9090".to_owned(),
             flash_policy_listen: None,
-            ledger: "sqlite:consumption.db".to_owned(),
+            ledger: UrlText::new("sqlite:consumption.db"),
             jwt_secret: None,
             jwt_secret_file: None,
             jwt_previous_secret_file: None,

@@ -15,6 +15,7 @@ use super::{
     bearer::BearerArgs,
     command_error::CommandError,
     output::print_line,
+    redact::UrlText,
     signals::Signals,
     table::{Columns, TableError},
 };
@@ -35,7 +36,7 @@ pub(super) struct ReplayArgs {
     file: PathBuf,
     /// URL of the server, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
-    to: String,
+    to: UrlText,
     #[command(flatten)]
     bearer: BearerArgs,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::{progress::ReplayProgress, row::RowEvent, tally::ItemResult};
-use crate::cli::table::RowLocation;
+use crate::cli::{redact::UrlText, table::RowLocation};
 
 /// The most events per request: half of the server's limit, and durable in one commit.
 const BATCH_EVENTS_MAX: usize = 500;
@@ -72,19 +72,19 @@ pub(super) struct Producer {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
     #[error("--to `{url}` is not a server's URL: {cause}; write http://127.0.0.1:3000")]
-    Url { url: String, cause: String },
+    Url { url: UrlText, cause: String },
     #[error("the token contains characters that are not allowed in a header")]
     Token,
     #[error("cannot set up an HTTP client: {0}")]
     Client(reqwest::Error),
     #[error("{url} refused: {answer}")]
-    Refused { url: Url, answer: String },
+    Refused { url: UrlText, answer: String },
     #[error(
         "{url} did not take the events for {seconds} s: {last}. Once the server is back, run the same command \
          again: it continues from here"
     )]
     GaveUp {
-        url: Url,
+        url: UrlText,
         seconds: u64,
         last: String,
     },
@@ -113,7 +113,7 @@ struct ProblemResponse {
 
 impl Producer {
     /// `retry_for`: how long a batch is retried before giving up.
-    pub(super) fn new(to: &str, token: &str, retry_for: Duration) -> Result<Self, SendError> {
+    pub(super) fn new(to: &UrlText, token: &str, retry_for: Duration) -> Result<Self, SendError> {
         let mut token = header::HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| SendError::Token)?;
         token.set_sensitive(true);
@@ -148,7 +148,7 @@ impl Producer {
             let wait = requested.unwrap_or_else(|| jittered(pause));
             if Instant::now() + wait > give_up_at {
                 return Err(SendError::GaveUp {
-                    url: self.events_url.clone(),
+                    url: self.shown_url(),
                     seconds: self.retry_for.as_secs(),
                     last: what,
                 });
@@ -200,20 +200,24 @@ impl Producer {
         })
     }
 
+    fn shown_url(&self) -> UrlText {
+        UrlText::new(self.events_url.as_str())
+    }
+
     fn refused(&self, answer: &str) -> AttemptError {
         AttemptError::Permanent(SendError::Refused {
-            url: self.events_url.clone(),
+            url: self.shown_url(),
             answer: answer.to_owned(),
         })
     }
 }
 
-fn events_url(to: &str) -> Result<Url, SendError> {
+fn events_url(to: &UrlText) -> Result<Url, SendError> {
     let bad = |cause: &str| SendError::Url {
-        url: to.to_owned(),
+        url: to.clone(),
         cause: cause.to_owned(),
     };
-    let mut url = Url::parse(to).map_err(|error| bad(&error.to_string()))?;
+    let mut url = Url::parse(to.expose()).map_err(|error| bad(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(bad("it does not start with http:// or https://"));
     }
@@ -270,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_events_url_keeps_the_path_of_the_server_url() {
-        let url = |to: &str| events_url(to).unwrap().to_string();
+        let url = |to: &str| events_url(&UrlText::new(to)).unwrap().to_string();
         assert_eq!(
             url("http://127.0.0.1:3000"),
             "http://127.0.0.1:3000/v1/events"
@@ -280,7 +284,7 @@ mod tests {
             "https://shop.example/live/v1/events"
         );
         for bad in ["127.0.0.1:3000", "localhost:3000", "ftp://a", "", "http://"] {
-            assert!(events_url(bad).is_err(), "{bad}");
+            assert!(events_url(&UrlText::new(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -279,6 +279,16 @@ async fn an_empty_variable_or_flag_of_a_command_is_an_error_that_names_it() {
             "TALLYCAST_TOKEN",
         ),
         (
+            &["replay", "f", "--token", "x", "--to", ""],
+            "TALLYCAST_TOKEN",
+            "--to",
+        ),
+        (
+            &["bench", "--token", "x", "--to", ""],
+            "TALLYCAST_TOKEN",
+            "--to",
+        ),
+        (
             &["watch", "alice", "--token", ""],
             "TALLYCAST_TOKEN",
             "--token",

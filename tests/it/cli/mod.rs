@@ -9,6 +9,8 @@ mod hostile_clients;
 mod page;
 #[cfg(unix)]
 mod private_files;
+#[cfg(unix)]
+mod redaction;
 mod replay;
 mod revocation;
 mod serve;
