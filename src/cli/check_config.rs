@@ -1,6 +1,7 @@
 //! `tallycast check-config`: checks the configuration of `serve` without starting the server.
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::{
     command_error::CommandError,
@@ -33,8 +34,12 @@ pub(super) fn run(args: CheckConfigArgs) -> Result<(), CommandError> {
     settings::origins(config)?;
     settings::page(config)?;
     settings::trusted_proxies(config)?;
-    settings::tls(config)?;
-    for warning in settings::warnings(&effective) {
+    let tls = settings::tls(config)?;
+    let certificate = tls.and_then(|tls| tls.warning_at(Timestamp::now()));
+    for warning in settings::warnings(&effective)
+        .into_iter()
+        .chain(certificate)
+    {
         print_error(&format!("warning: {warning}"));
     }
     Ok(())

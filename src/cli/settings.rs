@@ -122,7 +122,7 @@ pub(super) fn tls(config: &Config) -> Result<Option<Tls>, CommandError> {
     }
 }
 
-/// What an operator has to know about settings that are in order, a line each.
+/// What an operator has to know about files with secrets that are in order otherwise, a line each.
 pub(super) fn warnings(effective: &EffectiveConfig) -> Vec<String> {
     let secrets = effective.secret_files();
     secrets.filter_map(secret_file::warning).collect()

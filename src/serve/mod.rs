@@ -5,6 +5,8 @@
 
 mod activity;
 mod body;
+#[cfg(feature = "tls")]
+mod certificate;
 mod chunks;
 mod connection;
 mod deadline;
@@ -39,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use activity::Activity;
+#[cfg(feature = "tls")]
+pub use certificate::Validity;
 pub use connection::Connection;
 pub(crate) use limit_report::LimitReport;
 pub use limits::Limits;
@@ -139,6 +143,10 @@ impl IntoFuture for Serve {
     type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            tls.chain.report();
+        }
         Box::pin(run(self))
     }
 }

@@ -2,18 +2,25 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::certificate::{CertificateChain, Validity};
+
 /// A server's certificate and private key, ready for [`Serve::tls`](super::Serve::tls).
 ///
 /// It offers TLS 1.2 and 1.3, and HTTP/1.1. Cheap to clone.
+///
+/// A server that starts with it records when the certificate expires, as the metric
+/// `tallycast_certificate_expires_seconds` (Unix time), and logs a warning if clients refuse it by its dates.
 #[derive(Clone)]
 pub struct Tls {
     pub(super) acceptor: TlsAcceptor,
+    pub(super) chain: Arc<CertificateChain>,
 }
 
 /// A certificate or key that cannot be used. Prints as one line with the file and the reason.
@@ -35,6 +42,7 @@ impl Tls {
     ) -> Result<Self, TlsError> {
         let (certificates, key) = (certificates.as_ref(), key.as_ref());
         let chain = read_chain(certificates)?;
+        let dated = CertificateChain::new(certificates, &chain);
         let private = PrivateKeyDer::from_pem_file(key)
             .map_err(|error| refused(key, "private key", &error))?;
         let mut config =
@@ -50,7 +58,19 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
+            chain: Arc::new(dated),
         })
+    }
+
+    /// When all certificates of the chain are valid. `None` if that cannot be read from one of them.
+    pub fn validity(&self) -> Option<Validity> {
+        self.chain.validity
+    }
+
+    /// What an operator has to know about the certificate at `now`, on one line with its file: that it has expired, is
+    /// not valid yet, or that its dates cannot be read.
+    pub fn warning_at(&self, now: Timestamp) -> Option<String> {
+        self.chain.warning_at(now)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The binary, as an operator or a service manager uses it.
 
 mod bench;
+#[cfg(unix)]
+mod certificates;
 mod config;
 mod demo;
 mod export;

@@ -8,7 +8,7 @@ use std::{
 use axum::{Router, routing::get, serve::Listener};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tallycast::{Feed, Limits, serve::Tls};
+use tallycast::{Feed, Limits, jiff::SignedDuration, serve::Tls};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -375,4 +375,35 @@ fn unusable_files_are_named() {
         assert!(error.starts_with(&culprit.display().to_string()), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn the_dates_of_a_certificate_are_known() {
+    let identity = Identity::new();
+    let tls = |file: &Path| Tls::from_pem_files(file, &identity.key).unwrap();
+    let whole = tls(&identity.certificate);
+    let validity = whole.validity().unwrap();
+    let second = SignedDuration::from_secs(1);
+    // Both of its dates belong to it.
+    for now in [validity.from, validity.until] {
+        assert_eq!(whole.warning_at(now), None);
+    }
+    let file = identity.certificate.display().to_string();
+    for (now, words) in [
+        (validity.from - second, "not valid before"),
+        (validity.until + second, "expired at"),
+    ] {
+        let warning = whole.warning_at(now).unwrap();
+        assert!(warning.starts_with(&file), "{warning}");
+        assert!(warning.contains(words), "{warning}");
+    }
+
+    // rustls does not read the rest of the chain.
+    let own = std::fs::read_to_string(&identity.certificate).unwrap();
+    let chain = format!("{own}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let folder = tempfile::tempdir().unwrap();
+    let odd = tls(&write(folder.path(), "odd.pem", &chain));
+    assert_eq!(odd.validity(), None);
+    let warning = odd.warning_at(validity.from).unwrap();
+    assert!(warning.contains("odd.pem: cannot read"), "{warning}");
 }
