@@ -35,6 +35,8 @@ export interface FeedOptions {
 
 const SILENCE_MAX_MS = 28_000; // longer than the server is ever silent, since it pings every 12 seconds
 const RETRY_MS = 5_000;
+/** The codes of a refused CONNECT that time heals. */
+const RETRIED = ["unavailable", "too_many_requests"];
 
 export class Feed {
   status: Status = "connecting";
@@ -91,7 +93,7 @@ export class Feed {
     socket.on("disconnect", lost); // the client reconnects by itself
     socket.on("connect_error", ({ message }) => {
       if (socket.active) return lost();
-      if (message === "unavailable") return setTimeout(() => this.wake(), RETRY_MS);
+      if (RETRIED.includes(message)) return setTimeout(() => this.wake(), RETRY_MS);
       this.refusal = message;
       this.#tell("refused");
     });
