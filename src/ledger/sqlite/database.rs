@@ -9,9 +9,8 @@ use rusqlite::Connection;
 use super::{
     backlog::Backlog,
     connection::{assert_library_version, open_reader, open_writer},
+    files::{Marker, create_private, warn_if_public},
     history::open_history,
-    marker::Marker,
-    permissions::{create_private, warn_if_public},
     read::SqliteReader,
     recent::Recent,
     schema::create_or_check_tables,

@@ -3,7 +3,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     failure::LedgerFailure,
-    marker::{Marker, SealTime},
+    files::{Marker, SealTime},
 };
 use crate::{domain::Epoch, ledger::LedgerError};
 

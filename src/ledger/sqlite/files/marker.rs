@@ -17,7 +17,7 @@ use crate::{domain::Epoch, ledger::LedgerError};
 /// inode last changed, which no copy can preserve: if they differ, all files were restored together. A lock on the
 /// seal prevents a second server.
 #[derive(Debug)]
-pub(super) struct Marker {
+pub(in crate::ledger::sqlite) struct Marker {
     marker: File,
     seal: File,
     /// What the marker held when it was opened.
@@ -26,7 +26,7 @@ pub(super) struct Marker {
 
 /// When the seal's inode last changed, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct SealTime(pub(super) i64);
+pub(in crate::ledger::sqlite) struct SealTime(pub(in crate::ledger::sqlite) i64);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct MarkerContent {
@@ -41,7 +41,7 @@ impl Marker {
     ///
     /// # Errors
     /// When another server holds the lock, or a file cannot be opened or read.
-    pub(super) fn lock(path: &Path) -> Result<Self, LedgerError> {
+    pub(in crate::ledger::sqlite) fn lock(path: &Path) -> Result<Self, LedgerError> {
         let seal = open_beside(path, "-seal")?;
         match seal.try_lock() {
             Ok(()) => {}
@@ -64,14 +64,22 @@ impl Marker {
     }
 
     /// Whether this is the database that was in use here, and not an older state of it.
-    pub(super) fn knows(&self, epoch: Epoch, commits: i64, sealed: SealTime) -> bool {
+    pub(in crate::ledger::sqlite) fn knows(
+        &self,
+        epoch: Epoch,
+        commits: i64,
+        sealed: SealTime,
+    ) -> bool {
         let is_sealed = self.seal_time().is_ok_and(|found| found == sealed);
         let is_ahead = |found: MarkerContent| found.epoch == epoch && found.commits <= commits;
         is_sealed && self.found.is_some_and(is_ahead)
     }
 
     /// Writes the seal of a new epoch.
-    pub(super) fn seal(&mut self, epoch: Epoch) -> Result<SealTime, LedgerError> {
+    pub(in crate::ledger::sqlite) fn seal(
+        &mut self,
+        epoch: Epoch,
+    ) -> Result<SealTime, LedgerError> {
         let bytes = epoch.0.to_be_bytes();
         let written = overwrite(&mut self.seal, &bytes).and_then(|()| self.seal.sync_all());
         written.map_err(|error| unusable(&error))?;
@@ -79,12 +87,16 @@ impl Marker {
     }
 
     /// Records the epoch and the number of commits.
-    pub(super) fn write(&mut self, epoch: Epoch, commits: i64) -> Result<(), LedgerError> {
+    pub(in crate::ledger::sqlite) fn write(
+        &mut self,
+        epoch: Epoch,
+        commits: i64,
+    ) -> Result<(), LedgerError> {
         let found = MarkerContent { epoch, commits };
         overwrite(&mut self.marker, &found.to_bytes()).map_err(|error| unusable(&error))
     }
 
-    pub(super) fn sync(&self) -> Result<(), LedgerError> {
+    pub(in crate::ledger::sqlite) fn sync(&self) -> Result<(), LedgerError> {
         self.marker.sync_all().map_err(|error| unusable(&error))
     }
 

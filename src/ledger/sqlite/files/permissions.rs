@@ -23,7 +23,7 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
 
 /// Creates the database as an empty file, which to SQLite is an empty database. SQLite gives the log the
 /// permissions of the database, and the database those of the umask.
-pub(super) fn create_private(database: &Path) -> io::Result<()> {
+pub(in crate::ledger::sqlite) fn create_private(database: &Path) -> io::Result<()> {
     // Not opened if it exists: closing it would release locks that this process holds on it through SQLite.
     if database.exists() {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn create_private(database: &Path) -> io::Result<()> {
 /// Warns if every user of the machine can read or write the database. Older versions created it like that. The
 /// permissions stay as they are, since somebody may have chosen them.
 #[cfg(unix)]
-pub(super) fn warn_if_public(database: &Path) {
+pub(in crate::ledger::sqlite) fn warn_if_public(database: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let is_public = |path: &PathBuf| {
         let metadata = path.metadata();
@@ -58,7 +58,7 @@ pub(super) fn warn_if_public(database: &Path) {
 }
 
 #[cfg(not(unix))]
-pub(super) fn warn_if_public(_database: &Path) {}
+pub(in crate::ledger::sqlite) fn warn_if_public(_database: &Path) {}
 
 /// The path of a file beside the database.
 pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
