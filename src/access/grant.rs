@@ -78,6 +78,11 @@ impl Grant {
         &self.subject
     }
 
+    /// The same, without a copy.
+    pub(crate) fn shared_subject(&self) -> Arc<str> {
+        self.subject.clone()
+    }
+
     /// Whether it has `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)

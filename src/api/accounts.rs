@@ -63,7 +63,7 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.check(Scope::Watch, &account)?;
-    let profile = app.feed.profile(&account).await?;
+    let profile = app.feed_for(&caller.grant).profile(&account).await?;
     let tag = etag(profile.revision);
     if is_current(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)], NO_STORE).into_response());
@@ -87,7 +87,10 @@ pub(super) async fn replace(
         if_revision: expected_revision(&headers)?,
         ..read_change(&json)?
     };
-    let profile = app.feed.set_profile(&account, change).await?;
+    let profile = app
+        .feed_for(&caller.grant)
+        .set_profile(&account, change)
+        .await?;
     Ok(show(&account, &profile))
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn poll(
     }
     let recent = parse_recent(query.recent)?;
     let Some(after) = query.after else {
-        return snapshot(&app.feed, &account, recent, &headers).await;
+        return snapshot(&app.feed_for(&caller.grant), &account, recent, &headers).await;
     };
     let options = SubscribeOptions {
         after: Some(after),
@@ -62,7 +62,7 @@ pub(super) async fn poll(
         .usage
         .subscription(caller.client, &caller.grant, &account)?;
     let open = app.grants.open(&caller.grant, Some(&account));
-    let reader = app.feed.reader(account, options);
+    let reader = app.feed_for(&caller.grant).reader(account, options);
     let deadline = PollDeadline::new(&caller.grant, wait);
     let waited = tokio::select! {
         waited = deadline.next(reader) => waited?,

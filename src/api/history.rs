@@ -45,9 +45,10 @@ pub(super) async fn entries(
     {
         return Err(invalid_query("after is an offset: 0 to 2^53 - 1"));
     }
+    let feed = app.feed_for(&caller.grant);
     let history = match (page.before, page.after) {
-        (before, None) => app.feed.history(&account, before, limit).await?,
-        (None, Some(after)) => app.feed.history_after(&account, after, limit).await?,
+        (before, None) => feed.history(&account, before, limit).await?,
+        (None, Some(after)) => feed.history_after(&account, after, limit).await?,
         (Some(_), Some(_)) => return Err(invalid_query("send before or after, not both")),
     };
     Ok((NO_STORE, Json(history)).into_response())

@@ -41,9 +41,10 @@ pub(super) async fn totals(
         Some("month") => Period::Month,
         Some(_) => return Err(invalid_query("by is day or month")),
     };
+    let feed = app.feed_for(&caller.grant);
     let to = match range.to {
         Some(text) => dates(&text)?.1,
-        None => app.feed.today(&account).await?,
+        None => feed.today(&account).await?,
     };
     let from = match range.from {
         Some(text) => dates(&text)?.0,
@@ -55,7 +56,7 @@ pub(super) async fn totals(
     if from > to {
         return Err(invalid_query("from must not be after to"));
     }
-    let totals = app.feed.past_totals(&account, by, from, to).await?;
+    let totals = feed.past_totals(&account, by, from, to).await?;
     Ok((NO_STORE, Json(totals)).into_response())
 }
 

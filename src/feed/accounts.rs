@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use super::{Feed, error::ProfileError};
 use crate::{
     domain::{Account, PastTotals, Period, Profile, ProfileChange},
-    ledger::{DayRange, EntryRange, Job, Unavailable},
+    ledger::{DayRange, EntryRange, Job, LedgerReader, Unavailable, Weight},
 };
 
 /// A page of past totals ends with the period in which it reaches this many bytes.
@@ -18,8 +18,7 @@ impl Feed {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn profile(&self, account: &Account) -> Result<Profile, Unavailable> {
-        let view = self.core.readers.view(account, EntryRange::None).await?;
-        Ok(view.state.profile)
+        Ok(self.view(account, EntryRange::None).await?.state.profile)
     }
 
     /// The totals by day or by month, from the period of the date `from` to that of `to`, without empty
@@ -42,7 +41,13 @@ impl Feed {
             by,
             bytes: PAST_BYTES,
         };
-        let view = self.core.readers.days(account, days).await?;
+        let (requester, read) = (self.requester(account), account.clone());
+        let read = move |reader: &mut dyn LedgerReader| reader.days(&read, days);
+        let view = self
+            .core
+            .readers
+            .read(requester, Weight::Heavy, read)
+            .await?;
         // Later periods, open days included, belong to the next page.
         let until = view.next.unwrap_or(until);
         let account = account.clone();
@@ -83,7 +88,10 @@ impl Feed {
         // Recounted here and not by the writer, so that other accounts' events do not wait for it.
         let recount = match self.profile(account).await?.time_zone == zone {
             true => None,
-            false => Some(self.core.readers.recount(account, zone).await?),
+            false => {
+                let requester = self.requester(account);
+                Some(self.core.readers.recount(requester, account, zone).await?)
+            }
         };
         let (answer, profile) = oneshot::channel();
         let account = account.clone();

@@ -7,14 +7,17 @@ use super::{
     calendar::Calendar,
     clock::LedgerTime,
     fanout::Fanout,
-    message::ENTRIES_BYTES_MAX,
+    message::{ENTRIES_BYTES_MAX, Message, Reason},
     message_builder::{MessageBuilder, Origin},
     options::RECENT_MAX,
     topics::Topics,
 };
 use crate::{
-    domain::{Account, AccountState, CheckedEvent, Epoch, Position},
-    ledger::{AccountView, Appended, EntryRange, Job, Readers, Unavailable},
+    domain::{Account, AccountState, CheckedEvent, Epoch, Position, Zone},
+    ledger::{
+        AccountView, Appended, EntryRange, Job, LedgerReader, Readers, Requester, Unavailable,
+        Weight,
+    },
 };
 
 /// How many append jobs may wait for the writer. Further callers wait before they enqueue.
@@ -99,17 +102,26 @@ impl Core {
         }
     }
 
-    /// An account with its `count` latest entries, at most 100.
-    pub(super) async fn recent(
-        &self,
+    /// A snapshot with the `count` latest entries, at most 100, and the account's time zone. It is built on the
+    /// reader's thread: with a large state it takes milliseconds, in which the runtime would serve no client.
+    pub(super) async fn snapshot(
+        self: &Arc<Self>,
+        requester: Requester,
         account: &Account,
         count: usize,
-    ) -> Result<AccountView, Unavailable> {
+        reason: Reason,
+    ) -> Result<(Message, Zone), Unavailable> {
         let last = EntryRange::Last {
             count: count.min(RECENT_MAX),
             bytes: ENTRIES_BYTES_MAX,
         };
-        self.readers.view(account, last).await
+        let (core, account) = (self.clone(), account.clone());
+        let read = move |reader: &mut dyn LedgerReader| {
+            let AccountView { state, entries } = reader.view(&account, last)?;
+            let snapshot = core.builder(&account, &state).snapshot(&entries, reason);
+            Ok((snapshot, state.profile.time_zone))
+        };
+        self.readers.read(requester, Weight::Light, read).await
     }
 
     pub(super) fn builder<'a>(

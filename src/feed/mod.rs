@@ -61,13 +61,17 @@ use self::{
 };
 use crate::{
     domain::{Account, CheckedEvent, Epoch, Event, Invalid, StoredRevocation},
-    ledger::{EntryRange, Job, Ledger, LedgerError, Readers, Unavailable, Writer},
+    ledger::{
+        AccountView, EntryRange, Job, Ledger, LedgerError, Readers, Requester, Unavailable, Writer,
+    },
 };
 
 /// A ledger that can be appended to, read and followed. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Feed {
     core: Arc<Core>,
+    /// For whom it reads; `None` where nobody is known.
+    subject: Option<Arc<str>>,
 }
 
 impl Feed {
@@ -125,7 +129,24 @@ impl Feed {
         spawn("ledger-calendar", move || calendar.run())?;
         Ok(Self {
             core: Arc::new(core),
+            subject: None,
         })
+    }
+
+    /// The same feed, which reads for this subject: a person or a service, such as the `sub` of a token.
+    ///
+    /// Reads of different subjects take turns, however many each of them has. Without a subject that holds for each
+    /// account.
+    #[must_use]
+    pub fn for_subject(&self, subject: impl Into<Arc<str>>) -> Self {
+        Self {
+            core: self.core.clone(),
+            subject: Some(subject.into()),
+        }
+    }
+
+    fn requester(&self, account: &Account) -> Requester {
+        Requester::new(self.subject.as_ref(), account)
     }
 
     /// Records one event. Returns once it is durable. Appending the same event again records nothing and returns
@@ -182,7 +203,7 @@ impl Feed {
 
     /// Follows an account, for a transport.
     pub(crate) fn reader(&self, account: Account, options: SubscribeOptions) -> FeedReader {
-        FeedReader::new(self.core.clone(), account, options)
+        FeedReader::new(self.core.clone(), self.subject.clone(), account, options)
     }
 
     /// The whole state of an account as one message, with the latest `recent` entries (at most 100).
@@ -191,9 +212,9 @@ impl Feed {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn snapshot(&self, account: &Account, recent: usize) -> Result<Message, Unavailable> {
-        let view = self.core.recent(account, recent).await?;
-        let builder = self.core.builder(account, &view.state);
-        Ok(builder.snapshot(&view.entries, Reason::Initial))
+        let (requester, reason) = (self.requester(account), Reason::Initial);
+        let read = self.core.snapshot(requester, account, recent, reason);
+        read.await.map(|(snapshot, _)| snapshot)
     }
 
     /// Entries before the offset `before`, newest first, at most `limit` (1 to 200). `None` starts at the latest
@@ -212,7 +233,7 @@ impl Feed {
             count: limit.clamp(1, Self::HISTORY_MAX),
             bytes: ENTRIES_BYTES_MAX,
         };
-        let view = self.core.readers.view(account, before).await?;
+        let view = self.view(account, before).await?;
         Ok(History::back(self.core.epoch, view))
     }
 
@@ -231,8 +252,17 @@ impl Feed {
             count: limit.clamp(1, Self::HISTORY_MAX),
             bytes: ENTRIES_BYTES_MAX,
         };
-        let view = self.core.readers.view(account, after).await?;
+        let view = self.view(account, after).await?;
         Ok(History::forth(self.core.epoch, view))
+    }
+
+    async fn view(
+        &self,
+        account: &Account,
+        entries: EntryRange,
+    ) -> Result<AccountView, Unavailable> {
+        let requester = self.requester(account);
+        self.core.readers.view(requester, account, entries).await
     }
 
     /// Ends the ledger's threads: earlier calls are completed, later ones fail with

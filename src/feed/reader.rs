@@ -15,8 +15,8 @@ use super::{
     version::Version,
 };
 use crate::{
-    domain::{Account, AccountState, Position, Stamp},
-    ledger::{AccountView, EntryRange, Unavailable},
+    domain::{Account, Position, Stamp, Zone},
+    ledger::{AccountView, EntryRange, Requester, Unavailable},
 };
 
 /// How many entries a client may be behind to get a replay. Beyond that a snapshot is cheaper for both sides.
@@ -32,6 +32,8 @@ const MERGED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// [`applied`](Self::applied). A message that was not applied comes again.
 pub(crate) struct FeedReader {
     core: Arc<Core>,
+    /// For whom it reads the ledger.
+    subject: Option<Arc<str>>,
     account: Account,
     recent: usize,
     mode: Mode,
@@ -73,7 +75,12 @@ enum ClientPlace {
 }
 
 impl FeedReader {
-    pub(super) fn new(core: Arc<Core>, account: Account, options: SubscribeOptions) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        subject: Option<Arc<str>>,
+        account: Account,
+        options: SubscribeOptions,
+    ) -> Self {
         // The topic is followed before the ledger is read, so that a commit in between wakes the reader.
         let topic = core.topics.follow(&account);
         Self {
@@ -81,6 +88,7 @@ impl FeedReader {
             today: None,
             topic,
             core,
+            subject,
             account,
             recent: options.recent,
             mode: options.mode,
@@ -292,7 +300,7 @@ impl FeedReader {
         is_live: bool,
     ) -> Result<Option<Message>, Unavailable> {
         let view = self.page(position.offset).await?;
-        self.follow_day(&view.state);
+        self.follow_day(&view.state.profile.time_zone);
         let builder = self.core.builder(&self.account, &view.state);
         let latest = builder.position(view.state.offset);
         if let Some(reason) = self.reset_reason(&position, &latest) {
@@ -332,22 +340,27 @@ impl FeedReader {
                 bytes: MERGED_BYTES_MAX,
             },
         };
-        self.core.readers.view(&self.account, entries).await
+        let readers = &self.core.readers;
+        readers.view(self.requester(), &self.account, entries).await
+    }
+
+    fn requester(&self) -> Requester {
+        Requester::new(self.subject.as_ref(), &self.account)
     }
 
     async fn snapshot(&mut self, reason: Reason) -> Result<Message, Unavailable> {
         if reason == Reason::Ahead {
             metrics::counter!("tallycast_positions_ahead_total").increment(1);
         }
-        let view = self.core.recent(&self.account, self.recent).await?;
-        self.follow_day(&view.state);
-        let builder = self.core.builder(&self.account, &view.state);
-        Ok(builder.snapshot(&view.entries, reason))
+        let (core, requester) = (self.core.clone(), self.requester());
+        let read = core.snapshot(requester, &self.account, self.recent, reason);
+        let (snapshot, zone) = read.await?;
+        self.follow_day(&zone);
+        Ok(snapshot)
     }
 
     /// From now on the reader wakes at midnight in the account's time zone.
-    fn follow_day(&mut self, state: &AccountState) {
-        let zone = &state.profile.time_zone;
+    fn follow_day(&mut self, zone: &Zone) {
         let is_followed = |today: &Today| today.local.is_of(zone);
         if !self.today.as_ref().is_some_and(is_followed) {
             let local = self.core.calendar.follow(zone);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::{Authorize, OpenGrants, Origins, Tickets},
+    access::{Authorize, Grant, OpenGrants, Origins, Tickets},
     feed::Feed,
     quota::Usage,
 };
@@ -22,4 +22,11 @@ pub(crate) struct AppState {
     pub(crate) usage: Arc<Usage>,
     /// Cancelled when the hub closes. Waiting handlers then answer.
     pub(crate) closing: CancellationToken,
+}
+
+impl AppState {
+    /// The feed, read for the subject of a grant.
+    pub(crate) fn feed_for(&self, grant: &Grant) -> Feed {
+        self.feed.for_subject(grant.shared_subject())
+    }
 }

@@ -32,5 +32,5 @@ pub use view::{AccountView, DayRange, DaysView, EntryRange};
 pub(crate) use appended::{Appended, Placed};
 pub(crate) use commit_listener::{AccountCommit, CommitListener};
 pub(crate) use job::Job;
-pub(crate) use readers::Readers;
+pub(crate) use readers::{Readers, Requester, Weight};
 pub(crate) use writer::Writer;

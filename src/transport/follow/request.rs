@@ -73,7 +73,10 @@ impl FollowRequest {
     /// Starts following the account.
     pub(crate) fn follow(self, state: &TransportState) -> Follower {
         let open = state.app.grants.open(&self.grant, Some(&self.account));
-        let reader = state.app.feed.reader(self.account, self.options);
+        let reader = state
+            .app
+            .feed_for(&self.grant)
+            .reader(self.account, self.options);
         let drain = state.drain.clone();
         Follower::new(reader, &self.grant, open, drain, self.subscription)
     }

@@ -174,7 +174,7 @@ impl WebSocketConnection {
             Ok(limit) => limit,
             Err(invalid) => return request::invalid_request(&invalid),
         };
-        let feed = &self.state.app.feed;
+        let feed = self.state.app.feed_for(&self.grant);
         match feed.history(self.follower.account(), before, limit).await {
             Ok(history) => request::done("history", id, history),
             Err(error) => request::refused("unavailable", &error.to_string(), "history", id),

@@ -3,6 +3,7 @@
 mod append;
 mod budgets;
 mod erased_account;
+mod fair_reads;
 mod message_size;
 mod midnight;
 mod resume;

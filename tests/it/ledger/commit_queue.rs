@@ -1,9 +1,6 @@
 //! Appends and edits that wait for the writer: they share commits, and closing answers them.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Condvar, Mutex},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use futures_util::{future::join_all, poll};
 use tallycast::{
@@ -13,25 +10,14 @@ use tallycast::{
 };
 use tokio::task::unconstrained;
 
-use crate::support::{hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice};
+use crate::support::{
+    gate::Gate, hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice,
+};
 
 /// A ledger whose commits wait until the gate opens.
 struct Gated {
     ledger: HookLedger,
     gate: Arc<Gate>,
-}
-
-#[derive(Default)]
-struct Gate {
-    state: Mutex<GateState>,
-    moved: Condvar,
-}
-
-#[derive(Default)]
-struct GateState {
-    is_open: bool,
-    waiting: usize,
-    commits: usize,
 }
 
 impl Gated {
@@ -46,41 +32,16 @@ impl Gated {
     }
 
     fn open(&self) {
-        self.gate.state.lock().unwrap().is_open = true;
-        self.gate.moved.notify_all();
+        self.gate.open();
     }
 
     /// Returns once a commit waits.
     async fn held(&self) {
-        let gate = self.gate.clone();
-        let waiting = tokio::task::spawn_blocking(move || {
-            let state = gate.state.lock().unwrap();
-            drop(
-                gate.moved
-                    .wait_while(state, |state| state.waiting == 0)
-                    .unwrap(),
-            );
-        });
-        waiting.await.unwrap();
+        self.gate.held(1).await;
     }
 
     fn commits(&self) -> usize {
-        self.gate.state.lock().unwrap().commits
-    }
-}
-
-impl Gate {
-    /// Waits until the gate is open.
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        state.waiting += 1;
-        state.commits += 1;
-        self.moved.notify_all();
-        let mut state = self
-            .moved
-            .wait_while(state, |state| !state.is_open)
-            .unwrap();
-        state.waiting -= 1;
+        self.gate.passes()
     }
 }
 

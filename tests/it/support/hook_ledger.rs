@@ -1,4 +1,4 @@
-//! A ledger in memory that calls a hook before each commit.
+//! A ledger in memory that calls hooks before each commit and each read.
 
 use std::sync::Arc;
 
@@ -7,24 +7,56 @@ use tallycast::{
     Account, Memory,
     domain::{AccountState, DayTotals, Epoch, EventKey},
     ledger::{
-        Commit, CommitError, HappenedEntry, Ledger, LedgerError, LedgerReader, LedgerWriter,
-        RecordedEvent,
+        AccountView, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry, Ledger,
+        LedgerError, LedgerReader, LedgerWriter, RecordedEvent,
     },
 };
 
 /// Called before each commit; if it fails, the commit fails.
 pub(crate) type Hook = Arc<dyn Fn() -> Result<(), CommitError> + Send + Sync>;
 
+/// Called before each read, on the thread that reads.
+pub(crate) type ReadHook = Arc<dyn Fn(&Account, Read) + Send + Sync>;
+
+/// What is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Read {
+    View(EntryRange),
+    Days,
+    /// Entries, to count them again.
+    Happened,
+    /// The same, by the writer: this many.
+    HappenedForWriter(usize),
+}
+
 #[derive(Clone)]
 pub(crate) struct HookLedger {
     memory: Memory,
     hook: Hook,
+    read_hook: ReadHook,
 }
 
 impl HookLedger {
     pub(crate) fn new(hook: Hook) -> Self {
-        let memory = Memory::new();
-        Self { memory, hook }
+        Self {
+            memory: Memory::new(),
+            hook,
+            read_hook: Arc::new(|_, _| {}),
+        }
+    }
+
+    /// Without a hook for commits.
+    pub(crate) fn of_reads(hook: impl Fn(&Account, Read) + Send + Sync + 'static) -> Self {
+        Self::new(Arc::new(|| Ok(()))).with_reads(hook)
+    }
+
+    #[must_use]
+    pub(crate) fn with_reads(
+        mut self,
+        hook: impl Fn(&Account, Read) + Send + Sync + 'static,
+    ) -> Self {
+        self.read_hook = Arc::new(hook);
+        self
     }
 }
 
@@ -38,18 +70,52 @@ impl Ledger for HookLedger {
     }
 
     fn writer(&self) -> Result<Box<dyn LedgerWriter>, LedgerError> {
-        let (writer, hook) = (self.memory.writer()?, self.hook.clone());
-        Ok(Box::new(HookWriter { writer, hook }))
+        Ok(Box::new(HookWriter {
+            writer: self.memory.writer()?,
+            hook: self.hook.clone(),
+            read_hook: self.read_hook.clone(),
+        }))
     }
 
     fn reader(&self) -> Result<Box<dyn LedgerReader>, LedgerError> {
-        self.memory.reader()
+        Ok(Box::new(HookReader {
+            reader: self.memory.reader()?,
+            hook: self.read_hook.clone(),
+        }))
+    }
+}
+
+struct HookReader {
+    reader: Box<dyn LedgerReader>,
+    hook: ReadHook,
+}
+
+impl LedgerReader for HookReader {
+    fn view(&mut self, account: &Account, entries: EntryRange) -> Result<AccountView, LedgerError> {
+        (self.hook)(account, Read::View(entries));
+        self.reader.view(account, entries)
+    }
+
+    fn days(&mut self, account: &Account, days: DayRange) -> Result<DaysView, LedgerError> {
+        (self.hook)(account, Read::Days);
+        self.reader.days(account, days)
+    }
+
+    fn happened_after(
+        &mut self,
+        account: &Account,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<HappenedEntry>, LedgerError> {
+        (self.hook)(account, Read::Happened);
+        self.reader.happened_after(account, offset, count)
     }
 }
 
 struct HookWriter {
     writer: Box<dyn LedgerWriter>,
     hook: Hook,
+    read_hook: ReadHook,
 }
 
 impl LedgerWriter for HookWriter {
@@ -75,7 +141,9 @@ impl LedgerWriter for HookWriter {
         offset: u64,
         count: usize,
     ) -> Result<Vec<HappenedEntry>, LedgerError> {
-        self.writer.happened_after(account, offset, count)
+        let entries = self.writer.happened_after(account, offset, count)?;
+        (self.read_hook)(account, Read::HappenedForWriter(entries.len()));
+        Ok(entries)
     }
 
     fn past_day(

@@ -22,7 +22,9 @@ pub(crate) mod file_descriptors;
 pub(crate) mod files;
 /// One client for each transport that follows a feed.
 pub(crate) mod follow_client;
-/// A ledger in memory that calls a hook before each commit.
+/// A gate before which threads wait until the test opens it.
+pub(crate) mod gate;
+/// A ledger in memory that calls hooks before each commit and each read.
 pub(crate) mod hook_ledger;
 /// A hub served on a port of its own.
 pub(crate) mod host;

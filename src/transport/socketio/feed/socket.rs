@@ -266,7 +266,12 @@ impl FeedSocket {
     }
 
     async fn history(&mut self, account: &Account, before: Option<u64>, limit: usize) -> Ack {
-        match self.app.feed.history(account, before, limit).await {
+        match self
+            .app
+            .feed_for(&self.grant)
+            .history(account, before, limit)
+            .await
+        {
             Ok(history) => ack::done(history),
             Err(error) => ack::unavailable(&error),
         }
@@ -303,7 +308,11 @@ impl FeedSocket {
     ) {
         self.open.follow(&account);
         self.writer.socket().join(room_of(&account));
-        let mut reader = Box::new(self.app.feed.reader(account.clone(), options));
+        let mut reader = Box::new(
+            self.app
+                .feed_for(&self.grant)
+                .reader(account.clone(), options),
+        );
         let delivery = reader.deliver_directly(self.writer.sink());
         self.following.push(Following {
             account,
