@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
@@ -5,7 +7,7 @@ use super::message::{
     ENTRIES_BYTES_MAX, MESSAGE_BYTES_MAX, Message, MessageKind, Reason, Rollover, Snapshot,
     TotalsOf, Update, UpdateJson,
 };
-use crate::domain::{Account, AccountState, Epoch, Kind, Pair, Position, StoredEntry};
+use crate::domain::{Account, AccountState, EntryHeader, Epoch, Kind, Pair, Position, StoredEntry};
 
 /// What a message needs besides the account's state.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +95,7 @@ impl<'a> MessageBuilder<'a> {
             updates.push(Update {
                 from: first.offset,
                 totals,
-                message: self.update_of(page, page.iter().collect(), totals, None),
+                message: self.update_page(page, totals),
             });
         }
         updates
@@ -106,37 +108,25 @@ impl<'a> MessageBuilder<'a> {
     /// When there are no entries.
     pub(super) fn update(&self, entries: &'a [StoredEntry], totals: TotalsOf) -> Message {
         let (count, totals) = self.page(entries, totals);
-        let page = &entries[..count];
-        self.update_of(page, page.iter().collect(), totals, None)
+        self.update_page(&entries[..count], totals)
     }
 
-    /// One update in place of many: of these contiguous entries it holds only the alerts, reversals and
-    /// adjustments, and the number of entries left out. It ends before the first of those that does not fit.
-    ///
-    /// # Panics
-    /// When there are no entries.
-    pub(super) fn merged(&self, entries: &'a [StoredEntry], totals: TotalsOf) -> Message {
-        let is_kept = |entry: &StoredEntry| entry.header().kind != Kind::Consumption;
-        let bytes_max = self.room().min(ENTRIES_BYTES_MAX);
-        let mut shown = Vec::new();
-        let mut bytes = 0;
-        let mut count = 0;
-        for entry in entries {
-            if is_kept(entry) {
-                bytes += entry.json.get().len() + 1;
-                if bytes > bytes_max && !shown.is_empty() {
-                    break;
-                }
-                shown.push(entry);
-            }
-            count += 1;
-        }
-        let totals = match count == entries.len() && self.is_end(entries) {
+    /// One update in place of many: it holds only the alerts, reversals and adjustments, and the number of entries left
+    /// out. It ends before the first of those that does not fit.
+    pub(super) fn merged(&self, merged: &'a MergedEntries, totals: TotalsOf) -> Message {
+        let count = fitting(merged.kept.iter(), self.room());
+        let shown = &merged.kept[..count];
+        let to = match merged.kept.get(count) {
+            Some(too_much) => too_much.offset - 1,
+            None => merged.to,
+        };
+        let totals = match to == self.state.offset {
             true => totals,
             false => TotalsOf::None,
         };
-        let merged = u64::try_from(count - shown.len()).expect("a usize fits");
-        self.update_of(&entries[..count], shown, totals, Some(merged))
+        let left_out = to + 1 - merged.from - u64::try_from(count).expect("a usize fits");
+        let pairs = merged.pairs.as_slice();
+        self.update_of(merged.from..=to, shown, (totals, pairs), Some(left_out))
     }
 
     /// How many of these entries make one update, and its totals: `totals` with the account's last entry,
@@ -165,14 +155,25 @@ impl<'a> MessageBuilder<'a> {
         MESSAGE_BYTES_MAX - FRAME - self.state.totals_bytes()
     }
 
+    fn update_page(&self, page: &'a [StoredEntry], totals: TotalsOf) -> Message {
+        let first = page.first().expect("an update has entries");
+        let last = page.last().expect("an update has entries");
+        let mut pairs = Vec::new();
+        if totals == TotalsOf::Changed {
+            add_pairs(&mut pairs, page.iter().map(StoredEntry::header));
+        }
+        self.update_of(first.offset..=last.offset, page, (totals, &pairs), None)
+    }
+
+    /// `totals`: which, and the pairs that changed.
     fn update_of(
         &self,
-        entries: &'a [StoredEntry],
-        shown: Vec<&'a StoredEntry>,
-        totals: TotalsOf,
+        offsets: RangeInclusive<u64>,
+        shown: &'a [StoredEntry],
+        (totals, pairs): (TotalsOf, &[Pair]),
         merged: Option<u64>,
     ) -> Message {
-        let (from, to) = ends(entries);
+        let (from, to) = offsets.into_inner();
         let mut position = self.position(to);
         position.totals_due = totals == TotalsOf::None;
         let now = self.origin.now;
@@ -182,10 +183,10 @@ impl<'a> MessageBuilder<'a> {
             position,
             from,
             to,
-            entries: shown.into_iter().map(|entry| &*entry.json).collect(),
+            entries: raw(shown),
             totals: match totals {
                 TotalsOf::None => None,
-                TotalsOf::Changed => Some(self.state.totals(now, Some(&pairs(entries)))),
+                TotalsOf::Changed => Some(self.state.totals(now, Some(pairs))),
                 TotalsOf::All => Some(self.state.totals(now, None)),
             },
             merged,
@@ -196,12 +197,6 @@ impl<'a> MessageBuilder<'a> {
 
 fn raw(entries: &[StoredEntry]) -> Vec<&RawValue> {
     entries.iter().map(|entry| &*entry.json).collect()
-}
-
-fn ends(entries: &[StoredEntry]) -> (u64, u64) {
-    let first = entries.first().expect("an update has entries");
-    let last = entries.last().expect("an update has entries");
-    (first.offset, last.offset)
 }
 
 /// How many of these entries fit into `bytes_max` bytes; at least one if there are any.
@@ -215,20 +210,65 @@ fn fitting<'e>(entries: impl Iterator<Item = &'e StoredEntry>, bytes_max: usize)
     entries.take_while(fits).count()
 }
 
-fn pairs(entries: &[StoredEntry]) -> Vec<Pair> {
-    let mut pairs: Vec<Pair> = Vec::new();
-    for entry in entries {
-        let header = entry.header();
-        if pairs
-            .iter()
-            .any(|p| p.meter == header.meter && p.unit == header.unit)
-        {
-            continue;
+/// Adds the pairs of these entries that are not there yet.
+fn add_pairs<'e>(pairs: &mut Vec<Pair>, headers: impl IntoIterator<Item = EntryHeader<'e>>) {
+    for header in headers {
+        let is_of_it = |pair: &Pair| pair.meter == header.meter && pair.unit == header.unit;
+        if !pairs.iter().any(is_of_it) {
+            pairs.push(Pair {
+                meter: header.meter.into_owned(),
+                unit: header.unit.into_owned(),
+            });
         }
-        pairs.push(Pair {
-            meter: header.meter.into_owned(),
-            unit: header.unit.into_owned(),
-        });
     }
-    pairs
+}
+
+/// What remains of contiguous entries that one update replaces. It is bounded, however many they are.
+pub(super) struct MergedEntries {
+    from: u64,
+    to: u64,
+    /// The alerts, reversals and adjustments.
+    kept: Vec<StoredEntry>,
+    kept_bytes: usize,
+    pairs: Vec<Pair>,
+}
+
+impl MergedEntries {
+    /// Of the entries after `offset`; without any yet.
+    pub(super) fn new(offset: u64) -> Self {
+        Self {
+            from: offset + 1,
+            to: offset,
+            kept: Vec::new(),
+            kept_bytes: 0,
+            pairs: Vec::new(),
+        }
+    }
+
+    /// The offset of the last entry.
+    pub(super) fn to(&self) -> u64 {
+        self.to
+    }
+
+    /// Adds the next entries. Returns whether more may be added: not if these were none, nor once those that are kept
+    /// fill an update.
+    pub(super) fn add(&mut self, entries: Vec<StoredEntry>) -> bool {
+        let before = self.to;
+        for entry in entries {
+            let header = entry.header();
+            let is_kept = header.kind != Kind::Consumption;
+            if is_kept {
+                self.kept_bytes += entry.json.get().len() + 1;
+                if self.kept_bytes > ENTRIES_BYTES_MAX && !self.kept.is_empty() {
+                    return false;
+                }
+            }
+            add_pairs(&mut self.pairs, [header]);
+            self.to = entry.offset;
+            if is_kept {
+                self.kept.push(entry);
+            }
+        }
+        self.to > before
+    }
 }

@@ -10,6 +10,7 @@ use super::{
     direct_delivery::{DirectDelivery, Sink},
     error::Interrupted,
     message::{ENTRIES_BYTES_MAX, Message, MessageKind, Reason, TotalsOf},
+    message_builder::MergedEntries,
     options::{Mode, SubscribeOptions},
     topics::Topic,
     version::Version,
@@ -21,10 +22,8 @@ use crate::{
 
 /// How many entries a client may be behind to get a replay. Beyond that a snapshot is cheaper for both sides.
 const REPLAY_MAX: u64 = 5_000;
-/// The most entries in one update that is read from the ledger.
+/// The most entries of one read, and of one update that is read from the ledger.
 const PAGE_ENTRIES: usize = 500;
-/// The most bytes of entries that one merged update may replace.
-const MERGED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One reader of a feed, as transports use it: a position that it owns, and a wake-up.
 ///
@@ -306,39 +305,49 @@ impl FeedReader {
         if let Some(reason) = self.reset_reason(&position, &latest) {
             return self.snapshot(reason).await.map(Some);
         }
-        let is_stale = position.stamp != latest.stamp || position.totals_due;
+        let totals = totals_for(&position, &latest);
         if view.entries.is_empty() {
-            return Ok(match (is_stale, is_live) {
-                (true, _) => Some(builder.rollover()),
-                (false, false) => Some(builder.live()),
-                (false, true) => None,
+            return Ok(match (totals, is_live) {
+                (TotalsOf::All, _) => Some(builder.rollover()),
+                (_, false) => Some(builder.live()),
+                (_, true) => None,
             });
         }
-        let totals = match is_stale {
-            true => TotalsOf::All,
-            false => TotalsOf::Changed,
-        };
-        Ok(Some(
-            if self.mode == Mode::Totals && view.entries.len() > 1 {
-                builder.merged(&view.entries, totals)
-            } else {
-                builder.update(&view.entries, totals)
-            },
-        ))
+        if self.mode == Mode::Totals && view.entries.len() > 1 {
+            return self.merged(position, view).await.map(Some);
+        }
+        Ok(Some(builder.update(&view.entries, totals)))
+    }
+
+    /// One update in place of all that follow `position`, of which `view` has the first entries. The others are read
+    /// in pages, so that no read is long, and what is left out of each is dropped before the next.
+    async fn merged(
+        &mut self,
+        position: Position,
+        mut view: AccountView,
+    ) -> Result<Message, Unavailable> {
+        let mut merged = MergedEntries::new(position.offset);
+        while merged.add(std::mem::take(&mut view.entries))
+            && merged.to() < view.state.offset
+            && merged.to() - position.offset < REPLAY_MAX
+        {
+            view = self.page(merged.to()).await?;
+            let builder = self.core.builder(&self.account, &view.state);
+            let latest = builder.position(view.state.offset);
+            if let Some(reason) = self.reset_reason(&position, &latest) {
+                return self.snapshot(reason).await;
+            }
+        }
+        let builder = self.core.builder(&self.account, &view.state);
+        let latest = builder.position(view.state.offset);
+        Ok(builder.merged(&merged, totals_for(&position, &latest)))
     }
 
     async fn page(&self, offset: u64) -> Result<AccountView, Unavailable> {
-        let entries = match self.mode {
-            Mode::Entries => EntryRange::After {
-                offset,
-                count: PAGE_ENTRIES,
-                bytes: ENTRIES_BYTES_MAX,
-            },
-            Mode::Totals => EntryRange::After {
-                offset,
-                count: usize::try_from(REPLAY_MAX).unwrap_or(usize::MAX),
-                bytes: MERGED_BYTES_MAX,
-            },
+        let entries = EntryRange::After {
+            offset,
+            count: PAGE_ENTRIES,
+            bytes: ENTRIES_BYTES_MAX,
         };
         let readers = &self.core.readers;
         readers.view(self.requester(), &self.account, entries).await
@@ -385,6 +394,14 @@ impl FeedReader {
         } else {
             None
         }
+    }
+}
+
+/// Which totals a client at `position` needs to get to `latest`.
+fn totals_for(position: &Position, latest: &Position) -> TotalsOf {
+    match position.stamp != latest.stamp || position.totals_due {
+        true => TotalsOf::All,
+        false => TotalsOf::Changed,
     }
 }
 

@@ -6,11 +6,19 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture, future::join_all, poll};
-use tallycast::{Account, Feed, ledger::Unavailable};
+use tallycast::{
+    Account, Event, Feed, SubscribeOptions,
+    feed::Mode,
+    ledger::{EntryRange, Unavailable},
+};
 use tokio::{task::unconstrained, time::timeout};
 
 use crate::support::{
-    SOON, feed_hub::account, gate::Gate, hook_ledger::HookLedger, test_feed::alice,
+    SOON,
+    feed_hub::account,
+    gate::Gate,
+    hook_ledger::{HookLedger, Read},
+    test_feed::{alice, take},
 };
 
 /// How many threads read.
@@ -165,4 +173,52 @@ async fn a_read_that_panics_frees_its_turn() {
     }
     let read = timeout(SOON, feed.snapshot(&alice(), 0)).await;
     read.expect("one thread is left").unwrap();
+}
+
+/// However far a client is behind, each read is short, and one update comes.
+#[tokio::test]
+async fn totals_of_a_client_that_is_far_behind_are_read_in_short_steps() {
+    const ENTRIES: usize = 3_000;
+    let longest = Arc::<Mutex<usize>>::default();
+    let noted = longest.clone();
+    let ledger = HookLedger::of_reads(move |_: &Account, read| {
+        if let Read::View(EntryRange::After { count, bytes, .. }) = read {
+            assert!(bytes <= 100 * 1024, "{bytes}");
+            let mut longest = noted.lock().unwrap();
+            *longest = count.max(*longest);
+        }
+    });
+    let feed = Feed::start(&ledger).unwrap();
+    let mut subscription = feed.subscribe(alice(), SubscribeOptions::default());
+    let begin = take(&mut subscription).await["position"].clone();
+    let mut events: Vec<Event> = (0..ENTRIES - 3)
+        .map(|id| Event::consumption(id.to_string(), "alice", "1", "CNY"))
+        .collect();
+    events.insert(1_000, Event::reversal("back 7", "alice", "7"));
+    events.insert(2_000, Event::adjustment("more", "alice", "5", "EUR", "why"));
+    events.push(Event::reversal("back 8", "alice", "8"));
+    feed.append_all(events).await.unwrap();
+
+    let options = SubscribeOptions {
+        after: Some(begin.as_str().unwrap().to_owned()),
+        mode: Mode::Totals,
+        ..SubscribeOptions::default()
+    };
+    let mut behind = feed.subscribe(alice(), options);
+    let update = take(&mut behind).await;
+    assert_eq!(
+        (&update["from"], &update["to"]),
+        (&1.into(), &ENTRIES.into())
+    );
+    assert_eq!(update["merged"], ENTRIES - 3);
+    let kept = update["entries"].as_array().unwrap().iter();
+    let kept: Vec<_> = kept
+        .map(|entry| entry["offset"].as_u64().unwrap())
+        .collect();
+    assert_eq!(kept, [1_001, 2_001, 3_000]);
+    let totals = update["totals"].as_array().unwrap();
+    assert_eq!(totals[0]["all"]["amount"], (ENTRIES - 5).to_string());
+    assert_eq!(totals[1]["all"]["amount"], "5");
+    assert_eq!(take(&mut behind).await["type"], "live");
+    assert!(*longest.lock().unwrap() <= 500);
 }
