@@ -1,16 +1,22 @@
 //! Operations on a whole account: its profile, its past totals, its erasure.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Feed, error::ProfileError};
 use crate::{
-    domain::{Account, PastTotals, Period, Profile, ProfileChange},
-    ledger::{DayRange, EntryRange, Job, LedgerReader, Unavailable, Weight},
+    domain::{Account, PastTotals, Period, Profile, ProfileChange, Recount},
+    ledger::{DayRange, EntryRange, Job, LedgerReader, ProfileEdit, Unavailable, Weight},
 };
 
 /// A page of past totals ends with the period in which it reaches this many bytes.
 const PAST_BYTES: usize = 1024 * 1024;
+
+/// How often an account is counted further for one edit of its time zone. Each time only those entries are left that
+/// arrived meanwhile, so the second time is enough unless events arrive almost as fast as they are counted.
+const COUNTS_MAX: usize = 8;
 
 impl Feed {
     /// An account's profile; the default profile if the account does not exist. Cancel-safe.
@@ -84,25 +90,46 @@ impl Feed {
         account: &Account,
         change: ProfileChange,
     ) -> Result<Profile, ProfileError> {
-        let zone = change.zone().map_err(ProfileError::Rejected)?;
-        // Recounted here and not by the writer, so that other accounts' events do not wait for it.
-        let recount = match self.profile(account).await?.time_zone == zone {
-            true => None,
-            false => {
-                let requester = self.requester(account);
-                Some(self.core.readers.recount(requester, account, zone).await?)
+        // Refused here already, so that the writer need not be asked.
+        change.zone().map_err(ProfileError::Rejected)?;
+        let (requester, readers) = (self.requester(account), &self.core.readers);
+        let (mut turn, mut counted) = (None, None);
+        for _ in 0..COUNTS_MAX {
+            let edit = self.edit(account, change.clone(), counted, turn.clone());
+            match edit.await? {
+                ProfileEdit::Done(profile) => return Ok(profile),
+                ProfileEdit::Refused(invalid) => return Err(ProfileError::Rejected(invalid)),
+                ProfileEdit::Uncounted(recount) => {
+                    if turn.is_none() {
+                        let acquired = self.core.recounts.clone().acquire_owned().await;
+                        turn = Some(Arc::new(acquired.map_err(|_| Unavailable::Closed)?));
+                    }
+                    counted = Some(readers.count(&requester, account, recount).await?);
+                }
             }
-        };
-        let (answer, profile) = oneshot::channel();
+        }
+        let reason = "events came in faster than the account's days could be counted";
+        Err(Unavailable::Busy(reason.to_owned()).into())
+    }
+
+    /// Sends an edit to the writer.
+    async fn edit(
+        &self,
+        account: &Account,
+        change: ProfileChange,
+        recount: Option<Recount>,
+        turn: Option<Arc<OwnedSemaphorePermit>>,
+    ) -> Result<ProfileEdit, Unavailable> {
+        let (answer, edited) = oneshot::channel();
         let account = account.clone();
         let job = Job::SetProfile {
             account,
             change,
             recount,
+            turn,
             answer,
         };
-        let edited = self.core.run(job, profile).await?;
-        edited.map_err(ProfileError::Rejected)
+        self.core.run(job, edited).await
     }
 
     /// Deletes all data of an account: its entries, totals and profile. Returns once the deletion is durable.

@@ -26,6 +26,10 @@ pub(super) const QUEUE_JOBS: usize = 1_024;
 /// The size of all waiting append jobs, in KiB.
 pub(super) const QUEUE_KIB: usize = 64 * 1_024;
 
+/// How many edits may count an account's days again at a time. Each holds all days of its account in memory, and the
+/// writer then writes all of them at once, so they must not queue there.
+pub(super) const RECOUNTS_MAX: usize = 2;
+
 /// What all handles and readers of one ledger share.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -38,6 +42,7 @@ pub(super) struct Core {
     pub(super) jobs: mpsc::Sender<Job>,
     /// One permit for each KiB that may wait for the writer.
     pub(super) queue_kib: Arc<Semaphore>,
+    pub(super) recounts: Arc<Semaphore>,
     pub(super) poisoned: watch::Receiver<bool>,
 }
 

@@ -52,7 +52,7 @@ pub use subscription::Subscription;
 use self::{
     calendar::Calendar,
     clock::LedgerTime,
-    core::{Core, QUEUE_JOBS, QUEUE_KIB},
+    core::{Core, QUEUE_JOBS, QUEUE_KIB, RECOUNTS_MAX},
     fanout::Fanout,
     message::ENTRIES_BYTES_MAX,
     options::{HISTORY_DEFAULT, HISTORY_MAX, RECENT_DEFAULT, RECENT_MAX},
@@ -123,6 +123,7 @@ impl Feed {
             readers: Readers::start(ledger)?,
             jobs,
             queue_kib: Arc::new(Semaphore::new(QUEUE_KIB)),
+            recounts: Arc::new(Semaphore::new(RECOUNTS_MAX)),
             poisoned,
         };
         // Started last: dropping `core` ends it.

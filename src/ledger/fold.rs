@@ -7,15 +7,20 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use super::{
-    Appended, HappenedEntry, LedgerError, LedgerWriter, NewEntry, Placed, RecordedEvent,
+    Appended, HappenedEntry, LedgerError, LedgerWriter, NewEntry, Placed, ProfileEdit,
+    RecordedEvent,
     batch::{Change, CommitBatch},
-    recount::count_all,
+    recount::count_page,
     state_cache::StateCache,
 };
 use crate::domain::{
     Account, AccountState, Alert, Applied, CheckedEvent, DayTotals, EventKey, Invalid, Original,
-    Pair, Profile, ProfileChange, Recount, Stamp, StoredEntry, Sums,
+    Pair, ProfileChange, Recount, Stamp, StoredEntry, Sums,
 };
+
+/// The most entries of an account that an edit of its time zone counts on the writer's thread, where everybody's events
+/// wait: less than a page, in less than a millisecond.
+const COUNTED_HERE_MAX: u64 = 256;
 
 /// Adds events and edits to a batch, at one instant.
 pub(super) struct Fold<'a> {
@@ -123,8 +128,8 @@ impl Fold<'_> {
         Ok(day.unwrap_or_else(|| DayTotals::new(date, pair.clone(), Sums::default())))
     }
 
-    /// Edits a profile. `counted` holds the days in the new time zone, counted up to an entry of a moment
-    /// ago; the rest is counted here.
+    /// Edits a profile. `counted` holds the days in the new time zone, counted up to an entry of a moment ago; the
+    /// rest is counted here, if it is small.
     ///
     /// # Errors
     /// When the storage cannot be read.
@@ -133,13 +138,13 @@ impl Fold<'_> {
         account: &Account,
         change: &ProfileChange,
         counted: Option<Recount>,
-    ) -> Result<Result<Profile, Invalid>, LedgerError> {
+    ) -> Result<ProfileEdit, LedgerError> {
         let index = self.take_ended(account)?;
         let state = &self.batch.account_mut(index).state;
-        let generation = state.generation;
+        let (generation, offset) = (state.generation, state.offset);
         let profile = match change.apply(&state.profile) {
             Ok(profile) => profile,
-            Err(invalid) => return Ok(Err(invalid)),
+            Err(invalid) => return Ok(ProfileEdit::Refused(invalid)),
         };
         let recount = if profile.time_zone == state.profile.time_zone {
             None
@@ -147,6 +152,9 @@ impl Fold<'_> {
             let zone = &profile.time_zone;
             let counted = counted.filter(|counted| counted.is_of(generation, zone));
             let counted = counted.unwrap_or_else(|| Recount::new(zone.clone(), generation));
+            if offset.saturating_sub(counted.through()) > COUNTED_HERE_MAX {
+                return Ok(ProfileEdit::Uncounted(counted));
+            }
             Some(self.finish_count(account, counted)?)
         };
         let in_batch = self.batch.account_mut(index);
@@ -155,13 +163,13 @@ impl Fold<'_> {
             .set_profile(profile.clone(), recount, self.now)
         {
             Ok(over) => over,
-            Err(invalid) => return Ok(Err(invalid)),
+            Err(invalid) => return Ok(ProfileEdit::Refused(invalid)),
         };
         in_batch.add_change(Change::State);
         if let Some(over) = over {
             self.batch.replace_days(account, over);
         }
-        Ok(Ok(profile))
+        Ok(ProfileEdit::Done(profile))
     }
 
     /// Counts the entries that were recorded since, including those of this batch.
@@ -170,9 +178,10 @@ impl Fold<'_> {
         account: &Account,
         mut recount: Recount,
     ) -> Result<Recount, LedgerError> {
-        count_all(&mut recount, |offset, count| {
+        let is_complete = count_page(&mut recount, |offset, count| {
             self.storage.happened_after(account, offset, count)
         })?;
+        debug_assert!(is_complete, "few enough are left for one page");
         let in_batch = self
             .batch
             .entries
@@ -300,7 +309,8 @@ mod tests {
             ..ProfileChange::default()
         };
         let alice = Account::parse("alice").unwrap();
-        fold.profile(&alice, &change, None).unwrap().unwrap();
+        let edit = fold.profile(&alice, &change, None).unwrap();
+        assert!(matches!(edit, ProfileEdit::Done(_)));
 
         // In that zone, midnight was between the two.
         let over: Vec<String> = batch

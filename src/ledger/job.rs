@@ -1,9 +1,9 @@
+use std::sync::Arc;
+
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Appended, Unavailable};
-use crate::domain::{
-    Account, CheckedEvent, Invalid, Profile, ProfileChange, Recount, StoredRevocation,
-};
+use super::{Appended, ProfileEdit, Unavailable};
+use crate::domain::{Account, CheckedEvent, ProfileChange, Recount, StoredRevocation};
 
 /// A job for the writer.
 pub(crate) enum Job {
@@ -18,9 +18,11 @@ pub(crate) enum Job {
     SetProfile {
         account: Account,
         change: ProfileChange,
-        /// The account's days in the new time zone, if they were counted beforehand.
+        /// The account's days in the new time zone, if they were counted.
         recount: Option<Recount>,
-        answer: oneshot::Sender<Result<Result<Profile, Invalid>, Unavailable>>,
+        /// The edit's share of the bound of such edits, held until the job is done.
+        turn: Option<Arc<OwnedSemaphorePermit>>,
+        answer: oneshot::Sender<Result<ProfileEdit, Unavailable>>,
     },
     /// Remove an account, in a commit of its own.
     Erase {
@@ -36,7 +38,8 @@ pub(crate) enum Job {
     Close,
 }
 
-/// How many events of a commit's bound an edit of a profile takes.
+/// How many events of a commit's bound an edit of a profile takes; one to another time zone takes another for each of
+/// the account's past days.
 const PROFILE_EVENTS: usize = 64;
 
 impl Job {
@@ -44,7 +47,9 @@ impl Job {
     pub(super) fn events(&self) -> usize {
         match self {
             Self::Append { events, .. } => events.len(),
-            Self::SetProfile { .. } => PROFILE_EVENTS,
+            Self::SetProfile { recount, .. } => {
+                PROFILE_EVENTS + recount.as_ref().map_or(0, Recount::days)
+            }
             Self::Erase { .. } | Self::Revoke { .. } | Self::Close => 0,
         }
     }

@@ -147,11 +147,13 @@ impl<L: CommitListener> Writer<L> {
                 account,
                 change,
                 recount,
+                turn,
                 answer,
             } => {
                 let folded = fold.profile(&account, &change, recount);
                 Some(Box::new(move |committed| {
                     drop(answer.send(committed.and(folded.map_err(Unavailable::from))));
+                    drop(turn);
                 }))
             }
             Job::Erase { .. } | Job::Revoke { .. } | Job::Close => None,

@@ -38,6 +38,11 @@ impl Recount {
         self.through
     }
 
+    /// How many days it has, each once for every meter and unit.
+    pub(crate) fn days(&self) -> usize {
+        self.days.len()
+    }
+
     /// Counts the next entry.
     ///
     /// # Panics

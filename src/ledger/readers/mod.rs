@@ -17,9 +17,9 @@ use self::{
     slots::ReadSlots,
 };
 use super::{
-    AccountView, EntryRange, Ledger, LedgerError, LedgerReader, Unavailable, recount::count_all,
+    AccountView, EntryRange, Ledger, LedgerError, LedgerReader, Unavailable, recount::count_page,
 };
-use crate::domain::{Account, Recount, StoredRevocation, Zone};
+use crate::domain::{Account, Recount, StoredRevocation};
 
 /// How many reads may be queued, for one requester and for all: each takes about half a KiB. Further callers wait to
 /// enqueue theirs.
@@ -81,24 +81,28 @@ impl Readers {
         .await
     }
 
-    /// Counts an account's days again in `zone`, up to its last entry. It occupies one of the threads for
-    /// about two seconds per million entries. Cancel-safe.
-    pub(crate) async fn recount(
+    /// Counts an account's days further, up to its last entry. That takes about two seconds per million entries, in
+    /// steps between which other reads get their turns. Cancel-safe.
+    pub(crate) async fn count(
         &self,
-        requester: Requester,
+        requester: &Requester,
         account: &Account,
-        zone: Zone,
+        mut recount: Recount,
     ) -> Result<Recount, Unavailable> {
-        let account = account.clone();
-        self.read(requester, Weight::Heavy, move |reader| {
-            let state = reader.view(&account, EntryRange::None)?.state;
-            let mut recount = Recount::new(zone, state.generation);
-            count_all(&mut recount, |offset, count| {
-                reader.happened_after(&account, offset, count)
-            })?;
-            Ok(recount)
-        })
-        .await
+        loop {
+            let account = account.clone();
+            let step = move |reader: &mut dyn LedgerReader| {
+                let is_complete = count_page(&mut recount, |offset, count| {
+                    reader.happened_after(&account, offset, count)
+                })?;
+                Ok((recount, is_complete))
+            };
+            let (counted, is_complete) = self.read(requester.clone(), Weight::Heavy, step).await?;
+            if is_complete {
+                return Ok(counted);
+            }
+            recount = counted;
+        }
     }
 
     /// All stored revocations. Cancel-safe.

@@ -1,17 +1,26 @@
 //! Appends and edits that wait for the writer: they share commits, and closing answers them.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use futures_util::{future::join_all, poll};
 use tallycast::{
-    Feed, Outcome,
+    Account, Feed, Outcome,
     domain::ProfileChange,
     ledger::{EntryRange, Ledger, Unavailable},
 };
 use tokio::task::unconstrained;
 
 use crate::support::{
-    gate::Gate, hook_ledger::HookLedger, ledger_folder::purchase, test_feed::alice,
+    gate::Gate,
+    hook_ledger::{HookLedger, Read},
+    ledger_folder::purchase,
+    test_feed::alice,
 };
 
 /// A ledger whose commits wait until the gate opens.
@@ -94,6 +103,57 @@ async fn a_zone_edit_among_appends_counts_them_all() {
     let totals = &snapshot["totals"][0];
     assert_eq!(totals["day"]["amount"], "4.50");
     assert_eq!(totals["month"]["count"], 3);
+}
+
+/// An edit that finds another zone than there was when it was sent: if the writer counted the account, everybody's
+/// events would wait.
+#[tokio::test]
+async fn the_writer_counts_no_large_account() {
+    const ENTRIES: usize = 1_000;
+    let (most, gates) = (
+        Arc::<AtomicUsize>::default(),
+        [Arc::<Gate>::default(), Arc::default()],
+    );
+    let (counted, [filling, editing]) = (most.clone(), gates.clone());
+    let ledger = HookLedger::new(Arc::new(move || {
+        let gate = if filling.passes() == 0 {
+            &filling
+        } else {
+            &editing
+        };
+        gate.pass();
+        Ok(())
+    }));
+    let ledger = ledger.with_reads(move |_: &Account, read| {
+        if let Read::HappenedForWriter(entries) = read {
+            counted.fetch_max(entries, Ordering::SeqCst);
+        }
+    });
+    let feed = Feed::start(&ledger).unwrap();
+    gates[0].open();
+    let events = (0..ENTRIES).map(purchase).collect();
+    feed.append_all(events).await.unwrap();
+    let edit = |zone: &str| {
+        let (feed, time_zone) = (feed.clone(), Some(zone.to_owned()));
+        let change = ProfileChange {
+            time_zone,
+            ..ProfileChange::default()
+        };
+        tokio::spawn(async move { feed.set_profile(&alice(), change).await })
+    };
+    let first = edit("Asia/Shanghai");
+    gates[1].held(1).await;
+    let second = edit("UTC");
+    tokio::task::yield_now().await;
+    gates[1].open();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    let most = most.load(Ordering::SeqCst);
+    assert!(most <= 256, "{most} entries counted by the writer");
+    let snapshot = feed.snapshot(&alice(), 0).await.unwrap();
+    let snapshot: serde_json::Value = serde_json::from_str(snapshot.json().get()).unwrap();
+    assert_eq!(snapshot["time_zone"], "UTC");
+    assert_eq!(snapshot["totals"][0]["day"]["count"], ENTRIES);
 }
 
 #[tokio::test]
