@@ -1,8 +1,8 @@
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
 };
+use http::header::CONTENT_TYPE;
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
 
@@ -56,8 +56,9 @@ pub(super) async fn totals(
     if from > to {
         return Err(invalid_query("from must not be after to"));
     }
-    let totals = feed.past_totals(&account, by, from, to).await?;
-    Ok((NO_STORE, Json(totals)).into_response())
+    let json = feed.past_totals_json(&account, by, from, to).await?;
+    let headers = [(CONTENT_TYPE, "application/json")];
+    Ok((NO_STORE, headers, json).into_response())
 }
 
 /// The first and the last day of a date such as 2026-11-22 or a month such as 2026-11.

@@ -5,14 +5,21 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Feed, error::ProfileError};
+use super::{
+    Feed,
+    error::{PastTotalsError, ProfileError},
+};
 use crate::{
-    domain::{Account, PastTotals, Period, Profile, ProfileChange, Recount},
-    ledger::{DayRange, EntryRange, Job, LedgerReader, ProfileEdit, Unavailable, Weight},
+    domain::{Account, Invalid, PastTotals, Period, Profile, ProfileChange, Recount},
+    ledger::{DayRange, DaysView, EntryRange, Job, LedgerReader, ProfileEdit, Unavailable, Weight},
 };
 
-/// A page of past totals ends with the period in which it reaches this many bytes.
-const PAST_BYTES: usize = 1024 * 1024;
+/// A page of past totals ends with the period in which it reaches this many bytes. With them it takes some milliseconds
+/// to read, and holds years of days with a few categories.
+const PAST_BYTES: usize = 256 * 1024;
+/// The most bytes of one period. It bounds the memory of one request. No day has as many, and only a month with
+/// thousands of different categories.
+const PERIOD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How often an account is counted further for one edit of its time zone. Each time only those entries are left that
 /// arrived meanwhile, so the second time is enough unless events arrive almost as fast as they are counted.
@@ -28,44 +35,58 @@ impl Feed {
     }
 
     /// The totals by day or by month, from the period of the date `from` to that of `to`, without empty
-    /// periods. They are exact as of one moment, including late events and corrections. One call returns
-    /// about a megabyte; [`PastTotals::next`] is the start of the next page. Cancel-safe.
+    /// periods. They are exact as of one moment, including late events and corrections. One call returns some hundred
+    /// kilobytes; [`PastTotals::next`] is the start of the next page. Cancel-safe.
     ///
     /// # Errors
-    /// When the ledger cannot be read.
+    /// When a month is too large for one answer (`period_too_large`), or the ledger cannot be read.
     pub async fn past_totals(
         &self,
         account: &Account,
         by: Period,
         from: Date,
         to: Date,
-    ) -> Result<PastTotals, Unavailable> {
+    ) -> Result<PastTotals, PastTotalsError> {
+        self.past(account, by, (from, to), |totals| totals).await
+    }
+
+    /// Like [`past_totals`](Self::past_totals), as JSON.
+    pub(crate) async fn past_totals_json(
+        &self,
+        account: &Account,
+        by: Period,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<u8>, PastTotalsError> {
+        let json = |totals| serde_json::to_vec(&totals).expect("totals have only strings as keys");
+        self.past(account, by, (from, to), json).await
+    }
+
+    /// Reads past totals and passes them to `finish`, on a thread of the ledger: both take too long for the runtime.
+    async fn past<T: Send + 'static>(
+        &self,
+        account: &Account,
+        by: Period,
+        (from, to): (Date, Date),
+        finish: impl FnOnce(PastTotals) -> T + Send + 'static,
+    ) -> Result<T, PastTotalsError> {
         let (from, until) = (by.start(from), by.end(by.start(to)));
         let days = DayRange {
             from,
             until,
             by,
             bytes: PAST_BYTES,
+            period_bytes_max: PERIOD_BYTES_MAX,
         };
-        let (requester, read) = (self.requester(account), account.clone());
-        let read = move |reader: &mut dyn LedgerReader| reader.days(&read, days);
-        let view = self
-            .core
-            .readers
-            .read(requester, Weight::Heavy, read)
-            .await?;
-        // Later periods, open days included, belong to the next page.
-        let until = view.next.unwrap_or(until);
+        let requester = self.requester(account);
+        let readers = &self.core.readers;
         let account = account.clone();
-        PastTotals::new(
-            account,
-            &view.state,
-            view.days,
-            by,
-            (from, until),
-            view.next,
-        )
-        .map_err(|invalid| Unavailable::Busy(invalid.to_string()))
+        let read = move |reader: &mut dyn LedgerReader| {
+            let view = reader.days(&account, days)?;
+            Ok(page(account, view, days).map(finish))
+        };
+        let page = readers.read(requester, Weight::Heavy, read).await?;
+        page.map_err(PastTotalsError::Rejected)
     }
 
     /// The account's local date.
@@ -145,4 +166,15 @@ impl Feed {
         let account = account.clone();
         self.core.run(Job::Erase { account, answer }, erased).await
     }
+}
+
+/// One page of past totals.
+fn page(account: Account, view: DaysView, range: DayRange) -> Result<PastTotals, Invalid> {
+    if view.days.is_empty() && view.next.is_some() {
+        let message = "a month of this account has too many categories for one answer: ask by day";
+        return Err(Invalid::new("period_too_large", message));
+    }
+    // Later periods, open days included, belong to the next page.
+    let dates = (range.from, view.next.unwrap_or(range.until));
+    PastTotals::new(account, &view.state, view.days, range.by, dates, view.next)
 }

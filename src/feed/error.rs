@@ -88,3 +88,26 @@ pub enum Interrupted {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
+
+/// Past totals cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PastTotalsError {
+    /// They do not fit: a month is too large for one answer, or a sum is.
+    #[error("{0}")]
+    Rejected(Invalid),
+    /// The ledger cannot be read, or the caller reads too much at once: ask again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl PastTotalsError {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(invalid) => invalid.code(),
+            Self::Unavailable(unavailable) => unavailable.code(),
+        }
+    }
+}

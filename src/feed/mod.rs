@@ -38,7 +38,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub(crate) use batch::{Batch, Encoding};
 pub use clock::{Clock, ManualClock};
 pub(crate) use direct_delivery::{DirectDelivery, Sink};
-pub use error::{AppendError, Interrupted, ProfileError, RevokeError};
+pub use error::{AppendError, Interrupted, PastTotalsError, ProfileError, RevokeError};
 pub use history::History;
 #[cfg(feature = "schema")]
 pub(crate) use message::{Live, Rollover, Snapshot, UpdateJson};

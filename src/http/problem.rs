@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     access::Denied,
     domain::Invalid,
-    feed::{AppendError, ProfileError, RevokeError},
+    feed::{AppendError, PastTotalsError, ProfileError, RevokeError},
     ledger::Unavailable,
     quota::TooMany,
 };
@@ -213,8 +213,24 @@ impl From<RevokeError> for Problem {
     }
 }
 
+impl From<PastTotalsError> for Problem {
+    fn from(error: PastTotalsError) -> Self {
+        match error {
+            PastTotalsError::Rejected(refused) => refused.into(),
+            PastTotalsError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
 impl IntoResponse for AppendError {
     /// The answer of `POST /v1/events`, so that a host's handler can return the error as it is.
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl IntoResponse for PastTotalsError {
+    /// The answer of `GET /v1/accounts/{account}/totals`, so that a host's handler can return the error as it is.
     fn into_response(self) -> Response {
         Problem::from(self).into_response()
     }

@@ -6,8 +6,8 @@ use std::{
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    AccountView, Commit, CommitError, DayRange, DaysView, EntryRange, HappenedEntry, Ledger,
-    LedgerError, LedgerReader, LedgerWriter, NewEntry, RecordedEvent,
+    AccountView, Commit, CommitError, DayPage, DayRange, DaysView, EntryRange, HappenedEntry,
+    Ledger, LedgerError, LedgerReader, LedgerWriter, NewEntry, RecordedEvent,
 };
 use crate::domain::{
     Account, AccountState, DayTotals, Epoch, EventKey, Pair, RevocationKey, StoredEntry,
@@ -144,21 +144,15 @@ impl LedgerReader for Memory {
                 next: None,
             });
         };
-        let mut days: Vec<DayTotals> = Vec::new();
-        let (mut bytes, mut next) = (0, None);
+        let mut page = DayPage::new(asked);
         let within = |day: &&DayTotals| (asked.from..asked.until).contains(&day.date);
         for day in stored.days.values().filter(within) {
-            let period = asked.by.start(day.date);
-            let is_new = days
-                .last()
-                .is_none_or(|last| asked.by.start(last.date) != period);
-            if is_new && bytes >= asked.bytes {
-                next = Some(period);
+            if !page.reserve(day.date, SUMS_FRAME_BYTES + day.sums.json_bytes()) {
                 break;
             }
-            bytes += SUMS_FRAME_BYTES + day.sums.json_bytes();
-            days.push(day.clone());
+            page.push(day.clone());
         }
+        let (days, next) = page.finish();
         Ok(DaysView {
             state: stored.state.clone(),
             days,

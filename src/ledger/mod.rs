@@ -8,6 +8,7 @@ mod appended;
 mod batch;
 mod commit;
 mod commit_listener;
+mod day_page;
 mod entry;
 mod error;
 mod fold;
@@ -31,6 +32,8 @@ pub use traits::{Ledger, LedgerReader, LedgerWriter};
 pub use view::{AccountView, DayRange, DaysView, EntryRange};
 
 pub(crate) use appended::{Appended, Placed};
+use day_page::DayPage;
+
 pub(crate) use commit_listener::{AccountCommit, CommitListener};
 pub(crate) use job::Job;
 pub(crate) use profile_edit::ProfileEdit;

@@ -52,8 +52,11 @@ pub struct DayRange {
     pub until: Date,
     /// Read whole periods of this length.
     pub by: Period,
-    /// Begin no further period once the JSON of the sums has this many bytes.
+    /// Begin no further period once the days have about this many bytes as JSON.
     pub bytes: usize,
+    /// Leave out a period that has more bytes than this, and end before it. So the days that a reader holds have at
+    /// most `bytes + period_bytes_max`.
+    pub period_bytes_max: usize,
 }
 
 /// An account at one commit, with some of its past days.
@@ -63,6 +66,6 @@ pub struct DaysView {
     pub state: AccountState,
     /// The past days, by date.
     pub days: Vec<DayTotals>,
-    /// The start of the first period that was not read; `None` if all were.
+    /// The start of the first period that is left out; `None` if none is. Without any days, this period is too large.
     pub next: Option<Date>,
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -67,7 +67,10 @@ impl PastTotals {
                 sums,
             } = day;
             let key = (by.start(date), Pair { meter, unit });
-            periods.entry(key).or_default().merge(&sums)?;
+            match periods.entry(key) {
+                btree_map::Entry::Occupied(mut period) => period.get_mut().merge(&sums)?,
+                btree_map::Entry::Vacant(period) => drop(period.insert(sums)),
+            }
         }
         let totals = periods
             .into_iter()

@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
     domain::DayTotals,
-    ledger::{DayRange, LedgerError},
+    ledger::{DayPage, DayRange, LedgerError},
 };
 
 /// Dates are stored as days since this one.
 const FIRST: Date = Date::constant(1970, 1, 1);
 
-/// Reads days by date, and the start of the first period that was not read.
+/// Reads days by date, and the start of the first period that is left out.
 pub(super) fn read_days(
     connection: &Connection,
     number: i64,
@@ -22,27 +22,21 @@ pub(super) fn read_days(
          WHERE account = ?1 AND date >= ?2 AND date < ?3 ORDER BY date, meter, unit",
     )?;
     let mut rows = statement.query((number, to_sql(range.from), to_sql(range.until)))?;
-    let mut days: Vec<DayTotals> = Vec::new();
-    let mut bytes = 0;
+    let mut page = DayPage::new(range);
     while let Some(row) = rows.next()? {
         let date = from_sql(row.get(0)?)?;
-        let period = range.by.start(date);
-        let begins = days
-            .last()
-            .is_none_or(|last| range.by.start(last.date) != period);
-        if begins && bytes >= range.bytes {
-            return Ok((days, Some(period)));
+        let sums = row.get_ref(3)?.as_str().map_err(unreadable_sums)?;
+        if !page.reserve(date, sums.len()) {
+            break;
         }
-        let sums: String = row.get(3)?;
-        bytes += sums.len();
-        days.push(DayTotals {
+        page.push(DayTotals {
             date,
             meter: row.get(1)?,
             unit: row.get(2)?,
-            sums: read_sums(&sums)?,
+            sums: read_sums(sums)?,
         });
     }
-    Ok((days, None))
+    Ok(page.finish())
 }
 
 pub(super) fn find_day(
@@ -92,8 +86,11 @@ pub(super) fn delete_days(connection: &Connection, number: i64) -> rusqlite::Res
 }
 
 fn read_sums<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, LedgerError> {
-    serde_json::from_str(json)
-        .map_err(|error| LedgerError::new(format!("a day's sums are unreadable: {error}")))
+    serde_json::from_str(json).map_err(unreadable_sums)
+}
+
+fn unreadable_sums(error: impl std::error::Error) -> LedgerError {
+    LedgerError::new(format!("a day's sums are unreadable: {error}"))
 }
 
 fn to_sql(date: Date) -> i32 {

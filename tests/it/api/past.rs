@@ -183,7 +183,7 @@ async fn much_comes_in_pages() {
     while let Some(date) = from.as_str() {
         let path = format!("/v1/accounts/alice/totals?by=day&to=2020-12-31&from={date}");
         let page = answer(server.get(&path)).await;
-        assert!(page.text.len() < 1_100_000, "{}", page.text.len());
+        assert!(page.text.len() < 300_000, "{}", page.text.len());
         for totals in page.body["totals"].as_array().unwrap() {
             assert_eq!(
                 (&totals["amount"], &totals["count"]),
@@ -196,7 +196,62 @@ async fn much_comes_in_pages() {
     }
     let days = first.series(jiff::Span::new().days(1)).take(DAYS);
     assert_eq!(starts, days.map(|day| day.to_string()).collect::<Vec<_>>());
-    assert_eq!(pages, 2);
+    assert_eq!(pages, 5);
+}
+
+/// Days that are not there cost nothing, and those that are take a bounded page.
+#[tokio::test]
+async fn ten_thousand_years_are_a_page_like_any_other() {
+    const DAYS: usize = 3_000;
+    let server = ApiServer::start().await;
+    let first: jiff::civil::Date = "1990-01-01".parse().unwrap();
+    let days = first.series(jiff::Span::new().days(1)).take(DAYS);
+    let events: Vec<Value> = days
+        .map(|day| {
+            json!({ "id": day, "account": "alice", "amount": "1", "unit": "CNY", "time": format!("{day}T12:00:00Z") })
+        })
+        .collect();
+    for events in events.chunks(1_000) {
+        assert_eq!(server.record(&json!(events)).await.status, 200);
+    }
+    let mut from = json!("0001-01-01");
+    let mut told = 0;
+    while let Some(date) = from.as_str() {
+        let path = format!("/v1/accounts/alice/totals?by=day&from={date}&to=9999-12-31");
+        let page = answer(server.get(&path)).await;
+        assert!(page.text.len() < 300_000, "{}", page.text.len());
+        told += page.body["totals"].as_array().unwrap().len();
+        from = page.body["next"].clone();
+    }
+    assert_eq!(told, DAYS);
+}
+
+/// A period is never cut, so one that is too large cannot be told at all.
+#[tokio::test]
+async fn a_month_that_is_too_large_is_refused() {
+    const EVENTS_A_DAY: usize = 64 * 12;
+    let server = ApiServer::start().await;
+    for day in 1..=31 {
+        let events = (0..EVENTS_A_DAY).map(|number| {
+            let (unit, category) = (number / 64, number % 64);
+            json!({ "id": format!("{day}-{number}"), "account": "alice", "amount": "1", "unit": format!("u{unit}"),
+                    "category": format!("{day:02}{category:02}{}", "𝄞".repeat(60)), "time": format!("2020-10-{day:02}T12:00:00Z") })
+        });
+        let events: Vec<_> = events.collect();
+        assert_eq!(server.record(&json!(events)).await.status, 200);
+    }
+    let path = |by: &str, from: &str, to: &str| {
+        format!("/v1/accounts/alice/totals?by={by}&from={from}&to={to}")
+    };
+    let refused = answer(server.get(&path("month", "2020-10", "2020-10"))).await;
+    assert_eq!(refused.refusal(), (422, "period_too_large"));
+    let day = answer(server.get(&path("day", "2020-10-31", "2020-10-31"))).await;
+    assert_eq!(day.body["totals"].as_array().unwrap().len(), 12);
+    // What comes before it is told.
+    spend(&server, "before", "1", "2020-09-30T12:00:00Z").await;
+    let before = answer(server.get(&path("month", "2020-09", "2020-10"))).await;
+    assert_eq!(before.body["totals"].as_array().unwrap().len(), 1);
+    assert_eq!(before.body["next"], "2020-10-01");
 }
 
 #[tokio::test]
