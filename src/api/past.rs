@@ -2,6 +2,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use crate::{
     http::{
         AccountPath, AppState, CacheBuster, Caller, NO_STORE, Problem, StrictQuery, invalid_query,
     },
+    ledger::ReadSlot,
 };
 
 /// How many periods before `to` are shown by default: 31 days or 12 months in all.
@@ -56,9 +58,22 @@ pub(super) async fn totals(
     if from > to {
         return Err(invalid_query("from must not be after to"));
     }
-    let json = feed.past_totals_json(&account, by, from, to).await?;
+    let (json, slot) = feed.past_totals_json(&account, by, from, to).await?;
     let headers = [(CONTENT_TYPE, "application/json")];
-    Ok((NO_STORE, headers, json).into_response())
+    let body = Bytes::from_owner(HeldAnswer { json, _slot: slot });
+    Ok((NO_STORE, headers, body).into_response())
+}
+
+/// An answer that counts as under way until the client has taken it, so that its memory is bounded.
+struct HeldAnswer {
+    json: Vec<u8>,
+    _slot: ReadSlot,
+}
+
+impl AsRef<[u8]> for HeldAnswer {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
 }
 
 /// The first and the last day of a date such as 2026-11-22 or a month such as 2026-11.

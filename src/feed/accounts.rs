@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     domain::{Account, Invalid, PastTotals, Period, Profile, ProfileChange, Recount},
-    ledger::{DayRange, DaysView, EntryRange, Job, LedgerReader, ProfileEdit, Unavailable, Weight},
+    ledger::{
+        DayRange, DaysView, EntryRange, Job, LedgerReader, ProfileEdit, ReadSlot, Unavailable,
+        Weight,
+    },
 };
 
 /// A page of past totals ends with the period in which it reaches this many bytes. With them it takes some milliseconds
@@ -39,7 +42,11 @@ impl Feed {
     /// kilobytes; [`PastTotals::next`] is the start of the next page. Cancel-safe.
     ///
     /// # Errors
-    /// When a month is too large for one answer (`period_too_large`), or the ledger cannot be read.
+    /// When a month is too large for one answer (`period_too_large`), the ledger cannot be read, or the subject has too
+    /// many heavy requests under way (see [`for_subject`](Self::for_subject)).
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime with timers.
     pub async fn past_totals(
         &self,
         account: &Account,
@@ -47,17 +54,18 @@ impl Feed {
         from: Date,
         to: Date,
     ) -> Result<PastTotals, PastTotalsError> {
-        self.past(account, by, (from, to), |totals| totals).await
+        let (totals, _slot) = self.past(account, by, (from, to), |totals| totals).await?;
+        Ok(totals)
     }
 
-    /// Like [`past_totals`](Self::past_totals), as JSON.
+    /// Like [`past_totals`](Self::past_totals), as JSON. The request counts as under way until the slot is dropped.
     pub(crate) async fn past_totals_json(
         &self,
         account: &Account,
         by: Period,
         from: Date,
         to: Date,
-    ) -> Result<Vec<u8>, PastTotalsError> {
+    ) -> Result<(Vec<u8>, ReadSlot), PastTotalsError> {
         let json = |totals| serde_json::to_vec(&totals).expect("totals have only strings as keys");
         self.past(account, by, (from, to), json).await
     }
@@ -69,7 +77,7 @@ impl Feed {
         by: Period,
         (from, to): (Date, Date),
         finish: impl FnOnce(PastTotals) -> T + Send + 'static,
-    ) -> Result<T, PastTotalsError> {
+    ) -> Result<(T, ReadSlot), PastTotalsError> {
         let (from, until) = (by.start(from), by.end(by.start(to)));
         let days = DayRange {
             from,
@@ -80,13 +88,14 @@ impl Feed {
         };
         let requester = self.requester(account);
         let readers = &self.core.readers;
+        let slot = readers.heavy_slot(requester.clone()).await?;
         let account = account.clone();
         let read = move |reader: &mut dyn LedgerReader| {
             let view = reader.days(&account, days)?;
             Ok(page(account, view, days).map(finish))
         };
         let page = readers.read(requester, Weight::Heavy, read).await?;
-        page.map_err(PastTotalsError::Rejected)
+        Ok((page.map_err(PastTotalsError::Rejected)?, slot))
     }
 
     /// The account's local date.
@@ -105,7 +114,11 @@ impl Feed {
     /// Dropping the future does not undo what was sent to the ledger.
     ///
     /// # Errors
-    /// When the change is invalid or expects another revision (`revision_mismatch`), or the ledger is unavailable.
+    /// When the change is invalid or expects another revision (`revision_mismatch`), the ledger is unavailable, or the
+    /// subject has too many heavy requests under way (see [`for_subject`](Self::for_subject)).
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime with timers.
     pub async fn set_profile(
         &self,
         account: &Account,
@@ -114,14 +127,15 @@ impl Feed {
         // Refused here already, so that the writer need not be asked.
         change.zone().map_err(ProfileError::Rejected)?;
         let (requester, readers) = (self.requester(account), &self.core.readers);
-        let (mut turn, mut counted) = (None, None);
+        let (mut slot, mut turn, mut counted) = (None, None, None);
         for _ in 0..COUNTS_MAX {
             let edit = self.edit(account, change.clone(), counted, turn.clone());
             match edit.await? {
                 ProfileEdit::Done(profile) => return Ok(profile),
                 ProfileEdit::Refused(invalid) => return Err(ProfileError::Rejected(invalid)),
                 ProfileEdit::Uncounted(recount) => {
-                    if turn.is_none() {
+                    if slot.is_none() {
+                        slot = Some(readers.heavy_slot(requester.clone()).await?);
                         let acquired = self.core.recounts.clone().acquire_owned().await;
                         turn = Some(Arc::new(acquired.map_err(|_| Unavailable::Closed)?));
                     }

@@ -136,8 +136,9 @@ impl Feed {
 
     /// The same feed, which reads for this subject: a person or a service, such as the `sub` of a token.
     ///
-    /// Reads of different subjects take turns, however many each of them has. Without a subject that holds for each
-    /// account.
+    /// Reads of different subjects take turns, however many each of them has, and each subject has a bound on its
+    /// heavy requests: past totals, and edits of the time zone of a large account. Without a subject that holds for
+    /// each account.
     #[must_use]
     pub fn for_subject(&self, subject: impl Into<Arc<str>>) -> Self {
         Self {

@@ -1,11 +1,9 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
-    header::{
-        CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
-    },
+    header::{self, CACHE_CONTROL, CONTENT_TYPE, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
@@ -104,6 +102,20 @@ impl Problem {
             "body_too_slow",
             "the body took too long: nothing was recorded, send it again, or in parts",
         )
+    }
+
+    /// The caller asks for too much at once, or too often.
+    pub(crate) fn too_many_requests(retry_after: Duration) -> Self {
+        // Rounded up: a client that comes back a moment too early is refused again.
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "too many requests: take the answers of the earlier ones, and send this one again after Retry-After",
+            )
+        }
     }
 
     /// The hub is closing.
@@ -246,6 +258,9 @@ impl IntoResponse for ProfileError {
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let status = match unavailable {
+            Unavailable::TooManyRequests { retry_after } => {
+                return Self::too_many_requests(retry_after);
+            }
             Unavailable::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
             Unavailable::Unsupported => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -275,7 +290,7 @@ impl IntoResponse for Problem {
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The storage could not be opened or read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,6 +38,11 @@ pub enum Unavailable {
     Busy(String),
     /// A commit's outcome is unknown. Restart the server, then send the same events again.
     Poisoned,
+    /// The caller has too many long reads under way. Nothing was changed.
+    TooManyRequests {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The hub is shutting down.
     Closed,
     /// A ledger of your own that does not store revocations: see [`LedgerWriter::revoke`](super::LedgerWriter::revoke).
@@ -52,8 +57,18 @@ impl Unavailable {
             Self::DiskFull => "disk_full",
             Self::Busy(_) => "busy",
             Self::Poisoned => "ledger_failed",
+            Self::TooManyRequests { .. } => "too_many_requests",
             Self::Closed => "shutting_down",
             Self::Unsupported => "not_supported",
+        }
+    }
+
+    /// The code of a request on an open connection that was not answered. All that is not the client's own doing is
+    /// one code there.
+    pub(crate) fn request_code(&self) -> &'static str {
+        match self {
+            Self::TooManyRequests { .. } => self.code(),
+            _ => "unavailable",
         }
     }
 }
@@ -65,6 +80,9 @@ impl fmt::Display for Unavailable {
             Self::Busy(_) => "the ledger cannot be used right now: send the same request again",
             Self::Poisoned => {
                 "a commit's outcome is unknown: send the same events again after a restart"
+            }
+            Self::TooManyRequests { .. } => {
+                "too many long requests at once: take their answers, wait, then send this one again"
             }
             Self::Closed => "the server is shutting down: nothing was recorded; send again",
             Self::Unsupported => {

@@ -37,5 +37,5 @@ use day_page::DayPage;
 pub(crate) use commit_listener::{AccountCommit, CommitListener};
 pub(crate) use job::Job;
 pub(crate) use profile_edit::ProfileEdit;
-pub(crate) use readers::{Readers, Requester, Weight};
+pub(crate) use readers::{ReadSlot, Readers, Requester, Weight};
 pub(crate) use writer::Writer;

@@ -4,13 +4,17 @@ mod queue;
 mod requester;
 mod slots;
 
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Duration};
 
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use queue::Weight;
 pub(crate) use requester::Requester;
+pub(crate) use slots::ReadSlot;
 
 use self::{
     queue::{QueueClosed, QueuedRead, ReadQueue, THREADS},
@@ -25,11 +29,24 @@ use crate::domain::{Account, Recount, StoredRevocation};
 /// enqueue theirs.
 const QUEUED_EACH_MAX: usize = 256;
 const QUEUED_MAX: usize = 16 * 1_024;
+/// How many heavy requests may be under way, of one requester and of all, from the first read until the client has
+/// taken the answer. An answer is usually below a megabyte. Four are as many as an app's screen has charts.
+const HEAVY_EACH_MAX: usize = 4;
+const HEAVY_MAX: usize = 256;
+/// How many further heavy requests of a requester wait for these: a burst is served. Those beyond are refused.
+const HEAVY_WAITING_MAX: usize = 60;
+/// How long a heavy request waits before it is refused. A refusal comes that late in any case, so that a client that
+/// repeats its request at once does not keep the server busy with refusals.
+const HEAVY_WAIT_MAX: Duration = Duration::from_secs(2);
+/// When to repeat a refused heavy request: about as long as a client has waited already.
+const HEAVY_RETRY_AFTER: Duration = Duration::from_secs(2);
+
 /// The threads that read the ledger.
 #[derive(Debug)]
 pub(crate) struct Readers {
     queue: Arc<ReadQueue>,
     queued: Arc<ReadSlots>,
+    heavy: Arc<ReadSlots>,
     threads: TaskTracker,
 }
 
@@ -42,6 +59,7 @@ impl Readers {
         let readers = Self {
             queue: Arc::new(ReadQueue::new()),
             queued: Arc::new(ReadSlots::new(QUEUED_EACH_MAX, QUEUED_MAX)),
+            heavy: Arc::new(ReadSlots::new(HEAVY_EACH_MAX, HEAVY_MAX)),
             threads: TaskTracker::new(),
         };
         for number in 0..THREADS {
@@ -111,6 +129,27 @@ impl Readers {
             reader.revocations()
         })
         .await
+    }
+
+    /// Lets a heavy request begin: it holds the slot until its answer is no longer in memory. It waits a while if the
+    /// requester has too many. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Unavailable::TooManyRequests`] if it got none in time.
+    pub(crate) async fn heavy_slot(&self, requester: Requester) -> Result<ReadSlot, Unavailable> {
+        let caller = self.heavy.enter(requester);
+        if caller.before() < HEAVY_EACH_MAX + HEAVY_WAITING_MAX {
+            if let Ok(slot) = timeout(HEAVY_WAIT_MAX, caller.take()).await {
+                return Ok(slot);
+            }
+        } else {
+            drop(caller);
+            sleep(HEAVY_WAIT_MAX).await;
+        }
+        metrics::counter!("tallycast_limited_total", "limit" => "heavy_reads").increment(1);
+        Err(Unavailable::TooManyRequests {
+            retry_after: HEAVY_RETRY_AFTER,
+        })
     }
 
     /// Reads on one of the threads, when it is the requester's turn. Cancel-safe.

@@ -27,7 +27,7 @@ struct OwnSlots {
 
 /// A taken slot. It is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct ReadSlot {
+pub(crate) struct ReadSlot {
     _own: OwnedSemaphorePermit,
     _any: OwnedSemaphorePermit,
     _caller: SlotCaller,
@@ -39,6 +39,7 @@ pub(super) struct SlotCaller {
     slots: Arc<ReadSlots>,
     requester: Requester,
     free: Arc<Semaphore>,
+    before: usize,
 }
 
 impl ReadSlots {
@@ -61,6 +62,7 @@ impl ReadSlots {
         own.callers += 1;
         SlotCaller {
             free: own.free.clone(),
+            before: own.callers - 1,
             slots: self.clone(),
             requester,
         }
@@ -74,6 +76,11 @@ impl ReadSlots {
 }
 
 impl SlotCaller {
+    /// How many other callers of its requester had a slot or wanted one when it came.
+    pub(super) fn before(&self) -> usize {
+        self.before
+    }
+
     /// Takes a slot; waits for one. First come, first served among the callers of one requester. Cancel-safe.
     pub(super) async fn take(self) -> ReadSlot {
         const OPEN: &str = "the semaphores are never closed";
@@ -115,7 +122,9 @@ mod tests {
         let slots = Arc::new(ReadSlots::new(2, 3));
         let first = slots.enter(of("a")).take().await;
         let _second = slots.enter(of("a")).take().await;
-        let mut third = Box::pin(slots.enter(of("a")).take());
+        let third = slots.enter(of("a"));
+        assert_eq!(third.before(), 2);
+        let mut third = Box::pin(third.take());
         assert!(poll!(&mut third).is_pending(), "it has two");
         let other = slots.enter(of("b")).take().await;
         let mut last = Box::pin(slots.enter(of("c")).take());

@@ -170,14 +170,15 @@ impl WebSocketConnection {
         limit: Option<u64>,
         id: Option<Value>,
     ) -> String {
+        const OF: &str = "history";
         let limit = match request::history_limit(limit) {
             Ok(limit) => limit,
             Err(invalid) => return request::invalid_request(&invalid),
         };
         let feed = self.state.app.feed_for(&self.grant);
         match feed.history(self.follower.account(), before, limit).await {
-            Ok(history) => request::done("history", id, history),
-            Err(error) => request::refused("unavailable", &error.to_string(), "history", id),
+            Ok(history) => request::done(OF, id, history),
+            Err(error) => request::refused(error.request_code(), &error.to_string(), OF, id),
         }
     }
 

@@ -9,6 +9,7 @@ mod events;
 mod feeds;
 mod fuzzed_bodies;
 mod health;
+mod heavy_reads;
 mod history;
 mod outages;
 mod past;

@@ -98,11 +98,8 @@ pub(super) fn invalid(invalid: &Invalid) -> Ack {
     refused(invalid.code(), invalid.message())
 }
 
-pub(super) fn unavailable(_: &Unavailable) -> Ack {
-    refused(
-        "unavailable",
-        "the ledger is not available: try again later",
-    )
+pub(super) fn unavailable(error: &Unavailable) -> Ack {
+    refused(error.request_code(), &error.to_string())
 }
 
 /// The same answer whether the account does not exist or the token does not cover it.
@@ -115,4 +112,27 @@ pub(super) fn not_found() -> Ack {
 
 pub(super) fn encode(value: &impl Serialize) -> Ack {
     to_raw_value(value).expect("our own objects have string keys and nothing that fails")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn whoever_asks_too_much_is_told_so() {
+        let retry_after = Duration::from_secs(2);
+        for (error, code) in [
+            (
+                Unavailable::TooManyRequests { retry_after },
+                "too_many_requests",
+            ),
+            (Unavailable::Busy("locked".to_owned()), "unavailable"),
+            (Unavailable::Closed, "unavailable"),
+        ] {
+            let ack: serde_json::Value = serde_json::from_str(unavailable(&error).get()).unwrap();
+            assert_eq!((&ack["ok"], &ack["code"]), (&false.into(), &code.into()));
+        }
+    }
 }
