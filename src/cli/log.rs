@@ -1,7 +1,5 @@
 //! Log lines, on stderr and without passwords. Stdout is for a command's output.
 
-use std::io::{self, IsTerminal};
-
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter,
@@ -13,7 +11,7 @@ use tracing_subscriber::{
 use super::{
     command_error::CommandError,
     config::{Config, LogFormat},
-    redact::RedactedStderr,
+    output::{EscapedStderr, stderr_is_terminal},
 };
 
 /// Crates that log message contents at TRACE, clients' tokens included. Their TRACE lines are dropped, whatever
@@ -27,12 +25,13 @@ pub(super) fn start(config: &Config) -> Result<(), CommandError> {
         .map_err(|error| {
             CommandError::usage(format_args!("log_level {:?}: {error}", config.log_level))
         })?;
+    let is_coloured = config.log == LogFormat::Pretty && stderr_is_terminal();
+    let lines = fmt::layer()
+        .with_ansi(is_coloured)
+        .with_writer(move || EscapedStderr { is_coloured });
     let lines = match config.log {
-        LogFormat::Json => fmt::layer().json().with_writer(|| RedactedStderr).boxed(),
-        LogFormat::Pretty => fmt::layer()
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(|| RedactedStderr)
-            .boxed(),
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Pretty => lines.boxed(),
     };
     let started = tracing_subscriber::registry()
         .with(lines.with_filter(filter.and(filter_fn(is_free_of_secrets))))

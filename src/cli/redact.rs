@@ -1,11 +1,6 @@
 //! Keeps passwords out of what is printed and logged: the one place that does.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    io::{self, Write},
-    str::FromStr,
-};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,22 +75,6 @@ pub(super) fn redact(text: &str) -> Cow<'_, str> {
     }
     redacted.push_str(rest);
     redact_parameters(&redacted).into_owned().into()
-}
-
-/// Writes to stderr what [`redact`] leaves. Each write is a whole text.
-#[derive(Debug)]
-pub(super) struct RedactedStderr;
-
-impl Write for RedactedStderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        io::stderr().write_all(redact(&text).as_bytes())?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }
 
 fn is_outside_scheme(c: char) -> bool {

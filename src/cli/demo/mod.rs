@@ -188,16 +188,20 @@ fn print_addresses(listeners: impl Iterator<Item = SocketAddr>, link: &Link) {
     for address in listeners {
         print_line(format_args!("listening on http://{address}"));
     }
+    print_line("");
     print_line(format_args!(
-        "\nReal purchases (CDNOW, 1997 and 1998) as the last {} days of twelve accounts, and live from now on.\n\
-         Watch them:\n\n  {}\n",
-        past_purchases::DAYS,
-        link.here(public)
+        "Real purchases (CDNOW, 1997 and 1998) as the last {} days of twelve accounts, and live from now on.",
+        past_purchases::DAYS
     ));
+    print_link("Watch them:", &link.here(public));
     if let Some(nearby) = link.nearby(public) {
-        print_line(format_args!(
-            "On a phone in the same network:\n\n  {nearby}\n"
-        ));
+        print_link("On a phone in the same network:", &nearby);
     }
     print_line("Ctrl-C ends the demo and removes its ledger.");
+}
+
+fn print_link(title: &str, link: &str) {
+    for line in [title, "", &format!("  {link}"), ""] {
+        print_line(line);
+    }
 }

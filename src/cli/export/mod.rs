@@ -16,6 +16,7 @@ use clap::Args;
 
 use super::{
     command_error::CommandError,
+    output::data_output,
     remote_feed::{RemoteFeed, RemoteFeedArgs},
     signals::Signals,
 };
@@ -70,7 +71,7 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), CommandError> {
 
 async fn into_stdout(pages: ExportPages, format: ExportFormat) -> Result<(), CommandError> {
     let progress = ExportProgress::with_stdout();
-    let copied = copy(pages, format, &mut io::stdout(), &progress).await;
+    let copied = copy(pages, format, &mut data_output(), &progress).await;
     progress.finish();
     match copied {
         // The reader has closed the pipe, as `| head` does.

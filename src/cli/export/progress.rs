@@ -1,8 +1,6 @@
-use std::io::{IsTerminal, stdout};
-
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::output::print_error;
+use crate::cli::output::{print_error, stdout_is_terminal};
 
 /// Shows the number of exported entries on stderr, if that is a terminal.
 pub(super) struct ExportProgress {
@@ -20,7 +18,7 @@ impl ExportProgress {
 
     /// For an export to stdout: hidden if that is a terminal, where the entries themselves show the progress.
     pub(super) fn with_stdout() -> Self {
-        if stdout().is_terminal() {
+        if stdout_is_terminal() {
             return Self {
                 bar: ProgressBar::hidden(),
             };

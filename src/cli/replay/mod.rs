@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use super::{
     bearer::BearerArgs,
     command_error::CommandError,
-    output::print_line,
+    output::print_lines,
     redact::UrlText,
     signals::Signals,
     table::{Columns, TableError},
@@ -124,7 +124,8 @@ async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
         _ = signals.next() => Err(ReplayError::Interrupted),
     };
     progress.finish();
-    print_line(&tally);
+    // A reader that has gone does not make the rows less recorded.
+    let _ = print_lines(tally.lines());
     ended?;
     match tally.refused() {
         0 => Ok(()),

@@ -1,9 +1,8 @@
-use std::{
-    io::{IsTerminal, stderr},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::output::{TerminalText, one_line, print_error, print_progress, stderr_is_terminal};
 
 /// The interval between lines in a log.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -21,9 +20,7 @@ impl ReplayProgress {
             "{bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left {msg}",
         )
         .expect("the template is a constant, and a test draws it");
-        let bar = stderr()
-            .is_terminal()
-            .then(|| ProgressBar::new(rows).with_style(style));
+        let bar = stderr_is_terminal().then(|| ProgressBar::new(rows).with_style(style));
         Self {
             rows,
             bar,
@@ -39,18 +36,18 @@ impl ReplayProgress {
                 bar.set_position(answered);
             }
             None if Instant::now() >= self.line_at => {
-                eprintln!("{answered} of {} rows", self.rows);
+                print_progress(format_args!("{answered} of {} rows", self.rows));
                 self.line_at = Instant::now() + LINE_INTERVAL;
             }
             None => {}
         }
     }
 
-    /// Prints a message for the user.
+    /// Prints a message about trouble that passes.
     pub(super) fn note(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.set_message(text.to_owned()),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.set_message(TerminalText(one_line(text)).to_string()),
+            None => print_error(text),
         }
     }
 

@@ -1,8 +1,6 @@
-use std::fmt;
-
 use serde::Deserialize;
 
-use crate::cli::table::RowLocation;
+use crate::cli::{output::shortened, table::RowLocation};
 
 /// The server's result for one event.
 #[derive(Debug, Deserialize)]
@@ -22,6 +20,9 @@ pub(super) enum ItemStatus {
     Conflict,
     Rejected,
 }
+
+/// The most characters of a reason: the server's own are shorter.
+const REASON_CHARS_MAX: usize = 500;
 
 /// The most reasons that are listed. The first ones nearly always explain the rest.
 const REASONS_MAX: usize = 5;
@@ -49,8 +50,9 @@ impl Tally {
         if is_refused && self.reasons.len() < REASONS_MAX {
             let RowLocation { row, line } = location;
             let ItemResult { code, message, .. } = result;
+            let reason = shortened(&format!("{code}: {message}"), REASON_CHARS_MAX);
             self.reasons
-                .push(format!("row {row} (line {line}): {code}: {message}"));
+                .push(format!("row {row} (line {line}): {reason}"));
         }
     }
 
@@ -63,16 +65,13 @@ impl Tally {
     pub(super) fn refused(&self) -> u64 {
         self.conflict + self.rejected
     }
-}
 
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for reason in &self.reasons {
-            writeln!(f, "{reason}")?;
-        }
+    /// The first reasons of refusals, and the counts in the last line.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = self.reasons.clone();
         let listed = u64::try_from(self.reasons.len()).unwrap_or(u64::MAX);
         if self.refused() > listed {
-            writeln!(f, "… and {} more", self.refused() - listed)?;
+            lines.push(format!("… and {} more", self.refused() - listed));
         }
         let Self {
             recorded,
@@ -81,10 +80,10 @@ impl fmt::Display for Tally {
             rejected,
             ..
         } = self;
-        write!(
-            f,
+        lines.push(format!(
             "recorded {recorded}, duplicate {duplicate}, conflict {conflict}, rejected {rejected}"
-        )
+        ));
+        lines
     }
 }
 
@@ -105,9 +104,15 @@ mod tests {
             RowLocation { row: 8, line: 9 },
             serde_json::from_str(recorded).unwrap(),
         );
-        let text = tally.to_string();
-        assert!(text.starts_with("row 1 (line 2): invalid_unit: use USD\n"));
-        assert!(text.ends_with("… and 2 more\nrecorded 1, duplicate 0, conflict 0, rejected 7"));
+        let lines = tally.lines();
+        assert_eq!(lines[0], "row 1 (line 2): invalid_unit: use USD");
+        assert_eq!(
+            lines[5..],
+            [
+                "… and 2 more",
+                "recorded 1, duplicate 0, conflict 0, rejected 7"
+            ]
+        );
         assert_eq!((tally.answered(), tally.refused()), (8, 7));
     }
 }

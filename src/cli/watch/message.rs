@@ -1,7 +1,4 @@
-use std::{
-    fmt,
-    io::{self, Write},
-};
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -62,42 +59,30 @@ struct WatchWindow {
 }
 
 impl WatchMessage {
-    /// Prints a line for each entry, then a line for each of the totals.
-    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+    /// A line for each entry, then a line for each of the totals.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         if self.kind == "snapshot" {
             let reason = self.reason.as_deref().unwrap_or_default();
-            writeln!(
-                out,
-                "snapshot at {} ({})",
-                self.offset.unwrap_or(0),
-                TerminalText(reason)
-            )?;
+            let offset = self.offset.unwrap_or(0);
+            lines.push(format!("snapshot at {offset} ({reason})"));
         }
         if self.kind == "rollover" {
-            writeln!(out, "a new day")?;
+            lines.push("a new day".to_owned());
         }
-        for entry in self.recent.iter().chain(&self.entries) {
-            writeln!(out, "{entry}")?;
-        }
-        for totals in &self.totals {
-            writeln!(out, "{totals}")?;
-        }
-        Ok(())
+        let entries = self.recent.iter().chain(&self.entries);
+        lines.extend(entries.map(WatchEntry::to_string));
+        lines.extend(self.totals.iter().map(WatchTotals::to_string));
+        lines
     }
 }
 
 impl fmt::Display for WatchEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, .. } = self;
-        write!(
-            f,
-            "#{offset}  {}  {}",
-            TerminalText(&self.time),
-            TerminalText(&self.kind)
-        )?;
+        write!(f, "#{}  {}  {}", self.offset, self.time, self.kind)?;
         if let Some(alert) = &self.alert {
             let unit = self.unit.as_deref().unwrap_or_default();
-            return write!(f, "  {alert} {}", TerminalText(unit));
+            return write!(f, "  {alert} {unit}");
         }
         let fields = [
             &self.meter,
@@ -107,7 +92,7 @@ impl fmt::Display for WatchEntry {
             &self.description,
         ];
         for field in fields.into_iter().flatten() {
-            write!(f, "  {}", TerminalText(field))?;
+            write!(f, "  {field}")?;
         }
         Ok(())
     }
@@ -115,51 +100,24 @@ impl fmt::Display for WatchEntry {
 
 impl fmt::Display for WatchAlert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (budget, spent, limit) = (
-            TerminalText(&self.budget),
-            TerminalText(&self.spent),
-            TerminalText(&self.limit),
-        );
-        write!(f, "{budget}  {} %: {spent} of {limit}", self.threshold)
+        let Self {
+            budget,
+            threshold,
+            spent,
+            limit,
+        } = self;
+        write!(f, "{budget}  {threshold} %: {spent} of {limit}")
     }
 }
 
 impl fmt::Display for WatchTotals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { meter, unit, .. } = self;
         let WatchWindow { amount, count } = &self.all;
-        let (meter, unit) = (TerminalText(&self.meter), TerminalText(&self.unit));
-        write!(
-            f,
-            "total  {meter}  {} {unit} ({count})",
-            TerminalText(amount)
-        )?;
+        write!(f, "total  {meter}  {amount} {unit} ({count})")?;
         for (name, window) in [("month", &self.month), ("day", &self.day)] {
-            if let Some(window) = window {
-                write!(
-                    f,
-                    "  {name} {} ({})",
-                    TerminalText(&window.amount),
-                    window.count
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Untrusted text, with the characters that could manipulate a terminal escaped: control characters, and those that
-/// change the text direction.
-struct TerminalText<'a>(&'a str);
-
-impl fmt::Display for TerminalText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            let is_unsafe = character.is_control()
-                || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if is_unsafe {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
+            if let Some(WatchWindow { amount, count }) = window {
+                write!(f, "  {name} {amount} ({count})")?;
             }
         }
         Ok(())

@@ -2,10 +2,7 @@
 
 mod message;
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 use reqwest::{StatusCode, Url};
@@ -13,7 +10,7 @@ use reqwest::{StatusCode, Url};
 use super::{
     backoff::Backoff,
     command_error::CommandError,
-    output::print_error,
+    output::{print_error, print_lines},
     remote_feed::{RemoteFeed, RemoteFeedArgs, RequestError},
 };
 use message::WatchMessage;
@@ -47,7 +44,7 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), CommandError> {
         match poll.next().await {
             Ok(Some(message)) => {
                 backoff.reset();
-                if print(&message).is_err() {
+                if print_lines(message.lines()).is_err() {
                     // The reader has closed the pipe, as `| head` does.
                     return Ok(());
                 }
@@ -94,10 +91,4 @@ impl LongPoll {
         drop(query);
         url
     }
-}
-
-fn print(message: &WatchMessage) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    message.print(&mut out)?;
-    out.flush()
 }

@@ -102,6 +102,9 @@ const FOLDER_ENTRIES_MAX: usize = 20;
 /// The most lines of a file: longer ones hold more than one noun.
 const FILE_LINES_MAX: usize = 450;
 
+/// The only folder that writes to stdout and stderr: it escapes what a terminal would obey.
+const OUTPUT: &str = "cli/output";
+
 /// Type names that several files define, and why.
 const SHARED_NAMES: &[(&str, &str)] = &[];
 
@@ -187,6 +190,28 @@ fn the_domain_reads_no_clock() {
         let reads = calls.iter().any(|call| line.contains(call));
         assert!(module != "domain" || !reads, "{}: {line}", path.display());
     }
+}
+
+#[test]
+fn only_the_output_folder_prints() {
+    let (output, mut printing) = (src().join(OUTPUT), 0);
+    for (_, path, line) in lines() {
+        let is_output = path.starts_with(&output);
+        printing += usize::from(is_output && prints(&line));
+        assert!(is_output || !prints(&line), "{}: {line}", path.display());
+    }
+    assert!(printing > 0, "the check finds what prints");
+}
+
+/// Whether a line of code prints, or takes hold of what prints.
+fn prints(line: &str) -> bool {
+    let is_whole =
+        |(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
+    let has = |name: &str| line.match_indices(name).any(is_whole);
+    ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("]
+        .into_iter()
+        .chain(["io::stdout", "io::stderr", "stdout()", "stderr()"])
+        .any(has)
 }
 
 #[test]

@@ -1,24 +1,23 @@
 //! `tallycast export` with the real binary: the output is exactly the ledger's history, or the command fails.
 
 use std::{
-    collections::VecDeque,
     fs::{self, File},
     process::Stdio,
-    sync::{Arc, Mutex},
 };
 
-use axum::{Router, http::Uri, response::IntoResponse};
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json, value::RawValue};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    net::{TcpListener, TcpSocket},
+    net::TcpSocket,
     process::Command,
-    sync::mpsc,
 };
 
-use crate::support::binary::{ServedBinary, Workdir, refusal_of, signal};
+use crate::support::{
+    binary::{ServedBinary, Workdir, refusal_of, signal},
+    scripted_server::{ScriptedServer, page, refused},
+};
 
 const HEADER: &str = "offset,id,source,kind,amount,unit,meter,category,description,time,recorded_at,total,\
     reverses_source,reverses_id,budget,window,window_start,threshold,spent,limit,attributes\r\n";
@@ -163,7 +162,7 @@ async fn an_alert_fills_its_columns_as_it_is_written() {
     let alert = json!({ "offset": 1, "id": "b1/80", "source": "tallycast", "kind": "alert", "budget": "b1",
         "window": "month", "window_start": "2026-11-01", "threshold": 80, "spent": "80.00", "limit": "100.0" });
     let script = ScriptedServer::of([page("one", [alert], None)]).await;
-    let output = script.export(&Workdir::new(), &["--format", "csv"]).await;
+    let output = exported_from(&script, &Workdir::new(), &["--format", "csv"]).await;
     let row = "1,b1/80,tallycast,alert,,,,,,,,,,,b1,month,2026-11-01,80,80.00,100.0,\r\n";
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
@@ -302,8 +301,9 @@ async fn a_server_that_is_not_there_is_given_up() {
 
 #[tokio::test]
 async fn passing_trouble_is_passed_and_counts_anew_after_each_page() {
-    let busy = || refused(StatusCode::SERVICE_UNAVAILABLE, "busy");
-    let limited = || refused(StatusCode::TOO_MANY_REQUESTS, "limited");
+    let later = |status, code| refused(status, code, "try again later");
+    let busy = || later(StatusCode::SERVICE_UNAVAILABLE, "busy");
+    let limited = || later(StatusCode::TOO_MANY_REQUESTS, "limited");
     let mut script = ScriptedServer::of([
         busy(),
         limited(),
@@ -313,7 +313,7 @@ async fn passing_trouble_is_passed_and_counts_anew_after_each_page() {
         page("one", [entry(2)], None),
     ])
     .await;
-    let output = script.export(&Workdir::new(), &["--attempts", "3"]).await;
+    let output = exported_from(&script, &Workdir::new(), &["--attempts", "3"]).await;
     assert!(output.status.success(), "{output:?}");
     let lines = format!("{}\n{}\n", entry(1), entry(2));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), lines);
@@ -339,7 +339,7 @@ async fn a_history_that_changes_under_an_export_breaks_it() {
         let workdir = Workdir::new();
         workdir.write("export.csv", "as it was");
         let script = ScriptedServer::of([first(), second]).await;
-        let output = script.export(&workdir, &["--output", "export.csv"]).await;
+        let output = exported_from(&script, &workdir, &["--output", "export.csv"]).await;
         let (line, code) = refusal_of(&output);
         assert_eq!(code, 1);
         assert!(line.contains(reason), "{line}");
@@ -384,7 +384,7 @@ async fn an_interrupted_export_leaves_nothing_behind() {
     workdir.write("export.ndjson", "as it was");
     for kind in [Signal::INT, Signal::TERM] {
         let mut script = ScriptedServer::of([page("one", [entry(1)], Some(1))]).await;
-        let mut command = script.command(&workdir, &["--output", "export.ndjson"]);
+        let mut command = export_from(&script, &workdir, &["--output", "export.ndjson"]);
         let export = command.spawn().unwrap();
         script.asked().await;
         // The first page is written, and the second is not answered.
@@ -404,66 +404,26 @@ async fn an_output_that_cannot_be_replaced_is_refused_before_anything_is_asked()
     let workdir = Workdir::new();
     let script = ScriptedServer::of([]).await;
     for output in [".", "/dev/null", "no-such-folder/export.csv"] {
-        let refused = script.export(&workdir, &["--output", output]).await;
+        let refused = exported_from(&script, &workdir, &["--output", output]).await;
         let (line, code) = refusal_of(&refused);
         assert_eq!(code, 2, "{line}");
         assert!(line.contains(&format!("output {output}")) || output == ".");
     }
 }
 
-/// A server that gives these answers, one for each request, and then no more.
-struct ScriptedServer {
-    url: String,
-    asked: mpsc::UnboundedReceiver<String>,
+fn export_from(script: &ScriptedServer, workdir: &Workdir, more: &[&str]) -> Command {
+    let args = ["export", "alice", "--url", &script.url, "--token", "x"];
+    let mut command = workdir.command([&args, more].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
-type ScriptedAnswer = (StatusCode, Value);
-
-impl ScriptedServer {
-    async fn of(answers: impl IntoIterator<Item = ScriptedAnswer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (tell, asked) = mpsc::unbounded_channel();
-        let answers: VecDeque<_> = answers.into_iter().collect();
-        let answers = Arc::new(Mutex::new(answers));
-        let router = Router::new().fallback(async move |uri: Uri| {
-            tell.send(uri.to_string()).unwrap();
-            let answer = answers.lock().unwrap().pop_front();
-            match answer {
-                Some((status, body)) => (status, [("retry-after", "0")], body.to_string()),
-                None => std::future::pending().await,
-            }
-            .into_response()
-        });
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, asked }
-    }
-
-    /// What the next request asks for.
-    async fn asked(&mut self) -> String {
-        self.asked.recv().await.unwrap()
-    }
-
-    fn command(&self, workdir: &Workdir, more: &[&str]) -> Command {
-        let args = ["export", "alice", "--url", &self.url, "--token", "x"];
-        let mut command = workdir.command([&args, more].concat());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    async fn export(&self, workdir: &Workdir, more: &[&str]) -> std::process::Output {
-        self.command(workdir, more).output().await.unwrap()
-    }
-}
-
-fn page(epoch: &str, entries: impl Into<Vec<Value>>, next: Option<u64>) -> ScriptedAnswer {
-    let entries: Vec<Value> = entries.into();
-    let page = json!({ "epoch": epoch, "entries": entries, "next": next });
-    (StatusCode::OK, page)
-}
-
-fn refused(status: StatusCode, code: &str) -> ScriptedAnswer {
-    (status, json!({ "code": code, "detail": "try again later" }))
+async fn exported_from(
+    script: &ScriptedServer,
+    workdir: &Workdir,
+    more: &[&str],
+) -> std::process::Output {
+    export_from(script, workdir, more).output().await.unwrap()
 }
 
 fn entry(offset: u64) -> Value {

@@ -8,6 +8,8 @@ mod demo;
 mod export;
 mod flash_policy;
 mod hostile_clients;
+#[cfg(unix)]
+mod hostile_text;
 mod page;
 #[cfg(unix)]
 mod private_files;

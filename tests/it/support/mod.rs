@@ -48,6 +48,12 @@ pub(crate) mod router_server;
 pub(crate) mod screen;
 /// A listener whose connections accept bytes as a script says, and record each write.
 pub(crate) mod scripted_listener;
+/// A server that gives scripted answers, good or hostile.
+#[cfg(feature = "cli")]
+pub(crate) mod scripted_server;
+/// A pseudo-terminal.
+#[cfg(all(feature = "cli", unix))]
+pub(crate) mod terminal;
 /// A feed on a manual clock, and short ways to use it.
 pub(crate) mod test_feed;
 /// Keys and tokens, valid and forged.
