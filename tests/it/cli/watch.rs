@@ -1,5 +1,6 @@
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout},
@@ -43,7 +44,7 @@ impl Watcher {
 #[tokio::test]
 async fn watch_shows_entries_and_totals_through_a_restart() {
     let workdir = Workdir::new();
-    let served = workdir.serve(&[]).await;
+    let mut served = workdir.serve(&[]).await;
     served.record(&workdir, "one", "12.50").await;
     let mut watcher = Watcher::start(&workdir, &served).await;
     assert!(watcher.line().await.starts_with("snapshot at 1"));
@@ -73,8 +74,9 @@ async fn watch_shows_entries_and_totals_through_a_restart() {
     );
 
     let address = served.address().to_owned();
-    drop(served);
-    let served = loop_until_free(&workdir, &address).await;
+    served.signal(Signal::KILL);
+    served.process.wait().await.unwrap();
+    let served = ServedBinary::start(&workdir, &[&address], &[]).await;
     served.record(&workdir, "three", "1").await;
     assert!(watcher.line().await.starts_with("#3 "));
     assert!(
@@ -83,11 +85,6 @@ async fn watch_shows_entries_and_totals_through_a_restart() {
             .await
             .starts_with("total  spend  14.75 CNY (3)")
     );
-}
-
-/// Starts a server at the address of one that was killed.
-async fn loop_until_free(workdir: &Workdir, address: &str) -> ServedBinary {
-    ServedBinary::start(workdir, &[address], &[]).await
 }
 
 #[tokio::test]
