@@ -1,12 +1,20 @@
 //! The token that a command sends to a server.
 
-use std::{env, fmt, fs, path::PathBuf};
+use std::{
+    env, fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
 use super::command_error::CommandError;
 
 const VARIABLE: &str = "TALLYCAST_TOKEN";
+
+/// The longest file that is read: the server takes no token above 8 KiB, and a device may have no end.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where to read the token. Either flag wins over the variable.
 #[derive(Args)]
@@ -25,7 +33,7 @@ impl BearerArgs {
             (token.clone(), "--token".to_owned())
         } else if let Some(file) = &self.token_file {
             let origin = file.display().to_string();
-            let read = fs::read_to_string(file);
+            let read = read_file(file);
             let text = read.map_err(|why| CommandError::usage(format_args!("{origin}: {why}")))?;
             (text, origin)
         } else {
@@ -42,6 +50,17 @@ impl BearerArgs {
             ))),
             token => Ok(token.to_owned()),
         }
+    }
+}
+
+fn read_file(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(file)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    match u64::try_from(read) {
+        Ok(..=FILE_BYTES_MAX) => Ok(text),
+        _ => Err(io::Error::other("too long for a token")),
     }
 }
 

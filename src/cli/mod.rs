@@ -1,5 +1,6 @@
 //! The command line: a file or folder per command. Each error is one line.
 
+mod answer;
 mod backoff;
 mod bearer;
 mod bench;

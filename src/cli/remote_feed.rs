@@ -3,16 +3,17 @@
 use std::{fmt, time::Duration};
 
 use clap::Args;
-use reqwest::{Client, Response, StatusCode, Url, header::RETRY_AFTER};
-use serde::Deserialize;
+use reqwest::{Client, Response, StatusCode, Url};
 use tallycast::Account;
 
-use super::{bearer::BearerArgs, command_error::CommandError, redact::UrlText};
+use super::{
+    answer::{AnswerError, cause, describe_refusal, read_answer, retry_after},
+    bearer::BearerArgs,
+    command_error::CommandError,
+    redact::UrlText,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest `Retry-After` that is honoured.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// The account, the server's URL, and the token.
 #[derive(Debug, Args)]
@@ -79,55 +80,37 @@ impl RemoteFeed {
         url
     }
 
-    /// Sends a GET request. Any status but 200 and 204 is an error.
-    pub(super) async fn get(&self, url: Url) -> Result<Response, RequestError> {
+    /// Sends a GET request and reads the answer; `None` if it is 204. Any other status but 200 is an error.
+    pub(super) async fn get(&self, url: Url) -> Result<Option<Vec<u8>>, RequestError> {
         let request = self.client.get(url).bearer_auth(&self.token);
-        let response = request.send().await?;
+        let response = request.send().await.map_err(|error| {
+            let (why, pause) = (cause(error), None);
+            RequestError::Temporary { why, pause }
+        })?;
         match response.status() {
-            StatusCode::OK | StatusCode::NO_CONTENT => Ok(response),
+            StatusCode::OK => Ok(Some(read_answer(response).await?)),
+            StatusCode::NO_CONTENT => Ok(None),
             _ => Err(status_error(response).await),
         }
     }
 }
 
-impl From<reqwest::Error> for RequestError {
-    fn from(error: reqwest::Error) -> Self {
-        // The user knows the URL; the innermost cause is what helps.
-        let error = error.without_url();
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        Self::Temporary {
-            why: cause.to_string(),
-            pause: None,
+impl From<AnswerError> for RequestError {
+    fn from(error: AnswerError) -> Self {
+        let why = error.to_string();
+        match error {
+            AnswerError::Broken(_) => Self::Temporary { why, pause: None },
+            AnswerError::TooLong => Self::Permanent(why),
         }
     }
 }
 
 /// The error that a response with another status means.
 async fn status_error(response: Response) -> RequestError {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct ServerProblem {
-        code: String,
-        detail: String,
-    }
-    let status = response.status();
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
-    let pause = retry_after
-        .and_then(|seconds| seconds.parse().ok())
-        .map(Duration::from_secs);
-    let problem: ServerProblem = response.json().await.unwrap_or_default();
-    let why = format!("{status} {} {}", problem.code, problem.detail);
+    let (status, pause) = (response.status(), retry_after(&response));
+    let why = describe_refusal(response).await;
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return RequestError::Temporary {
-            why,
-            pause: pause.map(|pause| pause.min(RETRY_AFTER_MAX)),
-        };
+        return RequestError::Temporary { why, pause };
     }
     RequestError::Permanent(why)
 }

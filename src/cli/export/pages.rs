@@ -92,8 +92,7 @@ impl ExportPages {
     }
 
     async fn fetch(&self) -> Result<ExportPage, RequestError> {
-        let response = self.remote.get(self.url()).await?;
-        let body = response.bytes().await?;
+        let body = self.remote.get(self.url()).await?.unwrap_or_default();
         serde_json::from_slice(&body).map_err(|error| {
             RequestError::Permanent(format!("the response is not a page of entries: {error}"))
         })

@@ -1,11 +1,15 @@
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, Url, header};
+use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::{progress::ReplayProgress, row::RowEvent, tally::ItemResult};
-use crate::cli::{redact::UrlText, table::RowLocation};
+use crate::cli::{
+    answer::{AnswerError, cause, describe_refusal, read_answer, retry_after, shown},
+    redact::UrlText,
+    table::RowLocation,
+};
 
 /// The most events per request: half of the server's limit, and durable in one commit.
 const BATCH_EVENTS_MAX: usize = 500;
@@ -18,10 +22,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// … up to this, so that a server that is back soon receives events again.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// The longest `Retry-After` that is honoured.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
-/// The most characters that are shown of a response that cannot be read.
-const RESPONSE_CHARS_MAX: usize = 200;
 
 /// Events that are sent in one request.
 #[derive(Debug, Default)]
@@ -105,12 +105,6 @@ struct BatchResponse {
     results: Vec<ItemResult>,
 }
 
-#[derive(Deserialize)]
-struct ProblemResponse {
-    code: String,
-    detail: String,
-}
-
 impl Producer {
     /// `retry_for`: how long a batch is retried before giving up.
     pub(super) fn new(to: &UrlText, token: &str, retry_for: Duration) -> Result<Self, SendError> {
@@ -171,23 +165,27 @@ impl Producer {
             .body(batch.body.clone())
             .send()
             .await
-            .map_err(|error| unanswered(&error))?;
+            .map_err(|error| unanswered(&cause(error)))?;
         let status = response.status();
-        let pause = retry_after(&response);
-        let text = response.text().await.map_err(|error| unanswered(&error))?;
+        let pause = retry_after(&response).map(|pause| pause.max(PAUSE_MIN));
         if status == StatusCode::OK {
-            let answer = serde_json::from_str::<BatchResponse>(&text).ok();
+            let body = match read_answer(response).await {
+                Ok(body) => body,
+                Err(AnswerError::Broken(cause)) => return Err(unanswered(&cause)),
+                Err(error) => return Err(self.refused(&error.to_string())),
+            };
+            let answer = serde_json::from_slice::<BatchResponse>(&body).ok();
             return answer
                 .map(|answer| answer.results)
                 .filter(|results| results.len() == batch.locations.len())
                 .ok_or_else(|| {
                     self.refused(&format!(
                         "a response that is not Tallycast's: {}",
-                        shown(&text)
+                        shown(&body)
                     ))
                 });
         }
-        let what = describe(status, &text);
+        let what = describe_refusal(response).await;
         let is_temporary = status.is_server_error()
             || matches!(
                 status,
@@ -231,34 +229,11 @@ fn events_url(to: &UrlText) -> Result<Url, SendError> {
 }
 
 /// No response, or an incomplete one. Whether the batch was recorded is unknown; sending it again settles that.
-fn unanswered(error: &reqwest::Error) -> AttemptError {
-    // The innermost cause is the most specific one.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
+fn unanswered(cause: &str) -> AttemptError {
     AttemptError::Temporary {
         what: format!("the server does not answer ({cause})"),
         pause: None,
     }
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?;
-    let seconds = value.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).clamp(PAUSE_MIN, RETRY_AFTER_MAX))
-}
-
-fn describe(status: StatusCode, text: &str) -> String {
-    match serde_json::from_str::<ProblemResponse>(text) {
-        Ok(problem) => format!("{status}, {}: {}", problem.code, problem.detail),
-        Err(_) => format!("{status} {}", shown(text)),
-    }
-}
-
-fn shown(text: &str) -> String {
-    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    line.take(RESPONSE_CHARS_MAX).collect()
 }
 
 /// Between half of `pause` and all of it, so that producers do not retry at the same time.

@@ -5,7 +5,7 @@ mod message;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{StatusCode, Url};
+use reqwest::Url;
 
 use super::{
     backoff::Backoff,
@@ -73,11 +73,14 @@ struct LongPoll {
 impl LongPoll {
     /// The next message; `None` if there was none within the wait.
     async fn next(&self) -> Result<Option<WatchMessage>, RequestError> {
-        let response = self.remote.get(self.request_url()).await?;
-        match response.status() {
-            StatusCode::NO_CONTENT => Ok(None),
-            _ => Ok(response.json().await.map(Some)?),
-        }
+        let Some(body) = self.remote.get(self.request_url()).await? else {
+            return Ok(None);
+        };
+        let message = serde_json::from_slice(&body);
+        message.map(Some).map_err(|error| RequestError::Temporary {
+            why: format!("the answer is not a message of a feed: {error}"),
+            pause: None,
+        })
     }
 
     fn request_url(&self) -> Url {

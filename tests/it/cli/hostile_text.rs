@@ -112,6 +112,11 @@ async fn what_a_hostile_server_answers_is_shown_as_text() {
         assert_harmless(&screen);
         assert_harmless(&errors);
         assert_eq!(errors.lines().count(), 1, "{errors}");
+
+        let garbled = || vec![(StatusCode::FORBIDDEN, HOSTILE).into_response()];
+        let (screen, _, errors) = shown(words, garbled).await;
+        assert_harmless(&screen);
+        assert_harmless(&errors);
     }
 }
 

@@ -5,6 +5,7 @@ mod bench;
 mod certificates;
 mod config;
 mod demo;
+mod endless_answers;
 mod export;
 mod flash_policy;
 mod hostile_clients;

@@ -2,14 +2,18 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     sync::{Arc, Mutex},
 };
 
 use axum::{
     Json, Router,
+    body::Body,
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -54,4 +58,13 @@ pub(crate) fn page(epoch: &str, entries: impl Into<Vec<Value>>, next: Option<u64
 pub(crate) fn refused(status: StatusCode, code: &str, detail: &str) -> Response {
     let problem = Json(json!({ "code": code, "detail": detail }));
     (status, [("retry-after", "0")], problem).into_response()
+}
+
+/// An answer of this many bytes, which no command has any use for.
+pub(crate) fn long_answer(status: StatusCode, bytes: usize) -> Response {
+    static PART: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    let parts = bytes.div_ceil(PART.len());
+    let part = || Ok::<_, Infallible>(Bytes::from_static(&PART));
+    let body = Body::from_stream(stream::iter((0..parts).map(move |_| part())));
+    (status, body).into_response()
 }

@@ -65,6 +65,10 @@ impl Poster {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
+            // Within the loop: a server may send faster than this reads.
+            if self.response.len() > RESPONSE_BYTES_MAX {
+                return Err(BenchError::garbled(b"a response that does not end"));
+            }
         }
         let Some(end) = end_of(&self.response)? else {
             return Ok(false);
@@ -78,15 +82,13 @@ impl Poster {
 
 /// Where the response ends; `None` while it is incomplete.
 fn end_of(response: &[u8]) -> Result<Option<usize>, BenchError> {
-    if response.len() > RESPONSE_BYTES_MAX {
-        return Err(BenchError::garbled(b"a response that does not end"));
-    }
     let Some(head) = memmem::find(response, b"\r\n\r\n") else {
         return Ok(None);
     };
-    let end = head
-        + 4
-        + content_length(&response[..head]).ok_or_else(|| BenchError::garbled(response))?;
+    let length = content_length(&response[..head])
+        .filter(|length| *length <= RESPONSE_BYTES_MAX)
+        .ok_or_else(|| BenchError::garbled(response))?;
+    let end = head + 4 + length;
     Ok((response.len() >= end).then_some(end))
 }
 
