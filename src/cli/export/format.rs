@@ -2,9 +2,12 @@ use clap::ValueEnum;
 use csv::{Terminator, WriterBuilder};
 use serde_json::value::RawValue;
 
-use super::row::{COLUMNS, ExportRow, row};
+use super::{
+    formula::without_formula,
+    row::{COLUMNS, row},
+};
+use crate::cli::output::TerminalText;
 
-/// The format of exported entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExportFormat {
     /// One entry's JSON per line
@@ -13,11 +16,21 @@ pub(super) enum ExportFormat {
     Csv,
 }
 
-impl ExportFormat {
+/// How entries are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntryText {
+    pub(super) format: ExportFormat,
+    /// Cells that a spreadsheet would take for formulas stay as they are.
+    pub(super) is_raw: bool,
+    /// A terminal shows them: what it would obey is escaped.
+    pub(super) is_for_terminal: bool,
+}
+
+impl EntryText {
     /// What precedes the first entry.
     pub(super) fn header(self) -> Vec<u8> {
         let mut text = Vec::new();
-        if self == Self::Csv {
+        if self.format == ExportFormat::Csv {
             append_rows([COLUMNS], &mut text);
         }
         text
@@ -28,20 +41,37 @@ impl ExportFormat {
         entries: &[Box<RawValue>],
         text: &mut Vec<u8>,
     ) -> Result<(), serde_json::Error> {
-        match self {
-            Self::Ndjson => {
+        match self.format {
+            ExportFormat::Ndjson => {
                 for entry in entries {
-                    text.extend_from_slice(entry.get().as_bytes());
+                    let line = self.shown(entry.get().to_owned());
+                    text.extend_from_slice(line.as_bytes());
                     text.push(b'\n');
                 }
             }
-            Self::Csv => {
-                let rows: Result<Vec<ExportRow>, _> =
-                    entries.iter().map(|entry| row(entry)).collect();
-                append_rows(rows?, text);
+            ExportFormat::Csv => {
+                let mut rows = Vec::with_capacity(entries.len());
+                for entry in entries {
+                    rows.push(row(entry)?.map(|cell| self.shown(self.cell(cell))));
+                }
+                append_rows(rows, text);
             }
         }
         Ok(())
+    }
+
+    fn cell(self, cell: String) -> String {
+        match self.is_raw {
+            true => cell,
+            false => without_formula(cell),
+        }
+    }
+
+    fn shown(self, text: String) -> String {
+        match self.is_for_terminal {
+            true => TerminalText(text).to_string(),
+            false => text,
+        }
     }
 }
 

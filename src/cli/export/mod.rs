@@ -2,6 +2,7 @@
 
 mod atomic_file;
 mod format;
+mod formula;
 mod pages;
 mod progress;
 mod row;
@@ -16,12 +17,12 @@ use clap::Args;
 
 use super::{
     command_error::CommandError,
-    output::data_output,
+    output::{data_output, stdout_is_terminal},
     remote_feed::{RemoteFeed, RemoteFeedArgs},
     signals::Signals,
 };
 use atomic_file::AtomicFile;
-use format::ExportFormat;
+use format::{EntryText, ExportFormat};
 use pages::{ExportPages, PagesError};
 use progress::ExportProgress;
 
@@ -30,8 +31,9 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Writes all entries of an account, oldest first.
 ///
-/// Values are written as they are stored. The command fails if the history changes during the export, for example
-/// because a backup was restored.
+/// Values are written as they are stored, with two exceptions: in a table, a text that a spreadsheet would take for a
+/// formula gets an apostrophe in front (see --raw), and on a terminal control characters are escaped. The command fails
+/// if the history changes during the export, for example because a backup was restored.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
@@ -39,6 +41,9 @@ pub(super) struct ExportArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
     format: ExportFormat,
+    /// Write a table's cells unchanged, for a program; a spreadsheet may run formulas in them
+    #[arg(long)]
+    raw: bool,
     /// File to write; it is replaced once the export is complete [default: stdout]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -63,15 +68,20 @@ enum ExportError {
 pub(super) async fn run(args: ExportArgs) -> Result<(), CommandError> {
     let remote = RemoteFeed::new(&args.remote, PAGE_TIMEOUT)?;
     let pages = ExportPages::new(remote, args.attempts);
+    let text = EntryText {
+        format: args.format,
+        is_raw: args.raw,
+        is_for_terminal: args.output.is_none() && stdout_is_terminal(),
+    };
     match args.output {
-        Some(path) => into_file(pages, args.format, path).await,
-        None => into_stdout(pages, args.format).await,
+        Some(path) => into_file(pages, text, path).await,
+        None => into_stdout(pages, text).await,
     }
 }
 
-async fn into_stdout(pages: ExportPages, format: ExportFormat) -> Result<(), CommandError> {
+async fn into_stdout(pages: ExportPages, text: EntryText) -> Result<(), CommandError> {
     let progress = ExportProgress::with_stdout();
-    let copied = copy(pages, format, &mut data_output(), &progress).await;
+    let copied = copy(pages, text, &mut data_output(), &progress).await;
     progress.finish();
     match copied {
         // The reader has closed the pipe, as `| head` does.
@@ -80,17 +90,13 @@ async fn into_stdout(pages: ExportPages, format: ExportFormat) -> Result<(), Com
     }
 }
 
-async fn into_file(
-    pages: ExportPages,
-    format: ExportFormat,
-    path: PathBuf,
-) -> Result<(), CommandError> {
+async fn into_file(pages: ExportPages, text: EntryText, path: PathBuf) -> Result<(), CommandError> {
     // Before the temporary file exists: a signal would otherwise leave it behind.
     let mut signals = Signals::listen().map_err(CommandError::failed)?;
     let mut file = AtomicFile::create(path)?;
     let progress = ExportProgress::new();
     let copied = tokio::select! {
-        copied = copy(pages, format, &mut file, &progress) => copied,
+        copied = copy(pages, text, &mut file, &progress) => copied,
         _ = signals.next() => Err(ExportError::Interrupted),
     };
     progress.finish();
@@ -101,20 +107,20 @@ async fn into_file(
 /// Writes each page as it arrives.
 async fn copy(
     mut pages: ExportPages,
-    format: ExportFormat,
+    text: EntryText,
     out: &mut impl Write,
     progress: &ExportProgress,
 ) -> Result<(), ExportError> {
-    let mut text = format.header();
+    let mut bytes = text.header();
     loop {
         let page = pages.next(progress).await?;
-        format.append(page.entries(), &mut text)?;
-        out.write_all(&text)?;
+        text.append(page.entries(), &mut bytes)?;
+        out.write_all(&bytes)?;
         out.flush()?;
         progress.at(pages.entries());
         if page.is_last() {
             return Ok(());
         }
-        text.clear();
+        bytes.clear();
     }
 }

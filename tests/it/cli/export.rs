@@ -125,6 +125,58 @@ async fn lines_are_the_entries_byte_for_byte() {
     assert!(expected.contains("🍜") && expected.contains("123456789012345.123456789"));
 }
 
+/// The cells of a table, without the header.
+fn cells(table: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let rows = reader.records().map(Result::unwrap);
+    rows.map(|row| row.iter().map(str::to_owned).collect())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_table_has_no_formulas_unless_raw() {
+    let texts = [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-2+3",
+        "@SUM(1,1)",
+        "\tx",
+        "\rx",
+        "'=1",
+        "-1.50",
+        "plain",
+    ];
+    let with = |(index, text): (usize, &str)| {
+        json!({ "offset": index + 1, "id": text, "source": text, "kind": "adjustment", "amount": "-1.50",
+            "unit": text, "meter": text, "category": text, "description": text, "total": "-3.00",
+            "attributes": { "=1": "=1" } })
+    };
+    let entries: Vec<_> = texts.into_iter().enumerate().map(with).collect();
+    let pages = || [page("one", entries.clone(), None)];
+    let table = async |more: &[&str]| {
+        let script = ScriptedServer::of(pages()).await;
+        let words = [&["--format", "csv"], more].concat();
+        let output = exported_from(&script, &Workdir::new(), &words).await;
+        assert!(output.status.success(), "{output:?}");
+        cells(&String::from_utf8(output.stdout).unwrap())
+    };
+    let (neutral, raw) = (table(&[]).await, table(&["--raw"]).await);
+    for (neutral, raw) in neutral.iter().flatten().zip(raw.iter().flatten()) {
+        let is_number = ["-1.50", "-3.00"].contains(&raw.as_str());
+        let is_formula = raw
+            .trim_start_matches('\'')
+            .starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let prefix = if is_formula && !is_number { "'" } else { "" };
+        assert_eq!(*neutral, format!("{prefix}{raw}"));
+    }
+    for (row, text) in raw.iter().zip(texts) {
+        assert_eq!(
+            (&row[1], &row[4], &row[8]),
+            (&text.into(), &"-1.50".into(), &text.into())
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_table_quotes_what_it_must_and_changes_no_value() {
     let shop = Shop::open().await;
@@ -150,11 +202,13 @@ async fn a_table_quotes_what_it_must_and_changes_no_value() {
         arrival(2)
     );
     let fourth = format!(
-        "4,=4,desk,reversal,-123456789012345.123456789,kWh,power,,,{at},{},0.000000000,shop,2,,,,,,,\r\n",
+        "4,'=4,desk,reversal,-123456789012345.123456789,kWh,power,,,{at},{},0.000000000,shop,2,,,,,,,\r\n",
         arrival(3)
     );
     let expected = [HEADER, &first, &second, &third, &fourth].concat();
     assert_eq!(shop.exported(&["--format", "csv"]).await, expected);
+    let raw = expected.replace("4,'=4", "4,=4");
+    assert_eq!(shop.exported(&["--format", "csv", "--raw"]).await, raw);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::support::{
     binary::Workdir,
-    scripted_server::{ScriptedServer, refused},
+    scripted_server::{ScriptedServer, page, refused},
     terminal::shown_on_a_terminal,
 };
 
@@ -99,6 +99,26 @@ async fn watch_shows_hostile_text_as_text() {
     assert_eq!(out.lines().count(), 3, "{out}");
     assert_harmless(&errors);
     assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[tokio::test]
+async fn export_escapes_on_a_terminal_and_changes_nothing_elsewhere() {
+    let pages = || vec![page("one", [hostile_entry()], None)];
+    let (screen, out, _) = shown(&["export", "alice"], pages).await;
+    assert_harmless(&screen);
+    let entry = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    assert_eq!(entry(&screen), hostile_entry(), "it is still JSON");
+    assert_eq!(out, format!("{}\n", hostile_entry()));
+
+    for more in [&[] as &[&str], &["--raw"]] {
+        let words = [&["export", "alice", "--format", "csv"], more].concat();
+        let (screen, out, _) = shown(&words, pages).await;
+        // A table's lines end so; a line that the text forges would be found.
+        let screen = screen.replace("\r\n", "\n");
+        assert_harmless(&screen);
+        assert_eq!(screen.lines().count(), 2, "a header and a row: {screen}");
+        assert!(out.contains(HOSTILE), "{out:?}");
+    }
 }
 
 #[tokio::test]
