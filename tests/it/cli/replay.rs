@@ -276,6 +276,59 @@ async fn a_mistake_in_the_file_keeps_all_of_it_back() {
 }
 
 #[tokio::test]
+async fn a_quote_in_the_wrong_place_keeps_all_of_the_file_back() {
+    let shop = Shop::open().await;
+    let good = |count| "eve,1997-01-01,1,books\n".repeat(count);
+    for (row, place) in [
+        ("eve,1997-01-02,2,\"begins", "line 3, column 18: the quote"),
+        ("eve,1997-01-02,2,be\"gins", "line 3, column 20: a quote"),
+        ("eve,1997-01-02,2, \"begins\"", "line 3, column 19: a quote"),
+        ("eve,1997-01-02,2,\"begins\" ", "line 3, column 26: only"),
+        ("eve,1997-01-02,2,\"be\"gins\"", "line 3, column 22: only"),
+        ("eve,1997-01-02,\"2,books", "line 3, column 16: the quote"),
+    ] {
+        let rows = format!(
+            "customer_id,date,dollars,what\n{}{row}\n{}",
+            good(1),
+            good(20)
+        );
+        let file = shop.write("sales.csv", &rows);
+        let (code, text, errors) = shop.failure(&file, &[]).await;
+        assert_eq!((code, text.as_str()), (Some(2), ""), "{row}");
+        let place = format!("sales.csv, {place}");
+        assert!(errors.contains(&place), "{errors} is not at {place}");
+        assert_eq!(shop.feed("eve", "").await["offset"], 0, "{row}");
+    }
+    let rows = "customer_id,date,dollars,what\neve,1997-01-02,\"2\",\"be\"\"gins,\nthere\"\n";
+    let file = shop.write("sales.csv", rows);
+    shop.summary(&file, &["--category-column", "what"]).await;
+    let entry = &shop.feed("eve", "").await["recent"][0];
+    assert_eq!(entry["category"], "be\"gins,\nthere");
+}
+
+#[tokio::test]
+async fn a_line_without_an_end_is_left() {
+    let shop = Shop::open().await;
+    for start in [
+        "",
+        "customer_id,date,dollars\n",
+        "customer_id,date,dollars\neve,1997-01-01,1,\"",
+    ] {
+        let line = start.lines().count().max(1) + usize::from(start.ends_with('\n'));
+        let file = shop.write(
+            "sales.csv",
+            &(start.to_owned() + &"x".repeat(32 * 1024 * 1024)),
+        );
+        let (code, text, errors) = shop.failure(&file, &[]).await;
+        assert_eq!((code, text.as_str()), (Some(2), ""));
+        let place = format!(
+            "sales.csv, line {line}, column 1: the row that begins here is longer than 1 MiB"
+        );
+        assert!(errors.contains(&place), "{errors} is not at {place}");
+    }
+}
+
+#[tokio::test]
 async fn a_replay_without_a_right_says_so() {
     let shop = Shop::open().await;
     let (code, _, errors) = shop.failure(purchases(), &["--token", "nonsense"]).await;

@@ -1,5 +1,7 @@
 //! A CSV file, read row by row.
 
+mod strict_csv;
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -7,6 +9,8 @@ use std::{
 
 use clap::Args;
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
+
+use strict_csv::{CsvError, Place, StrictCsv};
 
 /// The names of the columns.
 #[derive(Debug, Clone, Args)]
@@ -53,7 +57,7 @@ pub(in crate::cli) struct RowLocation {
 /// A CSV file and the place up to which it has been read.
 pub(in crate::cli) struct Table<R> {
     name: PathBuf,
-    reader: Reader<R>,
+    reader: Reader<StrictCsv<R>>,
     record: StringRecord,
     indexes: ColumnIndexes,
     row: u64,
@@ -85,7 +89,9 @@ impl<R: io::Read> Table<R> {
         columns: &Columns,
     ) -> Result<Self, TableError> {
         let name = name.into();
-        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(reader);
+        let mut reader = ReaderBuilder::new()
+            .trim(Trim::All)
+            .from_reader(StrictCsv::new(reader));
         let header = reader.headers().map_err(|error| csv_error(&name, error))?;
         let indexes = ColumnIndexes::find(header, columns, &name)?;
         Ok(Self {
@@ -178,8 +184,15 @@ fn names(header: &StringRecord) -> String {
 #[derive(Debug)]
 pub(in crate::cli) struct TableError {
     file: PathBuf,
-    location: Option<RowLocation>,
+    location: ErrorLocation,
     message: String,
+}
+
+#[derive(Debug)]
+enum ErrorLocation {
+    File,
+    Row(RowLocation),
+    Place(Place),
 }
 
 impl TableError {
@@ -187,7 +200,7 @@ impl TableError {
     pub(in crate::cli) fn whole(file: &Path, message: String) -> Self {
         Self {
             file: file.to_owned(),
-            location: None,
+            location: ErrorLocation::File,
             message,
         }
     }
@@ -196,7 +209,7 @@ impl TableError {
     pub(in crate::cli) fn at(file: &Path, location: RowLocation, message: String) -> Self {
         Self {
             file: file.to_owned(),
-            location: Some(location),
+            location: ErrorLocation::Row(location),
             message,
         }
     }
@@ -204,18 +217,27 @@ impl TableError {
 
 fn csv_error(file: &Path, error: csv::Error) -> TableError {
     // The record number counts the header.
-    let location = error.position().map(|position| RowLocation {
+    let row = error.position().map(|position| RowLocation {
         row: position.record(),
         line: position.line(),
     });
-    let message = match error.kind() {
+    let mut location = row.map_or(ErrorLocation::File, ErrorLocation::Row);
+    let text = error.to_string();
+    let message = match error.into_kind() {
         ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => format!(
             "it has {len} cells and the first row has {expected_len}: put cells that hold a comma in quotes"
         ),
         ErrorKind::Utf8 { .. } => "not UTF-8: save the file as UTF-8".to_owned(),
-        _ => error.to_string(),
+        ErrorKind::Io(error) => match error.downcast::<CsvError>() {
+            Ok(error) => {
+                location = ErrorLocation::Place(error.place);
+                error.to_string()
+            }
+            Err(error) => format!("cannot be read: {error}"),
+        },
+        _ => text,
     };
     TableError {
         file: file.to_owned(),
@@ -233,10 +255,13 @@ impl fmt::Display for TableError {
         } = self;
         let file = file.display();
         match location {
-            Some(RowLocation { row, line }) => {
+            ErrorLocation::Row(RowLocation { row, line }) => {
                 write!(f, "{file}, row {row} (line {line}): {message}")
             }
-            None => write!(f, "{file}: {message}"),
+            ErrorLocation::Place(Place { line, column }) => {
+                write!(f, "{file}, line {line}, column {column}: {message}")
+            }
+            ErrorLocation::File => write!(f, "{file}: {message}"),
         }
     }
 }
