@@ -1,5 +1,6 @@
 //! `tallycast replay`: posts the rows of a CSV file as events, in order and once each.
 
+mod input;
 mod pace;
 mod plan;
 mod producer;
@@ -19,6 +20,7 @@ use super::{
     signals::Signals,
     table::{Columns, TableError},
 };
+use input::ReplayInput;
 use pace::{Pace, Speed};
 use plan::Plan;
 use producer::{Producer, ReplayBatch, SendError};
@@ -28,11 +30,11 @@ use tally::Tally;
 
 /// Posts the rows of a CSV file as events, one each.
 ///
-/// An event's id is the file's name and the row's number. It is safe to replay the same file again, for example after
+/// The whole file is checked before anything is sent. An event's id is the file's name and the row's number. It is safe to replay the same file again, for example after
 /// an interruption: rows that are already recorded count as duplicates and change nothing.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// CSV file; the first row names the columns
+    /// CSV file, or `-` for stdin; the first row names the columns
     file: PathBuf,
     /// URL of the server, such as `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
@@ -80,6 +82,10 @@ enum ReplayError {
     Table(#[from] TableError),
     #[error("{0}")]
     Send(#[from] SendError),
+    #[error(
+        "{file} has changed since it was checked: {why}. Once it is complete, run the same command again"
+    )]
+    Changed { file: String, why: String },
     #[error("{refused} of {rows} rows were not recorded; the first reasons are listed above")]
     Refused { refused: u64, rows: u64 },
     #[error("cannot listen for signals: {0}")]
@@ -106,16 +112,19 @@ pub(super) async fn run(args: ReplayArgs) -> Result<(), CommandError> {
 }
 
 async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
-    let mut signals = Signals::listen().map_err(ReplayError::Signals)?;
     let producer = Producer::new(&args.to, token, Duration::from_secs(args.retry_for))?;
+    let input = ReplayInput::open(&args.file)?;
+    let file = input.path().to_owned();
     let mapping = RowMapping::new(
-        &args.file,
+        &file,
         args.source,
         args.meter,
         args.unit,
         args.times == Times::Original,
     )?;
-    let plan = Plan::of(&args.file, &args.columns, mapping)?;
+    let plan = Plan::of(input, &args.columns, mapping)?;
+    // Only now: a check that waits for a pipe ends with the signal, as nothing is sent yet.
+    let mut signals = Signals::listen().map_err(ReplayError::Signals)?;
     let rows = plan.rows();
     let mut progress = ReplayProgress::new(rows);
     let mut tally = Tally::default();
@@ -124,6 +133,19 @@ async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
         _ = signals.next() => Err(ReplayError::Interrupted),
     };
     progress.finish();
+    let changed = |why| ReplayError::Changed {
+        file: file.display().to_string(),
+        why,
+    };
+    let ended = match ended {
+        // The check found no mistake, and counted the rows.
+        Err(ReplayError::Table(error)) => Err(changed(error.to_string())),
+        Ok(()) if tally.answered() < rows => Err(changed(format!(
+            "it had {rows} rows, and now has {}",
+            tally.answered()
+        ))),
+        ended => ended,
+    };
     // A reader that has gone does not make the rows less recorded.
     let _ = print_lines(tally.lines());
     ended?;

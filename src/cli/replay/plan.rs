@@ -1,6 +1,9 @@
-use std::{collections::VecDeque, fs::File, path::Path};
+use std::{collections::VecDeque, fs::File, io::Take};
 
-use super::row::{RowEvent, RowMapping, RowTime};
+use super::{
+    input::ReplayInput,
+    row::{RowEvent, RowMapping, RowTime},
+};
 use crate::cli::table::{Columns, Table, TableError};
 
 /// The most rows of one day that are sorted by time, about a big shop's sales in a day. A longer day is sorted in
@@ -10,7 +13,7 @@ const DAY_ROWS_MAX: usize = 100_000;
 /// A file's events in the order in which they are sent: the file's order, except that rows with the same date and no
 /// time of day are sorted by the time that they were given.
 pub(super) struct Plan {
-    table: Table<File>,
+    table: Table<Take<File>>,
     mapping: RowMapping,
     rows: u64,
     ready: VecDeque<RowEvent>,
@@ -21,18 +24,19 @@ pub(super) struct Plan {
 impl Plan {
     /// Reads the whole file first, so that nothing is sent from a file with an error.
     pub(super) fn of(
-        file: &Path,
+        mut input: ReplayInput,
         columns: &Columns,
         mapping: RowMapping,
     ) -> Result<Self, TableError> {
-        let mut table = Table::open(file, columns)?;
+        let path = input.path().to_owned();
+        let mut table = Table::read(&mut input, &path, columns)?;
         let mut rows = 0;
         while let Some(cells) = table.next_row()? {
             mapping.event(&cells)?;
             rows += 1;
         }
         Ok(Self {
-            table: Table::open(file, columns)?,
+            table: Table::read(input.again()?, path, columns)?,
             mapping,
             rows,
             ready: VecDeque::new(),
@@ -87,7 +91,10 @@ mod tests {
     use super::*;
     use clap::Parser as _;
     use serde_json::Value;
-    use std::{collections::HashSet, path::PathBuf};
+    use std::{
+        collections::HashSet,
+        path::{Path, PathBuf},
+    };
 
     #[derive(clap::Parser)]
     struct ColumnFlags {
@@ -121,7 +128,8 @@ mod tests {
     fn events_with(text: &str, options: &[&str], with_time: bool) -> Vec<Value> {
         let file = written(text);
         let mapping = mapping(&file.path, with_time);
-        let mut plan = Plan::of(&file.path, &columns(options), mapping).unwrap();
+        let input = ReplayInput::open(&file.path).unwrap();
+        let mut plan = Plan::of(input, &columns(options), mapping).unwrap();
         let mut events = Vec::new();
         while let Some(event) = plan.next_event().unwrap() {
             events.push(serde_json::from_str(&event.json).unwrap());
@@ -137,7 +145,8 @@ mod tests {
     fn error_of(text: impl AsRef<[u8]>, options: &[&str]) -> String {
         let file = written(text);
         let mapping = mapping(&file.path, true);
-        let refused = Plan::of(&file.path, &columns(options), mapping).map(|_| ());
+        let input = ReplayInput::open(&file.path).unwrap();
+        let refused = Plan::of(input, &columns(options), mapping).map(|_| ());
         let message = refused.unwrap_err().to_string();
         let folder = file.path.parent().unwrap().to_str().unwrap();
         message.replace(&format!("{folder}/"), "")

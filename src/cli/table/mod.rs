@@ -72,15 +72,6 @@ struct ColumnIndexes {
     quantity: Option<usize>,
 }
 
-impl Table<std::fs::File> {
-    /// Opens a file and finds its columns.
-    pub(in crate::cli) fn open(path: &Path, columns: &Columns) -> Result<Self, TableError> {
-        let file = std::fs::File::open(path)
-            .map_err(|error| TableError::whole(path, format!("cannot be opened: {error}")))?;
-        Self::read(file, path, columns)
-    }
-}
-
 impl<R: io::Read> Table<R> {
     /// Reads a table from any reader. Errors call it `name`.
     pub(in crate::cli) fn read(

@@ -1,10 +1,13 @@
 //! `tallycast replay` with the real binary: the ledger ends up with exactly what the file has.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, process::Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, Command},
+};
 
 use crate::support::{
     SOON,
@@ -304,6 +307,73 @@ async fn a_quote_in_the_wrong_place_keeps_all_of_the_file_back() {
     shop.summary(&file, &["--category-column", "what"]).await;
     let entry = &shop.feed("eve", "").await["recent"][0];
     assert_eq!(entry["category"], "be\"gins,\nthere");
+}
+
+#[tokio::test]
+async fn a_pipe_is_checked_whole_before_anything_is_sent() {
+    let shop = Shop::open().await;
+    let rows = "customer_id,date,dollars\neve,1997-01-01,2.50\neve,1997-01-02,3.50\n";
+    let piped = async |name: &str, rows: &str| {
+        let mut replay = shop
+            .replay(name, &[])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = replay.stdin.take().unwrap();
+        stdin.write_all(rows.as_bytes()).await.unwrap();
+        drop(stdin);
+        ended(replay).await
+    };
+    for name in ["-", "/dev/stdin"] {
+        let (code, text, errors) = piped(name, &format!("{rows}eve,1997-01-03,\"1\n")).await;
+        assert_eq!((code, text.as_str()), (Some(2), ""));
+        assert!(errors.contains("stdin, line 4, column 16: "), "{errors}");
+        assert_eq!(shop.feed("eve", "").await["offset"], 0);
+    }
+    for (name, expected) in [
+        ("-", "recorded 2, duplicate 0"),
+        ("/dev/stdin", "recorded 0, duplicate 2"),
+    ] {
+        let (code, text, errors) = piped(name, rows).await;
+        assert_eq!(code, Some(0), "{text}{errors}");
+        assert!(text.starts_with(expected), "{text}");
+    }
+    let entry = &shop.feed("eve", "").await["recent"][0];
+    assert_eq!(
+        (&entry["id"], &entry["source"]),
+        (&"stdin:1".into(), &"stdin".into())
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_shrinks_under_a_replay_is_told() {
+    let shop = Shop::open().await;
+    let text = fs::read_to_string(purchases()).unwrap();
+    let file = shop.write("sales.csv", &text);
+    let replay = shop.replay(&file, &["--speed", "2000/s"]).spawn().unwrap();
+    shop.first_entry("00004").await;
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    shop.write("sales.csv", &lines[..2_001].concat());
+    let (code, text, errors) = ended(replay).await;
+    assert_eq!(code, Some(1), "{text}{errors}");
+    assert!(
+        errors.contains("sales.csv has changed since it was checked"),
+        "{errors}"
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_arrives_after_the_check_is_for_the_next_replay() {
+    let shop = Shop::open().await;
+    let text = fs::read_to_string(purchases()).unwrap();
+    let file = shop.write("sales.csv", &text);
+    let replay = shop.replay(&file, &["--speed", "2000/s"]).spawn().unwrap();
+    shop.first_entry("00004").await;
+    let mut growing = fs::File::options().append(true).open(&file).unwrap();
+    growing.write_all(b"00004,1998-07-01,1,\"1.00").unwrap();
+    let (code, text, errors) = ended(replay).await;
+    assert_eq!(code, Some(0), "{text}{errors}");
+    assert_eq!(text, "recorded 6856, duplicate 0, conflict 0, rejected 0\n");
 }
 
 #[tokio::test]
