@@ -1,16 +1,20 @@
 //! `tallycast replay`: posts the rows of a CSV file as events, in order and once each.
 
+mod batch;
 mod input;
 mod pace;
 mod plan;
-mod producer;
 mod progress;
 mod row;
+mod row_time;
+mod server;
 mod tally;
+mod zones;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
 
 use super::{
     bearer::BearerArgs,
@@ -20,13 +24,16 @@ use super::{
     signals::Signals,
     table::{Columns, TableError},
 };
+use batch::ReplayBatch;
 use input::ReplayInput;
 use pace::{Pace, Speed};
 use plan::Plan;
-use producer::{Producer, ReplayBatch, SendError};
 use progress::ReplayProgress;
 use row::RowMapping;
+use row_time::zone;
+use server::{ReplayServer, SendError};
 use tally::Tally;
+use zones::AccountZones;
 
 /// Posts the rows of a CSV file as events, one each.
 ///
@@ -55,21 +62,30 @@ pub(super) struct ReplayArgs {
     /// Time of the events
     #[arg(long, value_enum, default_value_t = Times::Original)]
     times: Times,
+    /// Time zone of all times without an offset, such as `Asia/Shanghai`
+    ///
+    /// By default each account's own, for which the token must be allowed to watch it.
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    time_zone: Option<TimeZone>,
     /// `max`, a factor on the file's own time such as `3600x`, or a rate such as `50/s`
     #[arg(long, default_value = "max")]
     speed: Speed,
     /// How long to retry when the server does not answer
-    #[arg(long, value_name = "SECONDS", default_value_t = RETRY_SECONDS)]
+    #[arg(long, value_name = "SECONDS", default_value_t = RETRY_SECONDS,
+        value_parser = clap::value_parser!(u64).range(..=RETRY_SECONDS_MAX))]
     retry_for: u64,
 }
 
 /// Long enough to replace a server, or to repair its ledger by hand.
 const RETRY_SECONDS: u64 = 300;
 
+/// A year.
+const RETRY_SECONDS_MAX: u64 = 365 * 24 * 60 * 60;
+
 /// The time of replayed events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Times {
-    /// From the file; a date without a time of day gets one that depends only on the row's number
+    /// From the file; a date without a time of day gets one on that date, which depends on the row's number
     Original,
     /// The time of arrival
     Now,
@@ -112,7 +128,7 @@ pub(super) async fn run(args: ReplayArgs) -> Result<(), CommandError> {
 }
 
 async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
-    let producer = Producer::new(&args.to, token, Duration::from_secs(args.retry_for))?;
+    let server = ReplayServer::new(&args.to, token, Duration::from_secs(args.retry_for))?;
     let input = ReplayInput::open(&args.file)?;
     let file = input.path().to_owned();
     let mapping = RowMapping::new(
@@ -127,9 +143,17 @@ async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
     let mut signals = Signals::listen().map_err(ReplayError::Signals)?;
     let rows = plan.rows();
     let mut progress = ReplayProgress::new(rows);
+    let zones = match args.time_zone {
+        Some(zone) => AccountZones::one(zone),
+        // No time is sent, or each has its offset.
+        None if args.times == Times::Now || !plan.has_local_times() => {
+            AccountZones::one(TimeZone::UTC)
+        }
+        None => AccountZones::of_server(token, &progress),
+    };
     let mut tally = Tally::default();
     let ended = tokio::select! {
-        ended = send_all(plan, Pace::new(args.speed), producer, &mut progress, &mut tally) => ended,
+        ended = send_all(plan, zones, Pace::new(args.speed), &server, &mut progress, &mut tally) => ended,
         _ = signals.next() => Err(ReplayError::Interrupted),
     };
     progress.finish();
@@ -157,39 +181,45 @@ async fn replay_file(args: ReplayArgs, token: &str) -> Result<(), ReplayError> {
 
 async fn send_all(
     mut plan: Plan,
+    mut zones: AccountZones,
     mut pace: Pace,
-    mut producer: Producer,
+    server: &ReplayServer,
     progress: &mut ReplayProgress,
     tally: &mut Tally,
 ) -> Result<(), ReplayError> {
     let mut batch = ReplayBatch::default();
-    while let Some(event) = plan.next_event()? {
-        let due = pace.due(event.happened);
-        if !batch.has_room_for(&event) || (due.is_some() && !batch.is_empty()) {
-            send(&mut batch, &mut producer, progress, tally).await?;
+    loop {
+        let group = plan.next_group()?;
+        if group.is_empty() {
+            break;
         }
-        if let Some(due) = due {
-            tokio::time::sleep_until(due).await;
+        zones.learn(&group, server, progress).await?;
+        for event in plan.events(&group, &zones) {
+            let due = pace.due(event.happened);
+            if !batch.has_room_for(&event) || (due.is_some() && !batch.is_empty()) {
+                send(&mut batch, server, progress, tally).await?;
+            }
+            if let Some(due) = due {
+                tokio::time::sleep_until(due).await;
+            }
+            batch.push(event);
         }
-        batch.push(event);
     }
     if !batch.is_empty() {
-        send(&mut batch, &mut producer, progress, tally).await?;
+        send(&mut batch, server, progress, tally).await?;
     }
     Ok(())
 }
 
 async fn send(
     batch: &mut ReplayBatch,
-    producer: &mut Producer,
+    server: &ReplayServer,
     progress: &mut ReplayProgress,
     tally: &mut Tally,
 ) -> Result<(), ReplayError> {
-    let results = producer.send(batch, progress).await?;
-    for (row, result) in batch.rows().zip(results) {
+    for (row, result) in batch.send(server, progress).await? {
         tally.count(row, result);
     }
     progress.at(tally.answered());
-    batch.clear();
     Ok(())
 }

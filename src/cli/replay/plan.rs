@@ -1,8 +1,9 @@
-use std::{collections::VecDeque, fs::File, io::Take};
+use std::{fs::File, io::Take};
 
 use super::{
     input::ReplayInput,
-    row::{RowEvent, RowMapping, RowTime},
+    row::{ReplayRow, RowEvent, RowMapping},
+    zones::AccountZones,
 };
 use crate::cli::table::{Columns, Table, TableError};
 
@@ -10,15 +11,21 @@ use crate::cli::table::{Columns, Table, TableError};
 /// parts of this size, which changes no total.
 const DAY_ROWS_MAX: usize = 100_000;
 
-/// A file's events in the order in which they are sent: the file's order, except that rows with the same date and no
-/// time of day are sorted by the time that they were given.
+/// The most rows with a time of day that are read at once: enough to ask for many time zones together.
+const ROWS_MAX: usize = 500;
+
+/// The most text of rows that are read at once: ordinary rows have a few dozen bytes, and the longest 16 KiB.
+const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A file's rows in groups, which are sent one after the other: the rows of a date without a time of day, which are
+/// sorted by the time that they are given, or rows with a time of day.
 pub(super) struct Plan {
     table: Table<Take<File>>,
     mapping: RowMapping,
     rows: u64,
-    ready: VecDeque<RowEvent>,
-    /// The row after the last day, already read.
-    next: Option<RowEvent>,
+    has_local_times: bool,
+    /// The row after the last group, already read.
+    next: Option<ReplayRow>,
 }
 
 impl Plan {
@@ -30,16 +37,16 @@ impl Plan {
     ) -> Result<Self, TableError> {
         let path = input.path().to_owned();
         let mut table = Table::read(&mut input, &path, columns)?;
-        let mut rows = 0;
+        let (mut rows, mut has_local_times) = (0, false);
         while let Some(cells) = table.next_row()? {
-            mapping.event(&cells)?;
+            has_local_times |= mapping.row(&cells)?.when.is_local();
             rows += 1;
         }
         Ok(Self {
             table: Table::read(input.again()?, path, columns)?,
             mapping,
             rows,
-            ready: VecDeque::new(),
+            has_local_times,
             next: None,
         })
     }
@@ -49,40 +56,54 @@ impl Plan {
         self.rows
     }
 
-    /// The next event to send; `None` after the last one.
-    pub(super) fn next_event(&mut self) -> Result<Option<RowEvent>, TableError> {
-        if self.ready.is_empty() {
-            self.fill_ready()?;
-        }
-        Ok(self.ready.pop_front())
+    /// Whether any row's time depends on the time zone of its account.
+    pub(super) fn has_local_times(&self) -> bool {
+        self.has_local_times
     }
 
-    /// Reads the next row with a time of day, or all rows of the next day.
-    fn fill_ready(&mut self) -> Result<(), TableError> {
+    /// The next rows to send; none after the last.
+    pub(super) fn next_group(&mut self) -> Result<Vec<ReplayRow>, TableError> {
         let Some(first) = self.take_row()? else {
-            return Ok(());
+            return Ok(Vec::new());
         };
-        let when = first.when;
-        self.ready.push_back(first);
-        while matches!(when, RowTime::Day(_)) && self.ready.len() < DAY_ROWS_MAX {
+        let day = first.when.day();
+        let rows_max = match day {
+            Some(_) => DAY_ROWS_MAX,
+            None => ROWS_MAX,
+        };
+        let mut bytes = first.text_bytes();
+        let mut group = vec![first];
+        while group.len() < rows_max && bytes < TEXT_BYTES_MAX {
             match self.take_row()? {
-                Some(row) if row.when == when => self.ready.push_back(row),
+                Some(row) if row.when.day() == day => {
+                    bytes += row.text_bytes();
+                    group.push(row);
+                }
                 other => {
                     self.next = other;
                     break;
                 }
             }
         }
-        self.ready.make_contiguous().sort_by_key(|row| row.happened);
-        Ok(())
+        Ok(group)
     }
 
-    fn take_row(&mut self) -> Result<Option<RowEvent>, TableError> {
+    /// The events of a group, in the order in which they are sent.
+    pub(super) fn events(&self, group: &[ReplayRow], zones: &AccountZones) -> Vec<RowEvent> {
+        let event = |row: &ReplayRow| self.mapping.event(row, zones.of(&row.account));
+        let mut events: Vec<_> = group.iter().map(event).collect();
+        if group.iter().all(|row| row.when.day().is_some()) {
+            events.sort_by_key(|event| event.happened);
+        }
+        events
+    }
+
+    fn take_row(&mut self) -> Result<Option<ReplayRow>, TableError> {
         if let Some(row) = self.next.take() {
             return Ok(Some(row));
         }
         let cells = self.table.next_row()?;
-        cells.map(|cells| self.mapping.event(&cells)).transpose()
+        cells.map(|cells| self.mapping.row(&cells)).transpose()
     }
 }
 
@@ -90,6 +111,7 @@ impl Plan {
 mod tests {
     use super::*;
     use clap::Parser as _;
+    use jiff::tz::TimeZone;
     use serde_json::Value;
     use std::{
         collections::HashSet,
@@ -130,9 +152,19 @@ mod tests {
         let mapping = mapping(&file.path, with_time);
         let input = ReplayInput::open(&file.path).unwrap();
         let mut plan = Plan::of(input, &columns(options), mapping).unwrap();
-        let mut events = Vec::new();
-        while let Some(event) = plan.next_event().unwrap() {
-            events.push(serde_json::from_str(&event.json).unwrap());
+        let mut events = Vec::<Value>::new();
+        let zones = AccountZones::one(TimeZone::UTC);
+        loop {
+            let group = plan.next_group().unwrap();
+            if group.is_empty() {
+                break;
+            }
+            let group = plan.events(&group, &zones);
+            events.extend(
+                group
+                    .iter()
+                    .map(|event| serde_json::from_str(&event.json).unwrap()),
+            );
         }
         assert_eq!(events.len() as u64, plan.rows());
         events

@@ -51,6 +51,14 @@ impl ReplayProgress {
         }
     }
 
+    /// Prints a message that stays.
+    pub(super) fn warn(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| print_error(text)),
+            None => print_error(text),
+        }
+    }
+
     /// Removes the bar.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {

@@ -1,28 +1,30 @@
 use std::path::{Path, PathBuf};
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::Timestamp;
 use serde::Serialize;
 use tallycast::{Account, Event, domain::Amount};
 
+use super::row_time::{RowTime, RowZone};
 use crate::cli::table::{Cells, RowLocation, TableError};
+
+/// A row that can become an event, once the time zone of its account is known.
+#[derive(Debug, Clone)]
+pub(super) struct ReplayRow {
+    pub(super) location: RowLocation,
+    pub(super) account: Account,
+    pub(super) when: RowTime,
+    amount: String,
+    category: Option<String>,
+    quantity: Option<String>,
+}
 
 /// A row's event, ready to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct RowEvent {
     pub(super) location: RowLocation,
-    pub(super) when: RowTime,
     /// When it happened; for a date without a time of day, the time that the row was given.
     pub(super) happened: Timestamp,
     pub(super) json: String,
-}
-
-/// The value of a time cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowTime {
-    /// A date without a time of day.
-    Day(civil::Date),
-    /// An instant. Without an offset it is in UTC.
-    Instant(Timestamp),
 }
 
 /// How the rows of one file become events.
@@ -91,38 +93,59 @@ impl RowMapping {
         })
     }
 
-    /// The event of a row.
-    pub(super) fn event(&self, cells: &Cells<'_>) -> Result<RowEvent, TableError> {
+    /// The row with these cells, checked.
+    pub(super) fn row(&self, cells: &Cells<'_>) -> Result<ReplayRow, TableError> {
         let location = cells.location;
         let bad = |message: String| TableError::at(&self.file, location, message);
-        Account::parse(cells.account).map_err(|e| bad(e.to_string()))?;
+        let account = Account::parse(cells.account).map_err(|e| bad(e.to_string()))?;
         check_amount(cells.amount).map_err(bad)?;
-        let when = RowTime::parse(cells.time).map_err(bad)?;
-        let happened = when.instant(location.row);
-        let json = EventLine {
-            id: format!("{}:{}", self.file_name, location.row),
-            source: &self.source,
-            account: cells.account,
-            amount: cells.amount,
-            unit: &self.unit,
-            meter: &self.meter,
-            category: cells.category.filter(|text| !text.is_empty()),
-            time: self.with_time.then(|| happened.to_string()),
-            attributes: cells
-                .quantity
-                .filter(|text| !text.is_empty())
-                .map(|quantity| RowAttributes { quantity }),
+        let text = |cell: Option<&str>| cell.filter(|text| !text.is_empty()).map(str::to_owned);
+        let row = ReplayRow {
+            location,
+            account,
+            when: RowTime::parse(cells.time).map_err(bad)?,
+            amount: cells.amount.to_owned(),
+            category: text(cells.category),
+            quantity: text(cells.quantity),
         };
-        let json = serde_json::to_string(&json).expect("strings are JSON");
-        if json.len() > Event::BYTES_MAX {
+        // A time is as long in every zone.
+        if self.event(&row, &RowZone::Unknown).json.len() > Event::BYTES_MAX {
             return Err(bad("the event is too long: the limit is 16 KiB".to_owned()));
         }
-        Ok(RowEvent {
-            location,
-            when,
+        Ok(row)
+    }
+
+    /// The event of a row whose account is in this zone.
+    pub(super) fn event(&self, row: &ReplayRow, zone: &RowZone) -> RowEvent {
+        let happened = row.when.instant(row.location.row, zone);
+        let json = EventLine {
+            id: format!("{}:{}", self.file_name, row.location.row),
+            source: &self.source,
+            account: row.account.as_str(),
+            amount: &row.amount,
+            unit: &self.unit,
+            meter: &self.meter,
+            category: row.category.as_deref(),
+            time: self.with_time.then(|| happened.to_string()),
+            attributes: row
+                .quantity
+                .as_deref()
+                .map(|quantity| RowAttributes { quantity }),
+        };
+        RowEvent {
+            location: row.location,
             happened,
-            json,
-        })
+            json: serde_json::to_string(&json).expect("strings are JSON"),
+        }
+    }
+}
+
+impl ReplayRow {
+    /// The memory that its text takes.
+    pub(super) fn text_bytes(&self) -> usize {
+        let optional = [&self.category, &self.quantity];
+        let optional = optional.into_iter().flatten().map(String::len);
+        self.account.as_str().len() + self.amount.len() + optional.sum::<usize>()
     }
 }
 
@@ -134,48 +157,5 @@ fn check_amount(text: &str) -> Result<(), String> {
         )),
         Ok(_) => Ok(()),
         Err(error) => Err(format!("the amount `{text}` cannot be read: {error}")),
-    }
-}
-
-/// A step that visits every second of a day once before it returns to the first (it has no factor in common with
-/// 86,400). It is close to a day divided by the golden ratio, so that a few consecutive rows are far apart.
-const DAY_STEP_SECONDS: u64 = 53_401;
-const DAY_SECONDS: u64 = 86_400;
-
-impl RowTime {
-    fn parse(text: &str) -> Result<Self, String> {
-        if let Ok(instant) = text.parse::<Timestamp>() {
-            return Ok(Self::Instant(instant));
-        }
-        let in_utc = |time: civil::DateTime| time.to_zoned(TimeZone::UTC).map(|z| z.timestamp());
-        let has_clock = text.contains(':');
-        match (has_clock, text.parse::<civil::DateTime>()) {
-            (true, Ok(time)) if in_utc(time).is_ok() => {
-                Ok(Self::Instant(in_utc(time).expect("just tried")))
-            }
-            (false, Ok(time)) => Ok(Self::Day(time.date())),
-            _ => Err(format!(
-                "the time `{text}` cannot be read: write a date as 1997-01-31, or with a time of day as \
-                 1997-01-31T09:30:00Z"
-            )),
-        }
-    }
-
-    /// The instant. A date without a time of day gets one that depends only on the row's number, so that rows keep
-    /// their events when the file grows.
-    fn instant(self, row: u64) -> Timestamp {
-        match self {
-            Self::Instant(instant) => instant,
-            Self::Day(date) => {
-                let second = row.wrapping_mul(DAY_STEP_SECONDS) % DAY_SECONDS;
-                let seconds = i64::try_from(second).expect("a day has few seconds");
-                let midnight = date.to_datetime(civil::Time::midnight());
-                midnight
-                    .to_zoned(TimeZone::UTC)
-                    .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
-                    .saturating_add(jiff::SignedDuration::from_secs(seconds))
-                    .unwrap_or(Timestamp::MAX)
-            }
-        }
     }
 }

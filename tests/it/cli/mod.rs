@@ -17,6 +17,7 @@ mod private_files;
 #[cfg(unix)]
 mod redaction;
 mod replay;
+mod replay_times;
 mod revocation;
 mod serve;
 mod stalled_readers;
