@@ -178,6 +178,61 @@ async fn a_table_has_no_formulas_unless_raw() {
 }
 
 #[tokio::test]
+async fn a_raw_table_is_replayed_as_it_was_recorded() {
+    let shop = Shop::open().await;
+    let everything = ["--scope", "watch record", "--accounts", "*"];
+    let token = shop.workdir.token(&everything).await;
+    let event = json!({ "id": "=1", "source": "bob", "account": "alice", "amount": "1.50", "unit": "CNY",
+        "category": "=food, \"hot\"", "description": "two\r\nlines", "time": "2024-01-31T09:30:00+08:00" });
+    shop.record(&[event]).await;
+    for (raw, category) in [
+        (&["--raw"] as &[&str], "=food, \"hot\""),
+        (&[], "'=food, \"hot\""),
+    ] {
+        let table = shop.exported(&[&["--format", "csv"], raw].concat()).await;
+        let name = format!("table{}.csv", raw.len());
+        shop.workdir.write(&name, &table);
+        let columns = ["--account-column", "source", "--time-column", "time"];
+        let more = [
+            "--amount-column",
+            "amount",
+            "--category-column",
+            "category",
+            "--unit",
+            "CNY",
+        ];
+        let words = [
+            "replay",
+            &name,
+            "--to",
+            &shop.served.public,
+            "--token",
+            &token,
+        ];
+        let said = shop
+            .workdir
+            .prints(&[words.as_slice(), &columns, &more].concat())
+            .await;
+        assert!(said.starts_with("recorded 1,"), "{said}");
+        let lines = [
+            "export",
+            "bob",
+            "--url",
+            &shop.served.public,
+            "--token",
+            &token,
+        ];
+        let lines = shop.workdir.prints(&lines).await;
+        let entry: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        assert_eq!(
+            (&entry["category"], &entry["amount"]),
+            (&category.into(), &"1.50".into())
+        );
+        assert_eq!(entry["time"], "2024-01-31T01:30:00Z");
+    }
+}
+
+#[tokio::test]
 async fn a_table_quotes_what_it_must_and_changes_no_value() {
     let shop = Shop::open().await;
     shop.record(&awkward_events()).await;
