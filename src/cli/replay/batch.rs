@@ -58,7 +58,7 @@ impl ReplayBatch {
             .header(header::CONTENT_TYPE, "application/x-ndjson")
             .body(Bytes::from(std::mem::take(&mut self.body)));
         let locations = std::mem::take(&mut self.locations);
-        let url = request.url.to_string();
+        let url = request.shown_url();
         let body = server.answer(request, None, progress).await?;
         let body = body.unwrap_or_default();
         match serde_json::from_slice(&body) {

@@ -57,6 +57,13 @@ pub(super) struct ReplayRequest {
     pub(super) deed: &'static str,
 }
 
+impl ReplayRequest {
+    /// Its URL, for errors.
+    pub(super) fn shown_url(&self) -> UrlText {
+        UrlText::new(self.url.as_str())
+    }
+}
+
 /// Why one attempt failed.
 enum AttemptError {
     /// The next attempt may succeed.
@@ -125,7 +132,7 @@ impl ReplayServer {
             let wait = requested.map_or_else(|| jittered(pause), |pause| pause.max(PAUSE_MIN));
             if start.elapsed() + wait > self.retry_for {
                 return Err(SendError::GaveUp {
-                    url: UrlText::new(request.url.as_str()),
+                    url: request.shown_url(),
                     deed: request.deed,
                     seconds: self.retry_for.as_secs(),
                     last: what,
@@ -152,7 +159,7 @@ async fn attempt(
         .await
         .map_err(|error| unanswered(&cause(error)))?;
     let refused = |answer| {
-        let url = UrlText::new(request.url.as_str());
+        let url = request.shown_url();
         AttemptError::Permanent(SendError::Refused { url, answer })
     };
     let (status, pause) = (response.status(), retry_after(&response));

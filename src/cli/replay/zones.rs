@@ -104,7 +104,7 @@ async fn ask(
     }
     let path = ["v1", "accounts", account.as_str()];
     let request = server.request(Method::GET, &path, "tell an account's time zone");
-    let url = request.url.to_string();
+    let url = request.shown_url();
     let answer = server.answer(request, Some(StatusCode::NOT_FOUND), progress);
     let Some(body) = answer.await? else {
         return Ok(RowZone::Unknown);
