@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{close_code::CloseCode, frame::InboundTracker};
+use super::{close_code::CloseCode, inbound::InboundTracker};
 use crate::transport::wire::{SharedWire, Wire, WireTask};
 
 pub(super) struct CheckedStream {

@@ -7,6 +7,7 @@ mod encoding;
 mod frame;
 mod handshake;
 mod heartbeat;
+mod inbound;
 mod request;
 
 use axum::{
@@ -18,10 +19,10 @@ use hyper::upgrade::OnUpgrade;
 
 pub(super) use close_code::CloseCode;
 pub(super) use frame::{
-    BINARY, CLOSE, CONTINUATION, HEADER_BYTES_MAX, InboundTracker, OutboundTracker, PassedFrame,
-    TEXT, text_header,
+    BINARY, CLOSE, CONTINUATION, HEADER_BYTES_MAX, OutboundTracker, PassedFrame, TEXT, text_header,
 };
 pub(super) use handshake::{Handshake, HandshakeError};
+pub(super) use inbound::InboundTracker;
 
 use self::{checked_stream::CheckedStream, connection::WebSocketConnection, handshake::has_token};
 use super::{follow::FollowRequest, limits::UPGRADE_TIMEOUT, state::TransportState, wire::Wire};
