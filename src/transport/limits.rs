@@ -14,6 +14,12 @@ pub(super) const READ_BYTES: usize = 512;
 /// The most fragments of one message. No client needs more, and a million empty ones would only cost time.
 pub(super) const FRAGMENTS_MAX: u32 = 128;
 
+/// The most small frames of one client in a second: WebSocket pings, pongs and frames without a payload, and with
+/// Socket.IO also heartbeats, CONNECTs and DISCONNECTs. They cost a client next to nothing, and the server a
+/// microsecond or more each. A client needs a few in a minute; the rest is for what has piled up while one side was
+/// stopped or offline.
+pub(super) const SMALL_FRAMES_MAX: u32 = 100;
+
 /// How long a WebSocket upgrade may take: the switch of protocols, and each step of the probe.
 pub(super) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -12,6 +12,7 @@
 mod follow;
 mod http_stream;
 mod limits;
+mod per_second;
 mod push;
 pub(crate) mod socketio;
 mod state;

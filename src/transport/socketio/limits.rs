@@ -32,6 +32,15 @@ const REQUEST_FRAME_BYTES_MIN: usize = 19;
 /// The most requests in a socket's queue: those that make reading pause, and those that may still arrive then.
 pub(super) const REQUESTS_MAX: usize = REQUESTS_PAUSE + 2 * READ_BYTES / REQUEST_FRAME_BYTES_MIN;
 
+/// How many packets that nobody answers are read from one client in a second: events to `/` and to namespaces of a
+/// host, acks, attachments. Reading then pauses for the rest of the second. A page that draws together with others
+/// sends 60 events in a second. Requests to the feed are not counted, since they wait for their acks.
+pub(super) const UNANSWERED_PACKETS_MAX: u32 = 1_000;
+
+/// The most of these packets in one polling body: those that are read before its client has waited too long.
+pub(super) const UNANSWERED_IN_BODY_MAX: u64 =
+    UNANSWERED_PACKETS_MAX as u64 * BODY_TIMEOUT.as_secs();
+
 /// How many packets of one polling body are handed to the engine at once.
 pub(super) const POLLING_BATCH: usize = 32;
 

@@ -13,16 +13,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
 use super::{close_code::CloseCode, inbound::InboundTracker};
-use crate::transport::wire::{SharedWire, Wire, WireTask};
+use crate::transport::{
+    limits::SMALL_FRAMES_MAX,
+    per_second::PerSecond,
+    wire::{SharedWire, Wire, WireTask},
+};
 
 pub(super) struct CheckedStream {
     task: WireTask,
     /// Bytes that HTTP has already read. They come before those of the wire.
     early: Bytes,
     inbound: InboundTracker,
+    small_frames: PerSecond,
     fault: Option<CloseCode>,
 }
 
@@ -32,6 +40,7 @@ impl CheckedStream {
             task: WireTask::new(wire, write_stall),
             early,
             inbound: InboundTracker::default(),
+            small_frames: PerSecond::default(),
             fault: None,
         }
     }
@@ -58,11 +67,23 @@ impl CheckedStream {
             let taken = self.early.len().min(buf.remaining());
             buf.put_slice(&self.early.split_to(taken));
         }
-        let verdict = self.inbound.take(&buf.filled()[before..]);
+        let verdict = self.check(&buf.filled()[before..]);
         Poll::Ready(verdict.map_err(|code| {
             self.fault = Some(code);
             code.protocol_error()
         }))
+    }
+
+    fn check(&mut self, mut bytes: &[u8]) -> Result<(), CloseCode> {
+        while !bytes.is_empty() {
+            let step = self.inbound.step(bytes)?;
+            let is_small = step.ended.is_some_and(|frame| frame.is_small());
+            if is_small && self.small_frames.count(Instant::now()) > SMALL_FRAMES_MAX {
+                return Err(CloseCode::Policy);
+            }
+            bytes = &bytes[step.used..];
+        }
+        Ok(())
     }
 }
 

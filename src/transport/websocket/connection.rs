@@ -141,10 +141,7 @@ impl WebSocketConnection {
             Frame::Close(_) => Err(ConnectionEnd::ClientClosed),
             // The library has queued a pong. Nothing more is read until the client has taken it, or pongs would
             // pile up.
-            Frame::Ping(_) => {
-                let flushed = self.stream.flush().await;
-                flushed.map_err(|error| self.end_of(&error))
-            }
+            Frame::Ping(_) => self.write_in_time(None).await,
             Frame::Pong(_) | Frame::Frame(_) => Ok(()),
         }
     }
@@ -198,9 +195,14 @@ impl WebSocketConnection {
         request::done(OF, id, json!({ "expires_at": self.grant.expires_at() }))
     }
 
-    /// Writes a text frame around the message's own bytes, which all readers share. If the client does not take it
-    /// although its grant has ended, the connection is cut: no closing message could be written either.
+    /// Writes a text frame around the message's own bytes, which all readers share.
     async fn write(&mut self, text: &str) -> Result<(), ConnectionEnd> {
+        self.write_in_time(Some(text)).await
+    }
+
+    /// Writes what the library has queued, such as a pong, then the text. If the client does not take it although its
+    /// grant has ended, the connection is cut: no closing message could be written either.
+    async fn write_in_time(&mut self, text: Option<&str>) -> Result<(), ConnectionEnd> {
         let written = tokio::select! {
             biased;
             written = write_frame(&mut self.stream, text) => written,
@@ -268,9 +270,13 @@ impl WebSocketConnection {
     }
 }
 
-async fn write_frame(stream: &mut WebSocketStream<CheckedStream>, text: &str) -> Result<(), Error> {
-    // First what the library has queued, such as a pong.
+/// Writes what the library has queued, such as a pong, then the text.
+async fn write_frame(
+    stream: &mut WebSocketStream<CheckedStream>,
+    text: Option<&str>,
+) -> Result<(), Error> {
     stream.flush().await?;
+    let Some(text) = text else { return Ok(()) };
     let (header, length) = text_header(text.len());
     write_both(stream.get_mut(), &header[..length], text.as_bytes()).await?;
     Ok(())

@@ -22,7 +22,7 @@ pub(super) use frame::{
     BINARY, CLOSE, CONTINUATION, HEADER_BYTES_MAX, OutboundTracker, PassedFrame, TEXT, text_header,
 };
 pub(super) use handshake::{Handshake, HandshakeError};
-pub(super) use inbound::InboundTracker;
+pub(super) use inbound::{InboundFrame, InboundTracker};
 
 use self::{checked_stream::CheckedStream, connection::WebSocketConnection, handshake::has_token};
 use super::{follow::FollowRequest, limits::UPGRADE_TIMEOUT, state::TransportState, wire::Wire};

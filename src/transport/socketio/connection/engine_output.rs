@@ -83,7 +83,7 @@ impl EngineOutput {
                 Packet::FeedConnect => flow.record_connect(),
                 Packet::FeedDisconnect => flow.record_disconnect(),
                 Packet::Close => self.closes = true,
-                Packet::Binary(_) | Packet::Other => {}
+                Packet::Ping | Packet::Binary(_) | Packet::Other => {}
             }
         }
     }

@@ -15,15 +15,28 @@
 //! So no message overtakes another. There is room while fewer than 48 packets (on polling 16) and less than 64 KiB
 //! are unsent. Pushes are counted separately, but share the 48 packets of the engine's channel.
 //!
-//! In the other direction, reading from the client pauses while 64 requests wait, and resumes at 16.
+//! In the other direction, reading from the client pauses while 64 requests wait, and resumes at 16. Packets that wait
+//! for nothing are counted by the second: too many small ones are an error, and after too many others reading pauses.
 
 use std::sync::Mutex;
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::wait::wait_until;
-use crate::transport::socketio::limits::{
-    CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME, UNWRITTEN_BYTES_MAX,
+use crate::transport::{
+    limits::SMALL_FRAMES_MAX,
+    per_second::PerSecond,
+    socketio::{
+        engine::ClientPacket,
+        limits::{
+            CHANNEL_PACKETS, POLLING_PACKETS_MAX, REQUESTS_PAUSE, REQUESTS_RESUME,
+            UNANSWERED_PACKETS_MAX, UNWRITTEN_BYTES_MAX,
+        },
+    },
+    websocket::CloseCode,
 };
 
 /// Places kept free in the engine's channel for other packets: pings, answers to CONNECT, a host's own.
@@ -32,6 +45,15 @@ const CHANNEL_PACKETS_SPARE: usize = 16;
 /// The session has ended: nothing can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
+
+/// Whether anything may be read from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Open,
+    /// Until requests were answered: then the reader is woken.
+    Paused,
+    PausedUntil(Instant),
+}
 
 /// The counters of one session. What we emit is counted until the connection has taken it; requests are counted until
 /// they are answered.
@@ -48,6 +70,8 @@ struct FlowCounters {
     unsent_pushes: usize,
     unsent_push_bytes: usize,
     waiting_requests: usize,
+    small_frames: PerSecond,
+    unanswered_packets: PerSecond,
     websocket: bool,
     gone: bool,
     /// How many feed sockets were admitted so far, and for how many the CONNECT was answered, in the same order.
@@ -243,15 +267,53 @@ impl FlowControl {
         self.progress.notify_waiters();
     }
 
-    /// Whether reading is paused because too many requests wait.
-    pub(crate) fn is_reading_paused(&self) -> bool {
-        self.lock().waiting_requests >= REQUESTS_PAUSE
+    /// Counts a packet from the client.
+    ///
+    /// # Errors
+    /// When it is a small one too many: the session must close with this code.
+    pub(crate) fn count_packet(&self, packet: ClientPacket, now: Instant) -> Result<(), CloseCode> {
+        match packet {
+            ClientPacket::Small => return self.count_small_frame(now),
+            ClientPacket::Unanswered => {
+                self.lock().unanswered_packets.count(now);
+            }
+            ClientPacket::Request => {}
+        }
+        Ok(())
     }
 
-    /// Waits until another batch of requests may be read. Cancel-safe.
+    /// Counts a small frame of a WebSocket.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn count_small_frame(&self, now: Instant) -> Result<(), CloseCode> {
+        match self.lock().small_frames.count(now) {
+            0..=SMALL_FRAMES_MAX => Ok(()),
+            _ => Err(CloseCode::Policy),
+        }
+    }
+
+    /// Whether anything may be read from the client.
+    pub(crate) fn reading(&self, now: Instant) -> Reading {
+        let state = self.lock();
+        if state.waiting_requests >= REQUESTS_PAUSE {
+            return Reading::Paused;
+        }
+        let exceeded = &state.unanswered_packets;
+        match exceeded.exceeded_until(UNANSWERED_PACKETS_MAX, now) {
+            Some(end) => Reading::PausedUntil(end),
+            None => Reading::Open,
+        }
+    }
+
+    /// Waits until another batch of packets may be read. Cancel-safe.
     pub(crate) async fn may_read(&self) -> Result<(), Gone> {
         self.wait_for(|state| state.waiting_requests <= REQUESTS_RESUME)
-            .await
+            .await?;
+        while let Reading::PausedUntil(end) = self.reading(Instant::now()) {
+            sleep_until(end).await;
+        }
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, FlowCounters> {

@@ -27,9 +27,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::ReadBuf;
+use tokio::{io::ReadBuf, time::Instant};
 
-pub(super) use flow_control::{FlowControl, Gone};
+pub(super) use flow_control::{FlowControl, Gone, Reading};
 pub(super) use wait::wait_until;
 
 use self::{
@@ -136,14 +136,24 @@ impl EngineConnection {
         &self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
+        now: Instant,
     ) -> Poll<io::Result<()>> {
         let mut halves = self.lock();
         let Halves { read, write } = &mut *halves;
         read.register_reader(cx);
-        if self.flow.is_reading_paused() && !write.has_closed() {
+        let is_open = self.flow.reading(now) == Reading::Open;
+        if !is_open && !write.has_closed() {
             return Poll::Pending;
         }
-        read.poll_read(cx, buf, write.wire())
+        read.poll_read(cx, buf, write.wire(), &self.flow)
+    }
+
+    /// When reading resumes, if it is paused at `now` and no event ends that.
+    pub(crate) fn reading_resumes_at(&self, now: Instant) -> Option<Instant> {
+        match self.flow.reading(now) {
+            Reading::PausedUntil(end) => Some(end),
+            Reading::Open | Reading::Paused => None,
+        }
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

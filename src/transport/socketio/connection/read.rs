@@ -7,12 +7,16 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    time::Instant,
+};
 
-use super::wakers::store_waker;
+use super::{flow_control::FlowControl, wakers::store_waker};
 use crate::transport::{
     limits::READ_BYTES,
-    websocket::{CloseCode, InboundTracker},
+    socketio::engine::{ClientPacket, ClientPacketReader},
+    websocket::{BINARY, CONTINUATION, CloseCode, InboundFrame, InboundTracker, TEXT},
     wire::Wire,
 };
 
@@ -30,12 +34,14 @@ enum FirstPing {
     Done,
 }
 
-/// Checks the client's bytes on their way to the engine.
+/// Checks and counts the client's bytes on their way to the engine.
 #[derive(Debug)]
 pub(crate) struct ReadHalf {
     /// Bytes that HTTP has already read. They come before those of the wire.
     early: Bytes,
     inbound: InboundTracker,
+    /// Reads the message that arrives, if it is text.
+    packet: Option<ClientPacketReader>,
     fault: Option<CloseCode>,
     first_ping: FirstPing,
     reader: Option<Waker>,
@@ -46,6 +52,7 @@ impl ReadHalf {
         Self {
             early,
             inbound: InboundTracker::default(),
+            packet: None,
             fault: None,
             first_ping: FirstPing::Expected,
             reader: None,
@@ -93,6 +100,7 @@ impl ReadHalf {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
         wire: Option<Pin<&mut Wire>>,
+        flow: &FlowControl,
     ) -> Poll<io::Result<()>> {
         let owed = self.first_ping == FirstPing::Owed && self.inbound.at_boundary();
         if owed && buf.remaining() >= PONG.len() {
@@ -113,10 +121,53 @@ impl ReadHalf {
             };
             ready!(wire.poll_read(cx, buf))?;
         }
-        let verdict = self.inbound.take(&buf.filled()[before..]);
+        let verdict = self.pass(&buf.filled()[before..], flow);
         Poll::Ready(verdict.map_err(|code| {
             self.fault = Some(code);
             code.protocol_error()
         }))
+    }
+
+    fn pass(&mut self, mut bytes: &[u8], flow: &FlowControl) -> Result<(), CloseCode> {
+        while !bytes.is_empty() {
+            let step = self.inbound.step(bytes)?;
+            let (taken, rest) = bytes.split_at(step.used);
+            match step.opcode {
+                TEXT if self.packet.is_none() => self.packet = Some(ClientPacketReader::default()),
+                BINARY => self.packet = None,
+                _ => {}
+            }
+            if let (TEXT | CONTINUATION, Some(packet)) = (step.opcode, &mut self.packet) {
+                pass_payload(packet, &taken[step.payload], step.mask);
+            }
+            if let Some(frame) = step.ended {
+                self.count(frame, flow)?;
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Counts a whole frame, and the message that ends with it.
+    fn count(&mut self, frame: InboundFrame, flow: &FlowControl) -> Result<(), CloseCode> {
+        let now = Instant::now();
+        if frame.is_small() {
+            flow.count_small_frame(now)?;
+        }
+        if frame.is_control() || !frame.is_final {
+            return Ok(());
+        }
+        let packet = self.packet.take().map(|packet| packet.packet());
+        flow.count_packet(packet.unwrap_or(ClientPacket::Unanswered), now)
+    }
+}
+
+/// Reads a masked part of a packet.
+fn pass_payload(packet: &mut ClientPacketReader, payload: &[u8], mask: [u8; 4]) {
+    for (byte, mask) in payload.iter().zip(mask.into_iter().cycle()) {
+        if packet.is_done() {
+            break;
+        }
+        packet.pass(*byte ^ mask);
     }
 }

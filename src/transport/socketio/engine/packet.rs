@@ -8,7 +8,7 @@ use crate::transport::{limits::MESSAGE_BYTES_MAX, socketio::limits::POLLING_BODY
 pub(crate) const SEPARATOR: u8 = 0x1e;
 
 /// The feed's namespace in a packet.
-const FEED: &[u8] = b"/feed,";
+pub(super) const FEED: &[u8] = b"/feed,";
 
 /// How the feed's own events begin. Pushes with these names are refused, so any other event in the feed's namespace is
 /// a push.
@@ -36,6 +36,8 @@ pub(crate) enum Packet {
     Binary(u32),
     /// The engine's own close packet, which precedes its close frames.
     Close,
+    /// The engine's ping.
+    Ping,
     Other,
 }
 
@@ -45,6 +47,7 @@ impl Packet {
     pub(crate) fn of(start: &[u8]) -> Self {
         match start {
             b"1" => Self::Close,
+            b"2" => Self::Ping,
             [b'4', b'5' | b'6', rest @ ..] => Self::Binary(attachments(rest)),
             [b'4', kind, rest @ ..] => match (kind, rest.strip_prefix(FEED)) {
                 (b'0', Some(_)) => Self::FeedConnect,
@@ -100,7 +103,8 @@ mod tests {
             ("41/feed,", Packet::FeedDisconnect),
             ("44/feed,{\"message\":\"x\"}", Packet::Other),
             ("1", Packet::Close),
-            ("2", Packet::Other),
+            ("2", Packet::Ping),
+            ("2probe", Packet::Other),
         ] {
             assert_eq!(Packet::of(packet.as_bytes()), expected, "{packet}");
         }

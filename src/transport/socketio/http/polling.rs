@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use socketioxide::socket::Sid;
+use tokio::time::Instant;
 
 use super::refusal::Refusal;
 use crate::{
@@ -14,11 +15,15 @@ use crate::{
     transport::{
         limits::MESSAGE_BYTES_MAX,
         socketio::{
-            engine::{EngineBridge, EngineResponse, Opening, Packet, SEPARATOR, with_our_limit},
+            engine::{
+                ClientPacket, ClientPacketReader, EngineBridge, EngineResponse, Opening, Packet,
+                SEPARATOR, with_our_limit,
+            },
             feed::FeedSession,
-            limits::{BODY_TIMEOUT, POLLING_BATCH},
+            limits::{BODY_TIMEOUT, POLLING_BATCH, UNANSWERED_IN_BODY_MAX},
             session::{Registry, SessionOpener},
         },
+        websocket::CloseCode,
     },
 };
 
@@ -84,15 +89,29 @@ pub(super) async fn post(
     held: HeldBytes,
 ) -> Result<Response<Body>, Refusal> {
     let body = read_body(body, held).await?;
-    let all: Vec<_> = packets(&body).collect();
+    let all = packets(&body).map(|packet| (ClientPacketReader::read(packet), packet));
+    let all: Vec<(ClientPacket, &[u8])> = all.collect();
+    let unanswered = all
+        .iter()
+        .filter(|(kind, _)| *kind == ClientPacket::Unanswered);
+    if unanswered.count() as u64 > UNANSWERED_IN_BODY_MAX {
+        return Err(too_many(session));
+    }
     for batch in all.chunks(POLLING_BATCH) {
+        let now = Instant::now();
+        let mut kinds = batch.iter().map(|(kind, _)| *kind);
+        let counted = kinds.try_for_each(|kind| session.flow.count_packet(kind, now));
+        if counted.is_err() {
+            return Err(too_many(session));
+        }
         let room = tokio::time::timeout(BODY_TIMEOUT, session.flow.may_read()).await;
         match room {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(Refusal::UnknownSession),
             Err(_) => return Err(Refusal::TooSlow),
         }
-        let response = engine.post(sid, batch.join(&SEPARATOR).into()).await;
+        let packets: Vec<_> = batch.iter().map(|(_, packet)| *packet).collect();
+        let response = engine.post(sid, packets.join(&SEPARATOR).into()).await;
         if response.status != StatusCode::OK {
             return Err(refused(&response));
         }
@@ -101,6 +120,12 @@ pub(super) async fn post(
         status: StatusCode::OK,
         body: Bytes::from_static(b"ok"),
     }))
+}
+
+/// Ends the session of a client that sends too many packets.
+fn too_many(session: &FeedSession) -> Refusal {
+    session.close(CloseCode::Policy);
+    Refusal::TooManyPackets
 }
 
 /// Reads a body, with limits on its size and time.
@@ -159,7 +184,7 @@ fn count_sent(session: &FeedSession, body: &[u8]) {
             Packet::FeedPush => session.flow.pushes_gone(1, packet.len()),
             Packet::FeedConnect => session.flow.record_connect(),
             Packet::FeedDisconnect => session.flow.record_disconnect(),
-            Packet::Binary(_) | Packet::Close | Packet::Other => {}
+            Packet::Binary(_) | Packet::Close | Packet::Ping | Packet::Other => {}
         }
     }
     if !body.is_empty() {

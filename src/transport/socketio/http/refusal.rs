@@ -20,6 +20,7 @@ pub(super) enum Refusal {
     TooManySessions,
     /// The client has used up a quota.
     TooMany(TooMany),
+    TooManyPackets,
 }
 
 impl From<HandshakeError> for Refusal {
@@ -64,6 +65,7 @@ impl Refusal {
             Self::TooManySessions | Self::TooMany(TooMany::OfAll) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::TooManyPackets => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -75,9 +77,11 @@ impl Refusal {
             Self::BadMethod => (2, "Bad handshake method"),
             Self::ForeignOrigin | Self::TooManySessions | Self::TooMany(_) => (4, "Forbidden"),
             Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
-            Self::BadRequest | Self::WebSocketVersion | Self::TooLarge | Self::TooSlow => {
-                (3, "Bad request")
-            }
+            Self::BadRequest
+            | Self::WebSocketVersion
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::TooManyPackets => (3, "Bad request"),
         }
     }
 
@@ -101,6 +105,9 @@ impl Refusal {
             }
             Self::TooMany(TooMany::OfClient(_)) => {
                 "too_many_requests: try again after the seconds in Retry-After"
+            }
+            Self::TooManyPackets => {
+                "connect again, and send fewer packets: a second has 100 heartbeats and CONNECTs"
             }
         }
     }
@@ -127,6 +134,9 @@ impl Refusal {
             Self::TooMany(too_many) => {
                 let seconds = HeaderValue::from(too_many.retry_after_seconds());
                 headers.insert(header::RETRY_AFTER, seconds);
+            }
+            Self::TooManyPackets => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The body was not read to its end, so the connection cannot be reused.
             Self::TooLarge | Self::TooSlow => {

@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     runtime::Handle,
-    time::{Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 
 use super::Session;
@@ -30,6 +30,8 @@ pub(crate) struct EngineStream<T> {
     session: Weak<Session<T>>,
     stall: WriteStall,
     grace: Option<Pin<Box<Sleep>>>,
+    /// Ends a pause in reading.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> EngineStream<T> {
@@ -39,6 +41,7 @@ impl<T> EngineStream<T> {
             connection,
             session: Arc::downgrade(session),
             grace: None,
+            pause: None,
         }
     }
 
@@ -84,7 +87,25 @@ impl<T> AsyncRead for EngineStream<T> {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
-        this.connection.poll_read(cx, buf)
+        let now = Instant::now();
+        let read = this.connection.poll_read(cx, buf, now);
+        if let Poll::Ready(Err(_)) = &read {
+            // The engine writes its close frame before it drops the stream. A client that was told to go gets less time
+            // for that than a slow one.
+            this.stall = WriteStall::new(CLOSE_GRACE);
+        }
+        if read.is_pending()
+            && let Some(end) = this.connection.reading_resumes_at(now)
+        {
+            let pause = this.pause.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            pause.as_mut().reset(end);
+            if pause.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        } else {
+            this.pause = None;
+        }
+        read
     }
 }
 

@@ -1,5 +1,6 @@
 //! Socket.IO.
 
+mod back_pressure;
 mod direct_delivery;
 mod engine_bypass;
 mod engineio_protocol;

@@ -160,6 +160,37 @@ async fn a_million_empty_fragments_cost_next_to_nothing() {
     assert!(RawWebSocket::live(host.address).await.ask(ASK).await["ok"].is_boolean());
 }
 
+/// What costs a client nothing is bounded by number; what it may send at once is far more than it needs.
+#[tokio::test]
+async fn a_hundred_small_frames_at_once_are_taken_and_a_flood_closes() {
+    const SMALL_FRAMES_MAX: usize = 100;
+    let host = host().await;
+    let empty_parts = [masked(TEXT, b"{"), masked(CONTINUATION, b"")].concat();
+    let cases = [
+        ("pings", masked(FIN | PING, &[b'x'; 125])),
+        ("empty pings", masked(FIN | PING, b"")),
+        ("pongs that nobody asked for", masked(FIN | PONG, b"x")),
+        ("empty messages", text("")),
+        ("empty parts", [empty_parts, masked(FIN, b"}")].concat()),
+    ];
+    for (name, frame) in cases {
+        let mut honest = RawWebSocket::live(host.address).await;
+        honest.send(frame.repeat(SMALL_FRAMES_MAX)).await;
+        honest.send(text(ASK)).await;
+        loop {
+            let frame = honest.frame().await.expect(name);
+            assert_ne!(frame.opcode, CLOSE, "{name}");
+            if frame.payload.starts_with(br#"{"type":"pong""#) {
+                break;
+            }
+        }
+        let mut flooding = RawWebSocket::live(host.address).await;
+        flooding.send(frame.repeat(20 * SMALL_FRAMES_MAX)).await;
+        let closed = flooding.closed().await.expect(name);
+        assert_eq!(closed.close_code(), Some(1008), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_ping_is_answered_with_its_payload() {
     let host = host().await;

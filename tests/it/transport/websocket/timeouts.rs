@@ -99,17 +99,18 @@ async fn a_blocked_write_ends_with_its_token() {
     host.until_no_task().await;
 }
 
-/// Pongs need memory like messages: the server stops reading from a client that does not read them.
+/// Answers need memory like messages: the server stops reading from a client that does not read them.
 #[tokio::test]
-async fn whoever_pings_and_does_not_read_is_not_read_from() {
+async fn whoever_asks_and_does_not_read_is_not_read_from() {
     const STALL: Duration = Duration::from_secs(2);
     let hub = settings().write_stall(STALL).build().await.unwrap();
     let host = Host::start(hub).await;
     let mut flooding = RawWebSocket::open_narrow(host.address, PATH, ALICE).await;
-    let pings = masked(FIN | PING, &[b'x'; 125]).repeat(500);
-    let mut last_taken = Instant::now();
+    let asks = text(r#"{"type":"ping","id":"an answer is longer"}"#).repeat(500);
+    let (mut taken, mut last_taken) = (0, Instant::now());
     let flood = async {
-        while flooding.tcp.write(&pings).await.is_ok() {
+        while let Ok(count) = flooding.tcp.write(&asks[taken % asks.len()..]).await {
+            taken += count;
             last_taken = Instant::now();
         }
     };
@@ -118,7 +119,7 @@ async fn whoever_pings_and_does_not_read_is_not_read_from() {
     let quiet = last_taken.elapsed();
     assert!(
         quiet >= STALL / 2,
-        "pings were taken until {quiet:?} before"
+        "requests were taken until {quiet:?} before"
     );
     host.until_no_task().await;
 }
