@@ -34,7 +34,7 @@ enum FirstPing {
     Done,
 }
 
-/// Checks and counts the client's bytes on their way to the engine.
+/// Checks, counts and prepares the client's bytes on their way to the engine.
 #[derive(Debug)]
 pub(crate) struct ReadHalf {
     /// Bytes that HTTP has already read. They come before those of the wire.
@@ -121,24 +121,24 @@ impl ReadHalf {
             };
             ready!(wire.poll_read(cx, buf))?;
         }
-        let verdict = self.pass(&buf.filled()[before..], flow);
+        let verdict = self.pass(&mut buf.filled_mut()[before..], flow);
         Poll::Ready(verdict.map_err(|code| {
             self.fault = Some(code);
             code.protocol_error()
         }))
     }
 
-    fn pass(&mut self, mut bytes: &[u8], flow: &FlowControl) -> Result<(), CloseCode> {
+    fn pass(&mut self, mut bytes: &mut [u8], flow: &FlowControl) -> Result<(), CloseCode> {
         while !bytes.is_empty() {
             let step = self.inbound.step(bytes)?;
-            let (taken, rest) = bytes.split_at(step.used);
+            let (taken, rest) = bytes.split_at_mut(step.used);
             match step.opcode {
                 TEXT if self.packet.is_none() => self.packet = Some(ClientPacketReader::default()),
                 BINARY => self.packet = None,
                 _ => {}
             }
             if let (TEXT | CONTINUATION, Some(packet)) = (step.opcode, &mut self.packet) {
-                pass_payload(packet, &taken[step.payload], step.mask);
+                pass_payload(packet, &mut taken[step.payload], step.mask);
             }
             if let Some(frame) = step.ended {
                 self.count(frame, flow)?;
@@ -162,12 +162,12 @@ impl ReadHalf {
     }
 }
 
-/// Reads a masked part of a packet.
-fn pass_payload(packet: &mut ClientPacketReader, payload: &[u8], mask: [u8; 4]) {
-    for (byte, mask) in payload.iter().zip(mask.into_iter().cycle()) {
+/// Passes on a masked part of a packet.
+fn pass_payload(packet: &mut ClientPacketReader, payload: &mut [u8], mask: [u8; 4]) {
+    for (byte, mask) in payload.iter_mut().zip(mask.into_iter().cycle()) {
         if packet.is_done() {
             break;
         }
-        packet.pass(*byte ^ mask);
+        *byte = packet.pass(*byte ^ mask) ^ mask;
     }
 }

@@ -1,6 +1,17 @@
 //! Packets from the client on their way to the engine.
+//!
+//! The engine looks for an event's name in the JSON as it stands there, and ends the session if it contains an escape.
+//! So the backslashes of a name are replaced on the way, which changes no length, and [`restored_name`] puts them back.
+
+use std::borrow::Cow;
 
 use super::packet::FEED;
+
+/// Stands for a backslash: the control character DEL, which JSON allows in a string. It occurs in no known name.
+const BACKSLASH: u8 = 0x7f;
+
+/// Stands for the quotation mark after a backslash. JSON has no escape `\'`.
+const QUOTATION_MARK: u8 = b'\'';
 
 /// What bounds a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +32,8 @@ pub(crate) struct ClientPacketReader {
     packet: ClientPacket,
 }
 
-/// Where the next byte is in a packet: `4`, `2`, a namespace. A binary event begins with `45` and the number of its
-/// attachments.
+/// Where the next byte is in a packet: `4`, `2`, a namespace, the number of an ack, `["`, a name. A binary event
+/// begins with `45` and the number of its attachments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Part {
     #[default]
@@ -31,29 +42,36 @@ enum Part {
     Attachments,
     /// So much of the feed's namespace was found.
     Namespace(u8),
+    OtherNamespace,
+    Ack,
+    Arguments,
+    Name,
+    Escape,
     /// Nothing of interest follows.
     Rest,
 }
 
 impl ClientPacketReader {
-    /// Reads a whole packet.
-    pub(crate) fn read(packet: &[u8]) -> ClientPacket {
+    /// Reads a whole packet, and replaces what the engine does not understand.
+    pub(crate) fn read(packet: &mut [u8]) -> ClientPacket {
         let mut reader = Self::default();
         for byte in packet {
             if reader.is_done() {
                 break;
             }
-            reader.pass(*byte);
+            *byte = reader.pass(*byte);
         }
         reader.packet()
     }
 
-    /// Reads the next byte.
-    pub(crate) fn pass(&mut self, byte: u8) {
-        self.part = self.next(byte);
+    /// Reads the next byte, and returns the one that the engine gets.
+    pub(crate) fn pass(&mut self, byte: u8) -> u8 {
+        let (part, passed) = self.next(byte);
+        self.part = part;
+        passed
     }
 
-    /// Whether nothing of interest follows.
+    /// Whether all that follows passes unchanged.
     pub(crate) fn is_done(&self) -> bool {
         self.part == Part::Rest
     }
@@ -63,8 +81,8 @@ impl ClientPacketReader {
         self.packet
     }
 
-    fn next(&mut self, byte: u8) -> Part {
-        match (self.part, byte) {
+    fn next(&mut self, byte: u8) -> (Part, u8) {
+        let part = match (self.part, byte) {
             (Part::Type, b'2' | b'3') | (Part::Kind, b'0' | b'1') => {
                 self.packet = ClientPacket::Small;
                 Part::Rest
@@ -75,26 +93,82 @@ impl ClientPacketReader {
             (Part::Attachments, b'0'..=b'9') => Part::Attachments,
             (Part::Attachments, b'-') => Part::Namespace(0),
             (Part::Namespace(found), _) => self.namespace(found, byte),
+            (Part::OtherNamespace, b',') => Part::Ack,
+            (Part::OtherNamespace, _) => Part::OtherNamespace,
+            (Part::Ack, _) => ack(byte),
+            (Part::Arguments, b' ' | b'\t' | b'\n' | b'\r') => Part::Arguments,
+            (Part::Arguments, b'"') => Part::Name,
+            (Part::Name, b'\\') => return (Part::Escape, BACKSLASH),
+            (Part::Escape, b'"') => return (Part::Name, QUOTATION_MARK),
+            (Part::Escape, b'\\') => return (Part::Name, BACKSLASH),
+            (Part::Name, b'"') => Part::Rest,
+            (Part::Name | Part::Escape, _) => Part::Name,
             _ => Part::Rest,
-        }
+        };
+        (part, byte)
     }
 
     fn namespace(&mut self, found: u8, byte: u8) -> Part {
         let found = usize::from(found);
-        if byte != FEED[found] {
-            return Part::Rest;
+        match byte {
+            _ if byte == FEED[found] && found + 1 == FEED.len() => {
+                self.packet = ClientPacket::Request;
+                Part::Ack
+            }
+            _ if byte == FEED[found] => {
+                Part::Namespace(u8::try_from(found + 1).expect("the feed's namespace is short"))
+            }
+            // The namespace `/` is not written.
+            _ if found == 0 => ack(byte),
+            b',' => Part::Ack,
+            _ => Part::OtherNamespace,
         }
-        if found + 1 == FEED.len() {
-            self.packet = ClientPacket::Request;
-            return Part::Rest;
-        }
-        Part::Namespace(u8::try_from(found + 1).expect("the feed's namespace is short"))
     }
+}
+
+fn ack(byte: u8) -> Part {
+    match byte {
+        b'0'..=b'9' | b' ' | b'\t' | b'\n' | b'\r' => Part::Ack,
+        b'[' => Part::Arguments,
+        _ => Part::Rest,
+    }
+}
+
+/// The JSON text of an event's name, as the client sent it. A name that contained DEL itself is another name afterwards,
+/// or none.
+pub(crate) fn restored_name(json: &str) -> Cow<'_, str> {
+    if !json.as_bytes().contains(&BACKSLASH) {
+        return json.into();
+    }
+    let mut restored = String::with_capacity(json.len());
+    let mut characters = json.chars();
+    while let Some(character) = characters.next() {
+        if character != char::from(BACKSLASH) {
+            restored.push(character);
+            continue;
+        }
+        restored.push('\\');
+        match characters.next() {
+            Some(escaped) if escaped == char::from(QUOTATION_MARK) => restored.push('"'),
+            Some(escaped) if escaped == char::from(BACKSLASH) => restored.push('\\'),
+            Some(escaped) => restored.push(escaped),
+            None => {}
+        }
+    }
+    restored.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// What the engine gets, and what the packet is.
+    fn read(packet: &str) -> (String, ClientPacket) {
+        let mut bytes = packet.as_bytes().to_vec();
+        let kind = ClientPacketReader::read(&mut bytes);
+        (String::from_utf8(bytes).unwrap(), kind)
+    }
 
     #[test]
     fn packets_are_bounded_by_what_they_are() {
@@ -121,8 +195,42 @@ mod tests {
             ("", Unanswered),
             ("é", Unanswered),
         ] {
-            let read = ClientPacketReader::read(packet.as_bytes());
-            assert_eq!(read, expected, "{packet}");
+            let (passed, kind) = read(packet);
+            assert_eq!((passed.as_str(), kind), (packet, expected));
+        }
+    }
+
+    #[test]
+    fn a_name_has_no_escape_for_the_engine() {
+        for (packet, expected) in [
+            (r#"42/feed,7["a\"b",{}]"#, "42/feed,7[\"a\u{7f}'b\",{}]"),
+            (r#"42["\\","\\"]"#, "42[\"\u{7f}\u{7f}\",\"\\\\\"]"),
+            (r#"42/x, [ "\u202e"]"#, "42/x, [ \"\u{7f}u202e\"]"),
+            (
+                r#"451-/feed,1["\n",{"_placeholder":true}]"#,
+                "451-/feed,1[\"\u{7f}n\",{\"_placeholder\":true}]",
+            ),
+            // Only a name is read by the engine.
+            (r#"42/feed,[7,"a\"b"]"#, r#"42/feed,[7,"a\"b"]"#),
+            (r#"40/feed,{"a":"\n"}"#, r#"40/feed,{"a":"\n"}"#),
+            (r#"43/feed,1["\n"]"#, r#"43/feed,1["\n"]"#),
+        ] {
+            assert_eq!(read(packet).0, expected);
+        }
+    }
+
+    proptest! {
+        /// Whatever a name contains, except DEL, is restored.
+        #[test]
+        fn every_name_is_restored(name in "[^\u{7f}]*", padding in "[ \t]{0,3}") {
+            let json = serde_json::to_string(&name).unwrap();
+            let (passed, kind) = read(&format!("42/feed,{padding}[{padding}{json}]"));
+            prop_assert_eq!(kind, ClientPacket::Request);
+            prop_assert!(!passed.contains('\\'));
+            let passed = passed.split_once('"').unwrap().1.rsplit_once('"').unwrap().0;
+            let passed = format!("\"{passed}\"");
+            prop_assert_eq!(serde_json::from_str::<String>(&passed).unwrap().len(), passed.len() - 2);
+            prop_assert_eq!(restored_name(&passed), json);
         }
     }
 }

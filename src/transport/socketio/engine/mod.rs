@@ -5,5 +5,5 @@ mod client_packet;
 mod packet;
 
 pub(super) use bridge::{EngineBridge, EngineResponse, NotFound, Opening};
-pub(super) use client_packet::{ClientPacket, ClientPacketReader};
+pub(super) use client_packet::{ClientPacket, ClientPacketReader, restored_name};
 pub(super) use packet::{Packet, SEPARATOR, with_our_limit};

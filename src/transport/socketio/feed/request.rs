@@ -10,9 +10,10 @@ use crate::feed::Mode;
 use crate::{
     domain::{Account, Invalid},
     feed::{BadOption, SubscribeOptions, parse_limit},
+    transport::socketio::engine::restored_name,
 };
 
-/// An event from the client as it was received: `["name", …]`, and the id of the ack that it waits for.
+/// An event from the client as the engine passes it on: `["name", …]`, and the id of the ack that it waits for.
 ///
 /// It has no `Debug`, because it may hold a token.
 pub(super) struct RawRequest {
@@ -53,7 +54,8 @@ impl FeedRequest {
         let [name, arguments @ ..] = parts.as_slice() else {
             return Err(malformed());
         };
-        let name: Cow<'_, str> = serde_json::from_str(name.get()).map_err(|_| malformed())?;
+        let name = restored_name(name.get());
+        let name: Cow<'_, str> = serde_json::from_str(&name).map_err(|_| malformed())?;
         let argument = match arguments {
             [] => "{}",
             [one] if one.get() == "null" => "{}",

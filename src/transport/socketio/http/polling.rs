@@ -88,8 +88,14 @@ pub(super) async fn post(
     body: Body,
     held: HeldBytes,
 ) -> Result<Response<Body>, Refusal> {
-    let body = read_body(body, held).await?;
-    let all = packets(&body).map(|packet| (ClientPacketReader::read(packet), packet));
+    let ReceivedBody { bytes, held } = read_body(body, held).await?;
+    // It counts until all of it was answered.
+    let _held = held;
+    let mut body = Vec::from(bytes);
+    let all = body.split_mut(|byte| *byte == SEPARATOR).map(|packet| {
+        let kind = ClientPacketReader::read(packet);
+        (kind, &*packet)
+    });
     let all: Vec<(ClientPacket, &[u8])> = all.collect();
     let unanswered = all
         .iter()

@@ -4,6 +4,7 @@ mod back_pressure;
 mod direct_delivery;
 mod engine_bypass;
 mod engineio_protocol;
+mod event_names;
 mod feed_namespace;
 mod hostile_sessions;
 mod load;
