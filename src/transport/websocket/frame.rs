@@ -4,6 +4,8 @@ pub(crate) const CONTINUATION: u8 = 0x0;
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const BINARY: u8 = 0x2;
 pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING: u8 = 0x9;
+pub(crate) const PONG: u8 = 0xa;
 
 pub(super) const FIN: u8 = 0x80;
 pub(super) const OPCODE: u8 = 0x0f;

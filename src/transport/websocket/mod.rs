@@ -19,7 +19,8 @@ use hyper::upgrade::OnUpgrade;
 
 pub(super) use close_code::CloseCode;
 pub(super) use frame::{
-    BINARY, CLOSE, CONTINUATION, HEADER_BYTES_MAX, OutboundTracker, PassedFrame, TEXT, text_header,
+    BINARY, CLOSE, CONTINUATION, HEADER_BYTES_MAX, OutboundTracker, PING, PONG, PassedFrame, TEXT,
+    text_header,
 };
 pub(super) use handshake::{Handshake, HandshakeError};
 pub(super) use inbound::{InboundFrame, InboundTracker};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{boundary::PacketBoundary, flow_control::FlowControl, read::ReadHalf};
 use crate::transport::{
     socketio::engine::{Packet, with_our_limit},
-    websocket::{CLOSE, OutboundTracker},
+    websocket::{CLOSE, OutboundTracker, PONG},
 };
 
 /// The engine's ping, as a whole frame.
@@ -72,6 +72,10 @@ impl EngineOutput {
             let Some(passed) = passed else { continue };
             let payload_bytes = usize::try_from(passed.payload_bytes).unwrap_or(usize::MAX);
             sent.frames += 1;
+            if passed.opcode == PONG {
+                sent.pongs += 1;
+                continue;
+            }
             let packet = Packet::of(passed.start());
             self.boundary.pass(&passed, packet);
             match packet {
@@ -101,6 +105,8 @@ pub(crate) enum Intercepted {
 #[derive(Debug, Default)]
 pub(crate) struct SentPackets {
     pub(crate) frames: usize,
+    /// Answers to the client's pings.
+    pub(crate) pongs: usize,
     pub(crate) feed_packets: usize,
     pub(crate) feed_bytes: usize,
 }

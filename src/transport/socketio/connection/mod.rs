@@ -141,7 +141,7 @@ impl EngineConnection {
         let mut halves = self.lock();
         let Halves { read, write } = &mut *halves;
         read.register_reader(cx);
-        let is_open = self.flow.reading(now) == Reading::Open;
+        let is_open = self.flow.reading(now) == Reading::Open && !read.owes_pong();
         if !is_open && !write.has_closed() {
             return Poll::Pending;
         }
@@ -227,6 +227,7 @@ impl EngineConnection {
         let waker = Waker::from(Arc::clone(&self.wakers));
         let result = act(&mut halves, &mut Context::from_waker(&waker));
         let sent = halves.write.take_sent();
+        halves.read.sent(sent.pongs);
         drop(halves);
         if sent.frames > 0 {
             self.flow.sent(sent.feed_packets, sent.feed_bytes);

@@ -16,7 +16,7 @@ use super::{flow_control::FlowControl, wakers::store_waker};
 use crate::transport::{
     limits::READ_BYTES,
     socketio::engine::{ClientPacket, ClientPacketReader},
-    websocket::{BINARY, CONTINUATION, CloseCode, InboundFrame, InboundTracker, TEXT},
+    websocket::{BINARY, CONTINUATION, CloseCode, InboundFrame, InboundTracker, PING, TEXT},
     wire::Wire,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct ReadHalf {
     inbound: InboundTracker,
     /// Reads the message that arrives, if it is text.
     packet: Option<ClientPacketReader>,
+    /// How many of the client's pings the engine has not answered yet.
+    pongs_owed: usize,
     fault: Option<CloseCode>,
     first_ping: FirstPing,
     reader: Option<Waker>,
@@ -53,6 +55,7 @@ impl ReadHalf {
             early,
             inbound: InboundTracker::default(),
             packet: None,
+            pongs_owed: 0,
             fault: None,
             first_ping: FirstPing::Expected,
             reader: None,
@@ -81,6 +84,20 @@ impl ReadHalf {
     /// Whether the client has begun to close.
     pub(crate) fn is_closing(&self) -> bool {
         self.inbound.is_closing()
+    }
+
+    /// Whether the engine has still to answer a ping. Until then nothing more is read: the engine would keep the answers
+    /// of a client that does not take them, without a bound.
+    pub(crate) fn owes_pong(&self) -> bool {
+        self.pongs_owed > 0
+    }
+
+    /// Records that the engine has written so many answers to pings.
+    pub(crate) fn sent(&mut self, pongs: usize) {
+        if pongs > 0 {
+            self.pongs_owed = self.pongs_owed.saturating_sub(pongs);
+            self.wake();
+        }
     }
 
     /// Stores the waker of the reading task.
@@ -153,6 +170,9 @@ impl ReadHalf {
         let now = Instant::now();
         if frame.is_small() {
             flow.count_small_frame(now)?;
+        }
+        if frame.opcode == PING {
+            self.pongs_owed += 1;
         }
         if frame.is_control() || !frame.is_final {
             return Ok(());

@@ -109,6 +109,51 @@ async fn fill(host: &Host) {
     }
 }
 
+/// Requests without an ack, which the server executes as fast as it reads them.
+fn requests() -> Vec<u8> {
+    text(r#"42/feed,["nothing"]"#).repeat(1_000)
+}
+
+#[tokio::test]
+async fn nothing_is_read_while_a_pong_cannot_be_written() {
+    const BYTES_MAX: usize = 6 << 20;
+    let host = host().await;
+    let mut socket = joined(&host).await;
+    // What the kernel holds for the server is little.
+    let narrow = socket2::SockRef::from(&socket.tcp).set_send_buffer_size(16 * 1024);
+    narrow.unwrap();
+    fill(&host).await;
+    socket.send(masked(FIN | PING, b"are you there")).await;
+    let (requests, mut taken) = (requests(), 0);
+    let rest = |taken: usize| &requests[taken % requests.len()..];
+    while let Ok(written) = timeout(SOON / 10, socket.tcp.write(rest(taken))).await {
+        taken += written.unwrap();
+        assert!(taken < BYTES_MAX, "the server takes whatever comes");
+    }
+    let rest = rest(taken).to_vec();
+    let (mut reader, mut writer) = socket.tcp.into_split();
+    let writing = tokio::spawn(async move {
+        writer.write_all(&rest).await.unwrap();
+        writer
+    });
+    let pong = timeout(SOON, async {
+        let mut seen = Vec::new();
+        while !contains(&seen, b"are you there") {
+            tokio::io::AsyncReadExt::read_buf(&mut reader, &mut seen)
+                .await
+                .unwrap();
+        }
+    });
+    pong.await.expect("a pong");
+    let writer = timeout(SOON, writing).await.expect("taken").unwrap();
+    let tcp = reader.reunite(writer).unwrap();
+    assert_answers(&mut RawWebSocket { tcp }).await;
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// Nobody answers events to `/`, to namespaces that do not exist, and acks: the server reads them at its own pace.
 #[tokio::test]
 async fn what_nobody_answers_is_read_at_a_bounded_rate() {
