@@ -32,8 +32,8 @@ const MODULES: &[&str] = &[
     "transport",
 ];
 
-/// What looks like a code and is none: the kind of an entry, the type of a message, the status of an event.
-const NOT_CODES: &[&str] = &["alert", "error", "recorded"];
+/// What looks like a code and is none: the kind of an entry, the types of messages, the status of an event.
+const NOT_CODES: &[&str] = &["alert", "authenticate", "error", "history", "recorded"];
 
 fn sources() -> Vec<String> {
     let folders = MODULES.iter().map(|module| root().join("src").join(module));
