@@ -17,6 +17,9 @@ use crate::quota::{HeldBytes, TooMany};
 /// How long a whole body may take. The largest one then needs 70 KB a second, which any producer has.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A long body is kept in parts of this size until it is complete.
+const SEGMENT_BYTES: usize = 64 * 1024;
+
 /// A body that was read. Its bytes count against the quotas until it is dropped.
 pub(crate) struct ReceivedBody {
     pub(crate) bytes: Bytes,
@@ -113,34 +116,81 @@ async fn read_frames(
         return Err(BodyError::TooLarge(bytes_max));
     }
     held.resize(declared)?;
-    let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
+    let mut segments = Segments::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| BodyError::Incomplete)?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        let length = first.len() + joined.len() + data.len();
+        let length = segments.length + data.len();
         if length > bytes_max {
             return Err(BodyError::TooLarge(bytes_max));
         }
         if length > held.amount() {
             held.resize(length)?;
         }
-        if joined.is_empty() && first.is_empty() {
-            first = data;
-            continue;
-        }
-        if joined.is_empty() {
-            joined.extend_from_slice(&std::mem::take(&mut first));
-        }
-        joined.extend_from_slice(&data);
+        segments.push(data);
     }
-    let bytes = if joined.is_empty() {
-        first
-    } else {
+    Ok(ReceivedBody {
+        bytes: segments.join(),
+        held,
+    })
+}
+
+/// The bytes of a body so far.
+///
+/// One buffer for all would double each time it is full, and so take up to four times the bytes that the quotas count.
+#[derive(Default)]
+struct Segments {
+    /// The only frame so far, not copied: most bodies are one.
+    first: Bytes,
+    full: Vec<BytesMut>,
+    last: BytesMut,
+    length: usize,
+}
+
+impl Segments {
+    fn push(&mut self, data: Bytes) {
+        if self.length == 0 {
+            self.length = data.len();
+            self.first = data;
+            return;
+        }
+        self.length += data.len();
+        let first = std::mem::take(&mut self.first);
+        self.copy(&first);
+        self.copy(&data);
+    }
+
+    fn copy(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            if self.last.is_empty() && !self.full.is_empty() {
+                // Only the first one grows: a short body takes little.
+                self.last = BytesMut::with_capacity(SEGMENT_BYTES);
+            }
+            let room = SEGMENT_BYTES - self.last.len();
+            let (fits, rest) = data.split_at(room.min(data.len()));
+            self.last.extend_from_slice(fits);
+            data = rest;
+            if self.last.len() == SEGMENT_BYTES {
+                self.full.push(std::mem::take(&mut self.last));
+            }
+        }
+    }
+
+    fn join(self) -> Bytes {
+        if !self.first.is_empty() {
+            return self.first;
+        }
+        if self.full.is_empty() {
+            return self.last.freeze();
+        }
+        let mut joined = BytesMut::with_capacity(self.length);
+        for segment in self.full.iter().chain([&self.last]) {
+            joined.extend_from_slice(segment);
+        }
         joined.freeze()
-    };
-    Ok(ReceivedBody { bytes, held })
+    }
 }
 
 /// Why a body was not read to its end.

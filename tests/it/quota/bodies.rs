@@ -3,7 +3,7 @@ use std::time::Duration;
 use axum::{body::Body, http::Request};
 use bytes::Bytes;
 use futures_util::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 use tallycast::{Hub, Jwt, Memory, Quotas};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
@@ -105,6 +105,40 @@ async fn bytes_of_all_clients_are_bounded_and_come_free() {
             200,
             "each is forgotten once it is answered"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_long_body_in_parts_of_any_size_arrives_whole() {
+    let host = host(Quotas::default()).await;
+    let event = |id| json!({ "id": format!("{id}"), "account": "a", "amount": "1", "unit": "CNY", "description": "x".repeat(300) });
+    let events: Vec<_> = (0..800).map(event).collect();
+    let body = Bytes::from(serde_json::to_vec(&events).unwrap());
+    assert!(body.len() > 4 * 64 * 1024, "several segments");
+    for part in [
+        1_000,
+        64 * 1024 - 1,
+        64 * 1024,
+        64 * 1024 + 1,
+        200_000,
+        body.len(),
+    ] {
+        let parts: Vec<_> = body
+            .chunks(part)
+            .map(|part| Ok::<_, std::io::Error>(body.slice_ref(part)))
+            .collect();
+        let request = reqwest::Client::new()
+            .post(format!("http://{}/v1/events", host.address))
+            .bearer_auth(producer())
+            .header("content-type", "application/json")
+            .body(reqwest::Body::wrap_stream(stream::iter(parts)));
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let results = answer["results"].as_array().unwrap();
+        let offsets = results
+            .iter()
+            .map(|result| result["offset"].as_u64().unwrap());
+        // Each is the same event as the first time, in its place.
+        assert!(offsets.eq(1..=800), "parts of {part}");
     }
 }
 
