@@ -70,10 +70,10 @@ screenshots: $(PAGE) setup-tests ## take screenshots of the page for a visual ch
 	node tests/page/screenshots.js $(ARGS)
 
 test-faults: ## run the experiments of docs/reliability.md, short versions
-	$(CARGO) test --locked --test faults
+	$(CARGO) test --locked --test faults -- $(ARGS)
 
 fault: ## run the experiments of docs/reliability.md, long versions, on the release binary
-	FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture
+	FAULTS=long $(CARGO) test --locked --release --test faults -- --nocapture $(ARGS)
 
 mutants: ## break the code once per experiment and expect it to fail; not in CI, because it is slow
 	tests/faults/mutants.sh $(ARGS)

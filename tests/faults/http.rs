@@ -95,14 +95,19 @@ impl Http {
 
     /// The head of a request, to be sent in pieces.
     pub(crate) fn head(&self, method: &str, path: &str, kind: &str, length: usize) -> String {
+        let authorization = match self.token.as_str() {
+            "" => String::new(),
+            token => format!("Authorization: Bearer {token}\r\n"),
+        };
         format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{authorization}\
              Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n",
-            self.host, self.token
+            self.host
         )
     }
 
-    async fn answer(&mut self) -> io::Result<Answer> {
+    /// The next answer, however long it takes.
+    pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
         let end = loop {
             if let Some(end) = find(&self.read, b"\r\n\r\n") {
                 break end + 4;

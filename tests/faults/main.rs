@@ -1,8 +1,9 @@
 //! The experiments of docs/reliability.md, on the real binary, in its default configuration, without test hooks.
 //!
 //! `cargo test --test faults` runs the short forms, `FAULTS=long` the long ones. Names after
-//! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` repeats a run's random choices. They share
-//! the machine, so they run one after the other. `tests/faults/mutants.sh` shows that each can fail.
+//! `--` choose experiments (`-- r1 r5`); `FAULTS_SEED` repeats a run's random choices, and
+//! `FAULTS_BINARY` names another binary, to compare with. They share the machine, so they run one
+//! after the other. `tests/faults/mutants.sh` shows that each can fail.
 #![allow(clippy::unwrap_used, reason = "an experiment that cannot go on fails")]
 
 mod client;
@@ -10,6 +11,7 @@ mod database_file;
 mod failed_fsync;
 mod findings;
 mod flapping;
+mod floods;
 mod fold;
 mod harness;
 mod http;
@@ -60,7 +62,7 @@ struct Experiment {
     run: fn(Plan) -> Running,
 }
 
-const EXPERIMENTS: [Experiment; 7] = [
+const EXPERIMENTS: [Experiment; 13] = [
     Experiment {
         name: "r1",
         what: "kill -9 under load, at random instants",
@@ -95,6 +97,36 @@ const EXPERIMENTS: [Experiment; 7] = [
         name: "r16",
         what: "SIGTERM under load",
         run: |plan| Box::pin(shutdown::run(plan)),
+    },
+    Experiment {
+        name: "f1",
+        what: "sessions opened by a stranger",
+        run: |plan| Box::pin(floods::sessions(plan)),
+    },
+    Experiment {
+        name: "f2",
+        what: "bodies that never end",
+        run: |plan| Box::pin(floods::bodies(plan)),
+    },
+    Experiment {
+        name: "f3",
+        what: "pings whose answers are not read",
+        run: |plan| Box::pin(floods::pings(plan)),
+    },
+    Experiment {
+        name: "f4",
+        what: "heavy reads of one token",
+        run: |plan| Box::pin(floods::heavy_reads(plan)),
+    },
+    Experiment {
+        name: "f5",
+        what: "idle connections, few file descriptors",
+        run: |plan| Box::pin(floods::idle_connections(plan)),
+    },
+    Experiment {
+        name: "f6",
+        what: "refused requests, at the rate of a core",
+        run: |plan| Box::pin(floods::rejections(plan)),
     },
 ];
 
@@ -178,6 +210,9 @@ fn print_header(seed: u64, is_long: bool) {
     } else {
         "release"
     };
+    if let Ok(binary) = std::env::var("FAULTS_BINARY") {
+        println!("of {binary}, and not of this tree");
+    }
     println!(
         "commit {}, {build} build, {form} form, seed {seed}, SQLite {} (shell {})",
         output("git", &["describe", "--always", "--dirty"]),

@@ -27,7 +27,13 @@ use super::{
 const START_MAX: Duration = Duration::from_secs(60);
 /// How long a supervisor waits before it kills a server.
 pub(crate) const STOP_MAX: Duration = Duration::from_secs(30);
-const BINARY: &str = env!("CARGO_BIN_EXE_tallycast");
+/// The kernel's unit of processor time is the same on every Linux system.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// The binary under test: this tree's, or another one to compare with.
+pub(crate) fn binary() -> String {
+    std::env::var("FAULTS_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tallycast").to_owned())
+}
 
 /// A folder with a ledger, a secret and the logs of the servers that used them.
 pub(crate) struct Home(TempDir);
@@ -62,7 +68,7 @@ impl Home {
 
     fn command(&self, wrapper: &[String]) -> Command {
         let ledger = format!("sqlite:{}", self.database().display());
-        let mut words = wrapper.iter().cloned().chain([BINARY.to_owned()]);
+        let mut words = wrapper.iter().cloned().chain([binary()]);
         let mut command = Command::new(words.next().expect("the binary at least"));
         // The default configuration, independent of this run's environment.
         let ours = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with("TALLYCAST_");
@@ -209,9 +215,32 @@ impl Server {
 
     /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory in KiB since the last [`forget_peak`](Self::forget_peak).
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+    }
+
+    /// Processor time of the process and of the kernel for it.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        // The name, in parentheses, may contain spaces.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let fields = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND)
+    }
+
+    fn status(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(key));
         let number = line.and_then(|line| line.split_whitespace().nth(1));
         number.and_then(|number| number.parse().ok()).unwrap_or(0)
     }

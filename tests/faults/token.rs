@@ -16,7 +16,19 @@ pub(crate) fn producer() -> String {
 
 /// Watches one account.
 pub(crate) fn watcher(account: &str) -> String {
-    sign(&json!({ "sub": account, "scope": "watch", "exp": in_a_day() }))
+    customer(account, "watch")
+}
+
+/// May do something with one account, which is its subject.
+pub(crate) fn customer(account: &str, scope: &str) -> String {
+    sign(&json!({ "sub": account, "scope": scope, "exp": in_a_day() }))
+}
+
+/// Well formed, but signed by somebody else.
+pub(crate) fn forged(account: &str) -> String {
+    let token = watcher(account);
+    let (message, _) = token.rsplit_once('.').expect("it has three parts");
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode([7; 32]))
 }
 
 fn in_a_day() -> u64 {

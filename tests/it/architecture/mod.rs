@@ -358,8 +358,8 @@ fn lines() -> Vec<(String, PathBuf, String)> {
             .to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let (code, tests) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
-        let module = tests.trim_start().trim_start_matches("pub(super) ");
-        let is_rest = module.is_empty() || module.starts_with("mod tests");
+        let item = tests.trim_start().trim_start_matches("pub(super) ");
+        let is_rest = item.is_empty() || item.starts_with("mod tests");
         assert!(
             is_rest,
             "{}: tests stand at the end of a file",
