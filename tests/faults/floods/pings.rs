@@ -10,7 +10,7 @@ use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::{
@@ -97,10 +97,10 @@ async fn ping_from(server: SocketAddr, from: IpAddr, reconnects: bool, until: In
             Err(_) => sent.open += u64::from(!reconnects),
             Ok(_) => sent.closed += 1,
         }
-        if !reconnects {
-            return sent;
+        match reconnects {
+            true => sleep(RETRY_PAUSE).await,
+            false => sleep_until(until).await,
         }
-        sleep(RETRY_PAUSE).await;
     }
     sent
 }
