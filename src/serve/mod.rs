@@ -339,10 +339,14 @@ impl Server {
     }
 
     /// Whether a connection can be answered without a TLS handshake.
+    #[cfg(feature = "tls")]
     fn speaks_plain_http(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_none();
-        #[cfg(not(feature = "tls"))]
+        self.tls.is_none()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "it has the same signature with TLS")]
+    fn speaks_plain_http(&self) -> bool {
         true
     }
 
