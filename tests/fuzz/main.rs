@@ -13,5 +13,6 @@ mod mutation;
 mod packets;
 mod positions;
 mod server;
+mod tables;
 mod texts;
 mod tokens;

@@ -31,7 +31,7 @@ pub(crate) struct Server {
     pub(crate) runtime: Runtime,
     pub(crate) hub: Hub,
     router: Router,
-    token: String,
+    pub(crate) token: String,
 }
 
 pub(crate) fn runtime() -> Runtime {
