@@ -49,7 +49,7 @@ test-fuzz: ## fuzz every target for a few seconds, with a fixed seed
 
 # One target at a time would leave a processor idle while it waits for the server.
 fuzz: ## fuzz every target for FUZZ_SECONDS, an hour together by default; prints each finding and its seed
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-1000} $(CARGO) test --locked --release --test fuzz -- --nocapture --test-threads 2
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(CARGO) test --locked --release --test fuzz -- --nocapture --test-threads 2
 
 setup-tests: ## install what the tests with real clients need
 	tests/setup.sh
