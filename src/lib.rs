@@ -47,6 +47,7 @@ pub mod feed;
 mod http;
 mod hub;
 pub mod ledger;
+mod limit_report;
 mod quota;
 #[cfg(feature = "schema")]
 mod schema;

@@ -6,7 +6,7 @@ use std::{future::IntoFuture, sync::Arc};
 use futures_util::poll;
 use jiff::{SignedDuration, Timestamp};
 use tallycast::{
-    Account, Event, Grant, Hub, Jwt, Limits, Memory, Outcome, Push, PushTo, Scope,
+    Account, Event, Grant, Hub, Jwt, Limits, Memory, Outcome, Push, PushTo, Quotas, Scope,
     access::{Accounts, Scopes, Signer},
 };
 use tokio::net::TcpListener;
@@ -35,12 +35,19 @@ pub(crate) fn token() -> String {
 
 pub(crate) async fn serve(through: Through) {
     let access = Jwt::hs256(SECRET).unwrap();
-    let hub = Hub::builder(Memory::new(), access);
+    // All clients come from this machine, at once.
+    let quotas = Quotas {
+        sessions_per_address_max: Limits::CONNECTIONS_MAX,
+        session_rate_per_address: u32::MAX / Quotas::BURST_SECONDS,
+        request_rate_per_address: u32::MAX / Quotas::BURST_SECONDS,
+        subscriptions_per_address_max: Limits::CONNECTIONS_MAX,
+        ..Quotas::default()
+    };
+    let hub = Hub::builder(Memory::new(), access).quotas(quotas);
     let hub = Arc::new(hub.build().await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = Limits {
-        // All of them come from this machine.
         connections_per_peer_max: Some(Limits::CONNECTIONS_MAX),
         ..Limits::default()
     };

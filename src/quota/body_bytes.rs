@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use super::{client::Key, holdings::Holdings, settings::Quotas, too_many::TooMany};
-use crate::serve::LimitReport;
+use crate::limit_report::LimitReport;
 
 static ALL: LimitReport = LimitReport::new(
     "body_bytes_max",

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{client::Key, too_many::TooMany};
-use crate::serve::LimitReport;
+use crate::limit_report::LimitReport;
 
 /// How much of one thing each client holds. Clients that hold nothing are forgotten, so its size is bounded by what is
 /// held.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{client::Key, settings::Quotas, too_many::TooMany};
-use crate::serve::LimitReport;
+use crate::limit_report::LimitReport;
 
 /// The most clients that one rate remembers; it bounds a table to 2 MiB. Who has used nothing of late is forgotten.
 /// If that frees no place, further clients share one budget.

@@ -10,11 +10,7 @@ use super::{
     settings::Quotas,
     too_many::TooMany,
 };
-use crate::{
-    access::Grant,
-    domain::Account,
-    serve::{LimitReport, TrustedProxies},
-};
+use crate::{access::Grant, domain::Account, limit_report::LimitReport, serve::TrustedProxies};
 
 /// How long a request waits for its rate before it is refused. A client that ignores `Retry-After` would otherwise
 /// cost as much as one that is served. What waits is bounded by the connections.

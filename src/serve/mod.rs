@@ -12,7 +12,6 @@ mod connection;
 mod deadline;
 mod head;
 mod host;
-mod limit_report;
 mod limits;
 mod open_connections;
 mod proxies;
@@ -44,7 +43,6 @@ use activity::Activity;
 #[cfg(feature = "tls")]
 pub use certificate::Validity;
 pub use connection::Connection;
-pub(crate) use limit_report::LimitReport;
 pub use limits::Limits;
 pub(crate) use open_connections::network;
 pub use proxies::{InvalidRange, TrustedProxies};

@@ -6,10 +6,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::activity::Activity;
-use super::limit_report::LimitReport;
 use super::limits::Limits;
 use super::open_connections::OpenConnections;
 use super::proxies::TrustedProxies;
+use crate::limit_report::LimitReport;
 
 /// How long to wait for a connection to end before looking again for an idle one.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(100);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limit_report::LimitReport;
+
 /// The largest message a client may send, in bytes: over WebSocket, as one frame or in fragments,
 /// and as the body of one polling request. Requests to the feed are a few hundred bytes; this
 /// leaves room for requests to a host's own namespaces.
@@ -19,6 +21,12 @@ pub(super) const FRAGMENTS_MAX: u32 = 128;
 /// microsecond or more each. A client needs a few in a minute; the rest is for what has piled up while one side was
 /// stopped or offline.
 pub(super) const SMALL_FRAMES_MAX: u32 = 100;
+
+/// Reports who exceeded [`SMALL_FRAMES_MAX`].
+pub(super) static SMALL_FRAMES: LimitReport = LimitReport::new(
+    "small_frames",
+    "a client sends more pings, heartbeats or empty frames in a second than any app needs; this limit is fixed",
+);
 
 /// How long a WebSocket upgrade may take: the switch of protocols, and each step of the probe.
 pub(super) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);

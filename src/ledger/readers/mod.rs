@@ -23,7 +23,10 @@ use self::{
 use super::{
     AccountView, EntryRange, Ledger, LedgerError, LedgerReader, Unavailable, recount::count_page,
 };
-use crate::domain::{Account, Recount, StoredRevocation};
+use crate::{
+    domain::{Account, Recount, StoredRevocation},
+    limit_report::LimitReport,
+};
 
 /// How many reads may be queued, for one requester and for all: each takes about half a KiB. Further callers wait to
 /// enqueue theirs.
@@ -40,6 +43,11 @@ const HEAVY_WAITING_MAX: usize = 60;
 const HEAVY_WAIT_MAX: Duration = Duration::from_secs(2);
 /// When to repeat a refused heavy request: about as long as a client has waited already.
 const HEAVY_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+static HEAVY_READS: LimitReport = LimitReport::new(
+    "heavy_reads",
+    "a token's subject asks for too many past totals or time zones at a time; this limit is fixed",
+);
 
 /// The threads that read the ledger.
 #[derive(Debug)]
@@ -146,7 +154,7 @@ impl Readers {
             drop(caller);
             sleep(HEAVY_WAIT_MAX).await;
         }
-        metrics::counter!("tallycast_limited_total", "limit" => "heavy_reads").increment(1);
+        HEAVY_READS.turned_away(HEAVY_EACH_MAX);
         Err(Unavailable::TooManyRequests {
             retry_after: HEAVY_RETRY_AFTER,
         })

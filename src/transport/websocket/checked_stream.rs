@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{close_code::CloseCode, inbound::InboundTracker};
 use crate::transport::{
-    limits::SMALL_FRAMES_MAX,
+    limits::{SMALL_FRAMES, SMALL_FRAMES_MAX},
     per_second::PerSecond,
     wire::{SharedWire, Wire, WireTask},
 };
@@ -79,6 +79,7 @@ impl CheckedStream {
             let step = self.inbound.step(bytes)?;
             let is_small = step.ended.is_some_and(|frame| frame.is_small());
             if is_small && self.small_frames.count(Instant::now()) > SMALL_FRAMES_MAX {
+                SMALL_FRAMES.turned_away(SMALL_FRAMES_MAX as usize);
                 return Err(CloseCode::Policy);
             }
             bytes = &bytes[step.used..];

@@ -13,12 +13,13 @@ use crate::support::files::{files, root};
 
 /// Each module, and the modules below it that it may use.
 const MODULES: &[(&str, &[&str])] = &[
+    ("limit_report", &[]),
     ("domain", &[]),
-    ("ledger", &["domain"]),
+    ("ledger", &["domain", "limit_report"]),
     ("feed", &["domain", "ledger"]),
     ("access", &["domain"]),
-    ("serve", &[]),
-    ("quota", &["domain", "access", "serve"]),
+    ("serve", &["limit_report"]),
+    ("quota", &["domain", "access", "serve", "limit_report"]),
     ("http", &["domain", "ledger", "feed", "access", "quota"]),
     (
         "api",
@@ -27,7 +28,14 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "transport",
         &[
-            "domain", "ledger", "feed", "access", "quota", "http", "serve",
+            "domain",
+            "ledger",
+            "feed",
+            "access",
+            "quota",
+            "http",
+            "serve",
+            "limit_report",
         ],
     ),
     (

@@ -1,9 +1,14 @@
+use futures_util::{SinkExt, StreamExt, stream};
 use rustix::process::Signal;
 use tallycast::Limits;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
+};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Bytes, Message},
 };
 
 use crate::support::binary::{ServedBinary, Workdir};
@@ -157,6 +162,26 @@ async fn health_answers_beside_silent_connections() {
     let live = timeout(Limits::HEAD_TIMEOUT / 2, live).await;
     let live = live.expect("it need not wait for the timeout of the others");
     assert_eq!(live.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn limit_that_is_no_setting_is_logged_and_counted_too() {
+    let workdir = Workdir::new();
+    let mut served = workdir.serve(&[]).await;
+    let url = format!(
+        "ws://{}/socket.io/?EIO=4&transport=websocket",
+        served.address()
+    );
+    let (mut socket, _) = connect_async(url).await.unwrap();
+    let mut pings = stream::iter((0..200).map(|_| Ok(Message::Ping(Bytes::new()))));
+    // The server may close before all are sent.
+    let _ = socket.send_all(&mut pings).await;
+    while let Some(Ok(_)) = socket.next().await {}
+    let metrics = reqwest::get(format!("{}/metrics", served.admin)).await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    let counted = r#"tallycast_limited_total{limit="small_frames"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    served.says("this limit is fixed").await;
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use tokio::{
 
 use super::wait::wait_until;
 use crate::transport::{
-    limits::SMALL_FRAMES_MAX,
+    limits::{SMALL_FRAMES, SMALL_FRAMES_MAX},
     per_second::PerSecond,
     socketio::{
         engine::ClientPacket,
@@ -289,7 +289,10 @@ impl FlowControl {
     pub(crate) fn count_small_frame(&self, now: Instant) -> Result<(), CloseCode> {
         match self.lock().small_frames.count(now) {
             0..=SMALL_FRAMES_MAX => Ok(()),
-            _ => Err(CloseCode::Policy),
+            _ => {
+                SMALL_FRAMES.turned_away(SMALL_FRAMES_MAX as usize);
+                Err(CloseCode::Policy)
+            }
         }
     }
 
