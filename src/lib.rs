@@ -42,6 +42,7 @@
 
 pub mod access;
 mod api;
+mod deadline;
 pub mod domain;
 pub mod feed;
 mod http;

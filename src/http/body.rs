@@ -9,10 +9,12 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body_util::BodyExt;
-use tokio::time::timeout;
 
 use super::problem::Problem;
-use crate::quota::{HeldBytes, TooMany};
+use crate::{
+    deadline,
+    quota::{HeldBytes, TooMany},
+};
 
 /// How long a whole body may take. The largest one then needs 70 KB a second, which any producer has.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -99,7 +101,7 @@ pub(crate) async fn read(
     bytes_max: usize,
     held: HeldBytes,
 ) -> Result<ReceivedBody, BodyError> {
-    match timeout(BODY_TIMEOUT, read_frames(body, bytes_max, held)).await {
+    match deadline::timeout(BODY_TIMEOUT, read_frames(body, bytes_max, held)).await {
         Ok(read) => read,
         Err(_) => Err(BodyError::TooSlow),
     }

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::activity::Activity;
-use super::deadline::Deadline;
 use super::limits::Limits;
+use crate::deadline::Deadline;
 
 /// A request body that must make progress. It fails when it stalls or is too slow; hyper then closes the connection,
 /// because the rest of the body is unread.

@@ -9,7 +9,6 @@ mod body;
 mod certificate;
 mod chunks;
 mod connection;
-mod deadline;
 mod head;
 mod host;
 mod limits;
@@ -363,7 +362,7 @@ impl Server {
             return Ok(Connection::plain(stream));
         };
         let handshake = tls.acceptor.accept(stream);
-        let stream = tokio::time::timeout(self.limits.head_timeout, handshake).await??;
+        let stream = crate::deadline::timeout(self.limits.head_timeout, handshake).await??;
         Ok(Connection::tls(stream))
     }
 

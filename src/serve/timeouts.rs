@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::activity::{Activity, Phase};
-use super::deadline::Deadline;
 use super::limits::Limits;
 use super::slots::Slot;
+use crate::deadline::Deadline;
 
 /// How long a closing connection still reads what the client sends.
 ///
@@ -96,7 +96,7 @@ impl TimeoutStream {
     }
 
     /// Passes on the result of a write, or fails once nothing has been written for too long. This is not `WriteStall`
-    /// of the transports, since `serve` depends on no other module.
+    /// of the transports, since `serve` depends on none of these modules.
     fn check_write<T>(
         &mut self,
         written: Poll<io::Result<T>>,

@@ -59,3 +59,8 @@ pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// While a client probes a WebSocket, its waiting poll is answered after this time, so that the client can finish the
 /// upgrade.
 pub(super) const POLL_RELEASE: Duration = Duration::from_millis(100);
+
+/// The engine's own wait for a pong, which must never end: after a stop of the process the engine would give up clients
+/// whose pong waits to be read. So it gets a pong as soon as its ping was sent, and [`session`](super::session) decides
+/// which client is gone. A year, because the engine sends this number, before it is replaced.
+pub(super) const ENGINE_PING_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);

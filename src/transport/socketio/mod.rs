@@ -32,7 +32,7 @@ use self::{
     engine::{EngineBridge, NotFound},
     feed::FeedState,
     http::HttpService,
-    limits::{CHANNEL_PACKETS, POLLING_BODY_BYTES_MAX},
+    limits::{CHANNEL_PACKETS, ENGINE_PING_TIMEOUT, POLLING_BODY_BYTES_MAX},
     session::{Registry, drain},
 };
 use super::limits::{MESSAGE_BYTES_MAX, READ_BYTES, Timing, UPGRADE_TIMEOUT};
@@ -73,7 +73,7 @@ impl SocketIoTransport {
             .packet_completion_timeout(timing.connect_timeout);
         let (service, io) = SocketIo::builder()
             .ping_interval(timing.ping_interval)
-            .ping_timeout(timing.ping_timeout)
+            .ping_timeout(ENGINE_PING_TIMEOUT)
             .connect_timeout(timing.connect_timeout)
             .upgrade_timeout(UPGRADE_TIMEOUT)
             .ack_timeout(timing.ping_timeout)

@@ -101,20 +101,14 @@ impl WebSocketConnection {
     async fn step(&mut self) -> Result<(), ConnectionEnd> {
         tokio::select! {
             event = self.follower.next() => self.send_event(event).await,
-            frame = self.stream.next() => {
-                self.heartbeat.received();
-                match frame {
-                    Some(Ok(frame)) => Box::pin(self.receive(frame)).await,
-                    Some(Err(error)) => Err(self.end_of(&error)),
-                    None => Err(ConnectionEnd::Lost),
-                }
-            }
-            beat = self.heartbeat.due() => match beat {
-                Beat::Ping => {
+            next = frame_or_beat(&mut self.stream, &mut self.heartbeat) => match next {
+                Ok(Some(Ok(frame))) => Box::pin(self.receive(frame)).await,
+                Ok(Some(Err(error))) => Err(self.end_of(&error)),
+                Ok(None) | Err(Beat::Lost) => Err(ConnectionEnd::Lost),
+                Err(Beat::Ping) => {
                     let ping = Box::pin(self.stream.send(Frame::Ping(Vec::new().into()))).await;
                     ping.map_err(|error| self.end_of(&error))
                 }
-                Beat::Lost => Err(ConnectionEnd::Lost),
             },
         }
     }
@@ -267,6 +261,21 @@ impl WebSocketConnection {
             }
         };
         let _: Result<_, _> = tokio::time::timeout(CLOSE_GRACE, disconnected).await;
+    }
+}
+
+/// Waits for the client's next frame, or for what is due as none comes. A frame that is there comes first. Cancel-safe.
+async fn frame_or_beat(
+    stream: &mut WebSocketStream<CheckedStream>,
+    heartbeat: &mut Heartbeat,
+) -> Result<Option<Result<Frame, Error>>, Beat> {
+    tokio::select! {
+        biased;
+        frame = stream.next() => {
+            heartbeat.received();
+            Ok(frame)
+        }
+        beat = heartbeat.due() => Err(beat),
     }
 }
 

@@ -1,6 +1,6 @@
 use tokio::time::{Instant, sleep_until};
 
-use crate::transport::limits::Timing;
+use crate::{deadline::LAST_LOOK, transport::limits::Timing};
 
 /// What is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,17 @@ pub(super) enum Beat {
 pub(super) struct Heartbeat {
     timing: Timing,
     next: Instant,
-    is_waiting: bool,
+    wait: Wait,
+}
+
+/// What follows at the next moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Ping,
+    /// A ping was sent: its answer is due.
+    Answer,
+    /// The answer is overdue: a [last look](crate::deadline).
+    LastLook,
 }
 
 impl Heartbeat {
@@ -24,24 +34,32 @@ impl Heartbeat {
         Self {
             timing,
             next: Instant::now() + timing.ping_interval,
-            is_waiting: false,
+            wait: Wait::Ping,
         }
     }
 
     /// The client has sent something.
     pub(super) fn received(&mut self) {
-        self.is_waiting = false;
+        self.wait = Wait::Ping;
         self.next = Instant::now() + self.timing.ping_interval;
     }
 
     /// Resolves when something is due. Cancel-safe.
     pub(super) async fn due(&mut self) -> Beat {
-        sleep_until(self.next).await;
-        if self.is_waiting {
-            return Beat::Lost;
+        loop {
+            sleep_until(self.next).await;
+            match self.wait {
+                Wait::Ping => {
+                    self.wait = Wait::Answer;
+                    self.next = Instant::now() + self.timing.ping_timeout;
+                    return Beat::Ping;
+                }
+                Wait::Answer => {
+                    self.wait = Wait::LastLook;
+                    self.next = Instant::now() + LAST_LOOK;
+                }
+                Wait::LastLook => return Beat::Lost,
+            }
         }
-        self.is_waiting = true;
-        self.next = Instant::now() + self.timing.ping_timeout;
-        Beat::Ping
     }
 }

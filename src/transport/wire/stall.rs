@@ -1,11 +1,10 @@
 use std::{
     io,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep};
+use crate::deadline::Deadline;
 
 /// The limit on a write that makes no progress: it decides that a client has stalled, for every connection that HTTP
 /// has released. For HTTP, and first of all under TLS, `serve/timeouts.rs` decides.
@@ -14,18 +13,18 @@ use tokio::time::{Instant, Sleep, sleep};
 /// A write that is not ready starts the wait; a write that completes ends it.
 pub(crate) struct WriteStall {
     limit: Duration,
-    wait: Option<Wait>,
-}
-
-struct Wait {
     /// The bytes taken when the wait last started.
     taken: u64,
-    sleep: Pin<Box<Sleep>>,
+    deadline: Deadline,
 }
 
 impl WriteStall {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, wait: None }
+        Self {
+            limit,
+            taken: 0,
+            deadline: Deadline::default(),
+        }
     }
 
     /// Passes on the result of a write; `taken` is the number of bytes that the connection has taken so far.
@@ -39,18 +38,16 @@ impl WriteStall {
         taken: u64,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.wait = None;
+            self.deadline.free();
             return result;
         }
-        let wait = self.wait.get_or_insert_with(|| Wait {
-            taken,
-            sleep: Box::pin(sleep(self.limit)),
-        });
-        if taken != wait.taken {
-            wait.taken = taken;
-            wait.sleep.as_mut().reset(Instant::now() + self.limit);
+        if taken != self.taken {
+            self.taken = taken;
+            self.deadline.disarm();
         }
-        ready!(wait.sleep.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        if self.deadline.is_over_after(self.limit, cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
     }
 }

@@ -13,14 +13,18 @@ use crate::support::files::{files, root};
 
 /// Each module, and the modules below it that it may use.
 const MODULES: &[(&str, &[&str])] = &[
+    ("deadline", &[]),
     ("limit_report", &[]),
     ("domain", &[]),
     ("ledger", &["domain", "limit_report"]),
     ("feed", &["domain", "ledger"]),
     ("access", &["domain"]),
-    ("serve", &["limit_report"]),
+    ("serve", &["deadline", "limit_report"]),
     ("quota", &["domain", "access", "serve", "limit_report"]),
-    ("http", &["domain", "ledger", "feed", "access", "quota"]),
+    (
+        "http",
+        &["domain", "ledger", "feed", "access", "quota", "deadline"],
+    ),
     (
         "api",
         &["domain", "ledger", "feed", "access", "quota", "http"],
@@ -35,6 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "quota",
             "http",
             "serve",
+            "deadline",
             "limit_report",
         ],
     ),
@@ -71,6 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
+            "deadline",
             "ledger",
             "feed",
             "access",

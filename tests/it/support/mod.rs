@@ -9,6 +9,9 @@ pub(crate) mod api_server;
 pub(crate) mod binary;
 /// What the library logs.
 pub(crate) mod captured_log;
+/// A server in a process of its own, which can be stopped.
+#[cfg(target_os = "linux")]
+pub(crate) mod child_server;
 /// Engine.IO clients that show every packet.
 pub(crate) mod engineio_client;
 /// A client of the Socket.IO namespace `/feed`.

@@ -4,4 +4,6 @@ mod follow;
 mod http_stream;
 mod push;
 mod socketio;
+#[cfg(target_os = "linux")]
+mod stopped_server;
 mod websocket;

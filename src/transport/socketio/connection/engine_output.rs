@@ -1,10 +1,12 @@
 //! The engine's bytes on their way to the client: where each frame ends, what it is, and which frames are replaced.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{boundary::PacketBoundary, flow_control::FlowControl, read::ReadHalf};
 use crate::transport::{
-    socketio::engine::{Packet, with_our_limit},
+    socketio::engine::{Packet, with_our_limits},
     websocket::{CLOSE, OutboundTracker, PONG},
 };
 
@@ -87,7 +89,8 @@ impl EngineOutput {
                 Packet::FeedConnect => flow.record_connect(),
                 Packet::FeedDisconnect => flow.record_disconnect(),
                 Packet::Close => self.closes = true,
-                Packet::Ping | Packet::Binary(_) | Packet::Other => {}
+                Packet::Ping => sent.pings += 1,
+                Packet::Binary(_) | Packet::Other => {}
             }
         }
     }
@@ -107,14 +110,16 @@ pub(crate) struct SentPackets {
     pub(crate) frames: usize,
     /// Answers to the client's pings.
     pub(crate) pongs: usize,
+    /// The engine's pings.
+    pub(crate) pings: usize,
     pub(crate) feed_packets: usize,
     pub(crate) feed_bytes: usize,
 }
 
-/// The frame of the engine's open packet, with our limit in it. It is the engine's first write, and that
+/// The frame of the engine's open packet, with our limits in it. It is the engine's first write, and that
 /// write contains nothing else.
-pub(crate) fn open_frame(frame: &[u8]) -> Bytes {
-    let open = with_our_limit(frame.get(2..).unwrap_or_default());
+pub(crate) fn open_frame(frame: &[u8], ping_timeout: Duration) -> Bytes {
+    let open = with_our_limits(frame.get(2..).unwrap_or_default(), ping_timeout);
     let length = u8::try_from(open.len())
         .ok()
         .filter(|length| *length <= 125);

@@ -39,6 +39,7 @@ use self::{
 };
 use crate::transport::{
     follow::CloseReason,
+    limits::Timing,
     websocket::CloseCode,
     wire::{Wire, WriteStall},
 };
@@ -49,6 +50,7 @@ pub(crate) struct EngineConnection {
     halves: Mutex<Halves>,
     flow: Arc<FlowControl>,
     wakers: Arc<WakerPair>,
+    ping_timeout: Duration,
     write_stall: Duration,
 }
 
@@ -60,12 +62,7 @@ struct Halves {
 }
 
 impl EngineConnection {
-    pub(crate) fn new(
-        wire: Wire,
-        early: Bytes,
-        flow: Arc<FlowControl>,
-        write_stall: Duration,
-    ) -> Self {
+    pub(crate) fn new(wire: Wire, early: Bytes, flow: Arc<FlowControl>, timing: Timing) -> Self {
         let halves = Halves {
             read: ReadHalf::new(early),
             write: WriteHalf::new(wire),
@@ -74,7 +71,8 @@ impl EngineConnection {
             halves: Mutex::new(halves),
             flow,
             wakers: Arc::default(),
-            write_stall,
+            ping_timeout: timing.ping_timeout,
+            write_stall: timing.write_stall,
         }
     }
 
@@ -97,6 +95,12 @@ impl EngineConnection {
         // Written now if possible, since on an idle connection no other write follows.
         let _: Poll<io::Result<()>> = self.write(halves, |halves, cx| halves.write.write_ours(cx));
         self.wake();
+    }
+
+    /// Closes because the client has not answered a ping.
+    pub(crate) fn close_unanswered(&self) {
+        self.lock().read.forget_ping();
+        self.close(CloseCode::Policy);
     }
 
     /// Cuts the connection: the descriptor is free when this returns. Returns whether it was still open.
@@ -143,9 +147,17 @@ impl EngineConnection {
         read.register_reader(cx);
         let is_open = self.flow.reading(now) == Reading::Open && !read.owes_pong();
         if !is_open && !write.has_closed() {
+            // A client whose frames nobody reads cannot show that it is there.
+            read.forget_ping();
             return Poll::Pending;
         }
         read.poll_read(cx, buf, write.wire(), &self.flow)
+    }
+
+    /// When the client has to show that it is there; `None` if no ping waits for that.
+    pub(crate) fn answer_due_at(&self) -> Option<Instant> {
+        let ping_at = self.lock().read.ping_at();
+        ping_at.map(|at| at + self.ping_timeout)
     }
 
     /// When reading resumes, if it is paused at `now` and no event ends that.
@@ -159,7 +171,7 @@ impl EngineConnection {
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.wakers.engine_waits(cx);
         self.write(self.lock(), |Halves { read, write }, cx| {
-            write.poll_write(cx, buf, read, &self.flow)
+            write.poll_write(cx, buf, read, &self.flow, self.ping_timeout)
         })
     }
 
@@ -228,6 +240,9 @@ impl EngineConnection {
         let result = act(&mut halves, &mut Context::from_waker(&waker));
         let sent = halves.write.take_sent();
         halves.read.sent(sent.pongs);
+        if sent.pings > 0 {
+            halves.read.ping_was_sent();
+        }
         drop(halves);
         if sent.frames > 0 {
             self.flow.sent(sent.feed_packets, sent.feed_bytes);

@@ -23,17 +23,6 @@ use crate::transport::{
 /// A client's answer to the engine's ping, masked with zeros.
 const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
 
-/// The engine pings as soon as a session opens. Stock servers ping after the first interval, and so do we: the first
-/// ping is swallowed and answered here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FirstPing {
-    /// The engine has not sent it yet.
-    Expected,
-    /// Swallowed: the engine is owed a pong.
-    Owed,
-    Done,
-}
-
 /// Checks, counts and prepares the client's bytes on their way to the engine.
 #[derive(Debug)]
 pub(crate) struct ReadHalf {
@@ -45,7 +34,13 @@ pub(crate) struct ReadHalf {
     /// How many of the client's pings the engine has not answered yet.
     pongs_owed: usize,
     fault: Option<CloseCode>,
-    first_ping: FirstPing,
+    /// The engine pings as soon as a session opens. Stock servers ping after the first interval, and so do we: the
+    /// first ping is swallowed.
+    expects_first_ping: bool,
+    /// Whether the engine is to read a pong that no client sent: it gets one for each of its pings, at once.
+    engine_awaits_pong: bool,
+    /// When a ping was sent, if no frame was read since.
+    ping_at: Option<Instant>,
     reader: Option<Waker>,
 }
 
@@ -57,23 +52,43 @@ impl ReadHalf {
             packet: None,
             pongs_owed: 0,
             fault: None,
-            first_ping: FirstPing::Expected,
+            expects_first_ping: true,
+            engine_awaits_pong: false,
+            ping_at: None,
             reader: None,
         }
     }
 
     pub(crate) fn without_first_ping(&mut self) {
-        self.first_ping = FirstPing::Done;
+        self.expects_first_ping = false;
     }
 
     pub(crate) fn expects_first_ping(&self) -> bool {
-        self.first_ping == FirstPing::Expected
+        self.expects_first_ping
     }
 
-    /// The engine's first ping was swallowed: the engine reads a pong that no client sent.
-    pub(crate) fn owe_pong(&mut self) {
-        self.first_ping = FirstPing::Owed;
+    /// The engine's first ping was swallowed.
+    pub(crate) fn first_ping_was_swallowed(&mut self) {
+        self.expects_first_ping = false;
+        self.engine_awaits_pong = true;
         self.wake();
+    }
+
+    /// The engine's ping was sent.
+    pub(crate) fn ping_was_sent(&mut self) {
+        self.engine_awaits_pong = true;
+        self.ping_at.get_or_insert_with(Instant::now);
+        self.wake();
+    }
+
+    /// When a ping was sent, if no frame was read since.
+    pub(crate) fn ping_at(&self) -> Option<Instant> {
+        self.ping_at
+    }
+
+    /// Expects no sign of the client until the next ping.
+    pub(crate) fn forget_ping(&mut self) {
+        self.ping_at = None;
     }
 
     /// The close code for the client's protocol error, if there was one.
@@ -119,9 +134,9 @@ impl ReadHalf {
         wire: Option<Pin<&mut Wire>>,
         flow: &FlowControl,
     ) -> Poll<io::Result<()>> {
-        let owed = self.first_ping == FirstPing::Owed && self.inbound.at_boundary();
-        if owed && buf.remaining() >= PONG.len() {
-            self.first_ping = FirstPing::Done;
+        let is_due = self.engine_awaits_pong && self.inbound.at_boundary();
+        if is_due && buf.remaining() >= PONG.len() {
+            self.engine_awaits_pong = false;
             buf.put_slice(PONG);
             return Poll::Ready(Ok(()));
         }
@@ -158,6 +173,7 @@ impl ReadHalf {
                 pass_payload(packet, &mut taken[step.payload], step.mask);
             }
             if let Some(frame) = step.ended {
+                self.ping_at = None;
                 self.count(frame, flow)?;
             }
             bytes = rest;

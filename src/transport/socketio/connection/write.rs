@@ -24,6 +24,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -127,8 +128,9 @@ impl WriteHalf {
         buf: &[u8],
         read: &mut ReadHalf,
         flow: &FlowControl,
+        ping_timeout: Duration,
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_write_engine(cx, buf, read, flow);
+        let result = self.poll_write_engine(cx, buf, read, flow, ping_timeout);
         self.engine_waits = result.is_pending();
         result
     }
@@ -215,6 +217,7 @@ impl WriteHalf {
         buf: &[u8],
         read: &mut ReadHalf,
         flow: &FlowControl,
+        ping_timeout: Duration,
     ) -> Poll<io::Result<usize>> {
         if self.swallow > 0 {
             let swallowed = self.swallow.min(buf.len());
@@ -227,13 +230,13 @@ impl WriteHalf {
         }
         if std::mem::take(&mut self.opens) {
             // It is written by the flush that follows.
-            self.ours = open_frame(buf);
+            self.ours = open_frame(buf, ping_timeout);
             return Poll::Ready(Ok(buf.len()));
         }
         let is_close_wanted = matches!(self.closing, CloseState::Wanted(_));
         let plain = match self.engine.next_intercepted(buf, is_close_wanted, read) {
             (0, Intercepted::Ping) => {
-                read.owe_pong();
+                read.first_ping_was_swallowed();
                 return Poll::Ready(Ok(PING.len()));
             }
             (0, Intercepted::Close) => {

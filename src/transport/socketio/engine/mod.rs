@@ -6,4 +6,4 @@ mod packet;
 
 pub(super) use bridge::{EngineBridge, EngineResponse, NotFound, Opening};
 pub(super) use client_packet::{ClientPacket, ClientPacketReader, restored_name};
-pub(super) use packet::{Packet, SEPARATOR, with_our_limit};
+pub(super) use packet::{Packet, SEPARATOR, with_our_limits};

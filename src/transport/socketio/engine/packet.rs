@@ -1,8 +1,13 @@
 //! Packets on their way to the client, identified by the first bytes of their text.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use crate::transport::{limits::MESSAGE_BYTES_MAX, socketio::limits::POLLING_BODY_BYTES_MAX};
+use crate::transport::{
+    limits::MESSAGE_BYTES_MAX,
+    socketio::limits::{ENGINE_PING_TIMEOUT, POLLING_BODY_BYTES_MAX},
+};
 
 /// The separator of packets in a polling body (Engine.IO 4).
 pub(crate) const SEPARATOR: u8 = 0x1e;
@@ -76,13 +81,19 @@ fn attachments(rest: &[u8]) -> u32 {
         .unwrap_or(u32::MAX)
 }
 
-/// The engine's open packet, with our limit on what a client sends. The engine knows only one limit for both
-/// directions.
-pub(crate) fn with_our_limit(open: &[u8]) -> Bytes {
-    let engines = format!("\"maxPayload\":{POLLING_BODY_BYTES_MAX}");
-    let ours = format!("\"maxPayload\":{MESSAGE_BYTES_MAX}");
+/// The engine's open packet, with our limit on what a client sends, as the engine knows only one limit for both
+/// directions, and with the time that a client has to answer a ping.
+pub(crate) fn with_our_limits(open: &[u8], ping_timeout: Duration) -> Bytes {
     let open = String::from_utf8_lossy(open);
-    open.replacen(&engines, &ours, 1).into_bytes().into()
+    let payload = |bytes: u64| format!("\"maxPayload\":{bytes}");
+    let open = open.replacen(
+        &payload(POLLING_BODY_BYTES_MAX),
+        &payload(MESSAGE_BYTES_MAX as u64),
+        1,
+    );
+    let timeout = |time: Duration| format!("\"pingTimeout\":{}", time.as_millis());
+    let open = open.replacen(&timeout(ENGINE_PING_TIMEOUT), &timeout(ping_timeout), 1);
+    open.into_bytes().into()
 }
 
 #[cfg(test)]

@@ -10,18 +10,19 @@ use tokio::time::Instant;
 
 use super::refusal::Refusal;
 use crate::{
+    deadline,
     http::{ReceivedBody, read},
     quota::HeldBytes,
     transport::{
-        limits::MESSAGE_BYTES_MAX,
+        limits::{MESSAGE_BYTES_MAX, Timing},
         socketio::{
             engine::{
                 ClientPacket, ClientPacketReader, EngineBridge, EngineResponse, Opening, Packet,
-                SEPARATOR, with_our_limit,
+                SEPARATOR, with_our_limits,
             },
             feed::FeedSession,
             limits::{BODY_TIMEOUT, POLLING_BATCH, UNANSWERED_IN_BODY_MAX},
-            session::{Registry, SessionOpener},
+            session::{Registry, SessionOpener, watch_polling},
         },
         websocket::CloseCode,
     },
@@ -36,6 +37,7 @@ const PONG: &[u8] = b"3";
 pub(super) async fn open(
     engine: &EngineBridge,
     registry: &Arc<Registry<FeedSession>>,
+    timing: Timing,
     opener: SessionOpener,
 ) -> Result<Response<Body>, Refusal> {
     let session = FeedSession::open(registry, engine, opener).ok_or(Refusal::TooManySessions)?;
@@ -44,9 +46,10 @@ pub(super) async fn open(
         bearer: session.bearer.as_deref(),
     };
     let mut response = engine.open_polling(opening).await;
-    response.body = with_our_limit(&response.body);
+    response.body = with_our_limits(&response.body, timing.ping_timeout);
     if let Some(sid) = sid_of(&response.body) {
         session.set_sid(sid);
+        watch_polling(&session, timing);
     }
     Ok(respond(response))
 }
@@ -65,12 +68,14 @@ pub(super) async fn poll(
         if response.status != StatusCode::OK {
             return Err(refused(&response));
         }
-        let first_ping = session.expects_first_ping()
-            && packets(&response.body).any(|packet| packet == PING)
-            && session.claim_first_ping();
+        let has_ping = packets(&response.body).any(|packet| packet == PING);
+        if has_ping {
+            // The session decides whether the client is there.
+            engine.post(sid, Bytes::from_static(PONG)).await;
+        }
+        let first_ping = has_ping && session.claim_first_ping();
         if first_ping {
             response.body = without_ping(&response.body);
-            engine.post(sid, Bytes::from_static(PONG)).await;
         }
         count_sent(session, &response.body);
         if !(first_ping && response.body.is_empty()) {
@@ -136,7 +141,7 @@ fn too_many(session: &FeedSession) -> Refusal {
 
 /// Reads a body, with limits on its size and time.
 async fn read_body(body: Body, held: HeldBytes) -> Result<ReceivedBody, Refusal> {
-    match tokio::time::timeout(BODY_TIMEOUT, read(body, MESSAGE_BYTES_MAX, held)).await {
+    match deadline::timeout(BODY_TIMEOUT, read(body, MESSAGE_BYTES_MAX, held)).await {
         Ok(read) => read.map_err(Refusal::from),
         Err(_) => Err(Refusal::TooSlow),
     }

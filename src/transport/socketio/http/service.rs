@@ -74,12 +74,13 @@ impl HttpService {
         match (transport, known) {
             (TransportKind::Polling, None) => {
                 let opener = self.opener(client, bearer)?;
-                polling::open(&self.engine, &self.registry, opener).await
+                polling::open(&self.engine, &self.registry, self.timing, opener).await
             }
             (TransportKind::Polling, Some((sid, session))) => {
                 if session.connection().is_some() {
                     return Err(Refusal::BadRequest);
                 }
+                let _under_way = session.begin_request();
                 if parts.method == Method::POST {
                     let held = self.usage.bytes(client, None);
                     return polling::post(&self.engine, &session, sid, body, held).await;

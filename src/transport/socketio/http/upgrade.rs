@@ -8,16 +8,19 @@ use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 
 use super::{probe, refusal::Refusal};
-use crate::transport::{
-    limits::{Timing, UPGRADE_TIMEOUT},
-    socketio::{
-        connection::EngineConnection,
-        engine::{EngineBridge, Opening},
-        feed::{FeedSession, FeedState},
-        session::{EngineStream, Probe},
+use crate::{
+    deadline,
+    transport::{
+        limits::{Timing, UPGRADE_TIMEOUT},
+        socketio::{
+            connection::EngineConnection,
+            engine::{EngineBridge, Opening},
+            feed::{FeedSession, FeedState},
+            session::{EngineStream, Probe},
+        },
+        websocket::Handshake,
+        wire::Wire,
     },
-    websocket::Handshake,
-    wire::Wire,
 };
 
 /// What the new WebSocket is for.
@@ -64,7 +67,7 @@ fn open(
     early: Bytes,
 ) {
     let flow = Arc::clone(&session.flow);
-    let connection = EngineConnection::new(wire, early, flow, timing.write_stall);
+    let connection = EngineConnection::new(wire, early, flow, timing);
     session.claim_first_ping();
     let stream = stream(session, connection);
     let opening = Opening {
@@ -84,12 +87,12 @@ async fn upgrade_session(
 ) {
     let session = Arc::clone(probe.session());
     let probing = probe::run(&mut wire, early);
-    let Ok(Some(received)) = tokio::time::timeout(UPGRADE_TIMEOUT, probing).await else {
+    let Ok(Some(received)) = deadline::timeout(UPGRADE_TIMEOUT, probing).await else {
         return;
     };
     let Some(sid) = session.sid() else { return };
     let flow = Arc::clone(&session.flow);
-    let connection = EngineConnection::new(wire, received, flow, timing.write_stall);
+    let connection = EngineConnection::new(wire, received, flow, timing);
     let mut connection = connection.swallow(probe::ANSWER.len());
     if !session.claim_first_ping() {
         connection = connection.without_first_ping();

@@ -1,6 +1,8 @@
 //! One Engine.IO session: our state of it, besides the engine's.
 
 pub(super) mod drain;
+mod polling_requests;
+mod polling_watch;
 mod registry;
 mod stream;
 
@@ -15,10 +17,14 @@ use std::{
 use socketioxide::socket::Sid;
 use tokio::sync::Notify;
 
+pub(super) use polling_watch::watch_polling;
 pub(super) use registry::Registry;
 pub(super) use stream::EngineStream;
 
-use self::registry::SessionNumber;
+use self::{
+    polling_requests::{PollingRequests, RequestUnderWay},
+    registry::SessionNumber,
+};
 use super::{
     connection::{EngineConnection, FlowControl, wait_until},
     engine::EngineBridge,
@@ -49,6 +55,7 @@ pub(crate) struct Session<T> {
     is_probing: AtomicBool,
     expects_first_ping: AtomicBool,
     close_reason: OnceLock<CloseReason>,
+    polling: PollingRequests,
     /// Notified when a probe begins, or the session must close.
     changed: Notify,
 }
@@ -85,6 +92,7 @@ impl<T: Default> Session<T> {
             is_probing: AtomicBool::new(false),
             expects_first_ping: AtomicBool::new(true),
             close_reason: OnceLock::new(),
+            polling: PollingRequests::new(),
             changed: Notify::new(),
         })
     }
@@ -99,6 +107,11 @@ impl<T> Session<T> {
     pub(crate) fn set_sid(self: &Arc<Self>, sid: Sid) {
         self.sid.get_or_init(|| sid);
         self.registry.insert_polling(sid, self);
+    }
+
+    /// Counts a polling request, until the result is dropped.
+    pub(crate) fn begin_request(&self) -> RequestUnderWay<'_> {
+        self.polling.begin()
     }
 
     /// Records the session's WebSocket. It has at most one.
@@ -125,11 +138,6 @@ impl<T> Session<T> {
         let is_probing = || self.is_probing.load(Ordering::Acquire);
         wait_until(&self.changed, || is_probing().then_some(())).await;
         tokio::time::sleep(POLL_RELEASE).await;
-    }
-
-    /// Whether the engine's first ping is still to be handled.
-    pub(crate) fn expects_first_ping(&self) -> bool {
-        self.expects_first_ping.load(Ordering::Relaxed)
     }
 
     /// Claims the first ping: true for the caller that must handle it.

@@ -14,10 +14,13 @@ use tokio::{
 };
 
 use super::Session;
-use crate::transport::{
-    limits::CLOSE_GRACE,
-    socketio::connection::EngineConnection,
-    wire::{WriteStall, linger},
+use crate::{
+    deadline::Deadline,
+    transport::{
+        limits::CLOSE_GRACE,
+        socketio::connection::EngineConnection,
+        wire::{WriteStall, linger},
+    },
 };
 
 /// A WebSocket's byte stream. A write that makes no progress for the stall time is an error, and so is a client that
@@ -29,6 +32,8 @@ pub(crate) struct EngineStream<T> {
     connection: Arc<EngineConnection>,
     session: Weak<Session<T>>,
     stall: WriteStall,
+    /// Ends the wait for a sign of the client after a ping.
+    answer: Deadline,
     grace: Option<Pin<Box<Sleep>>>,
     /// Ends a pause in reading.
     pause: Option<Pin<Box<Sleep>>>,
@@ -40,9 +45,19 @@ impl<T> EngineStream<T> {
             stall: connection.new_stall(),
             connection,
             session: Arc::downgrade(session),
+            answer: Deadline::default(),
             grace: None,
             pause: None,
         }
+    }
+
+    /// Whether the client has sent nothing for too long after a ping. Called after each read.
+    fn is_client_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(due) = self.connection.answer_due_at() {
+            return self.answer.is_over_at(due, cx);
+        }
+        self.answer.free();
+        false
     }
 
     /// Passes on the result of a write, unless it has been pending for too long. The engine awaits a flush outside of
@@ -89,6 +104,9 @@ impl<T> AsyncRead for EngineStream<T> {
         }
         let now = Instant::now();
         let read = this.connection.poll_read(cx, buf, now);
+        if this.is_client_gone(cx) {
+            this.connection.close_unanswered();
+        }
         if let Poll::Ready(Err(_)) = &read {
             // The engine writes its close frame before it drops the stream. A client that was told to go gets less time
             // for that than a slow one.
