@@ -32,7 +32,9 @@ impl Zone {
             "UTC" => Ok(TimeZone::UTC),
             _ => ZONES.get(name),
         };
-        zone.map(Self).map_err(|_| {
+        // `Etc/Unknown` is a name of jiff's own, for a zone that behaves like UTC.
+        let zone = zone.ok().filter(|zone| !zone.is_unknown());
+        zone.map(Self).ok_or_else(|| {
             let message = "a time zone is an IANA name such as Asia/Shanghai";
             Invalid::new("unknown_time_zone", message)
         })

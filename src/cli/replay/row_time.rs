@@ -88,7 +88,9 @@ impl RowTime {
 
 /// The zone with this IANA name.
 pub(super) fn zone(name: &str) -> Result<TimeZone, String> {
-    ZONES.get(name).map_err(|_| {
+    // jiff knows `Etc/Unknown`, which behaves like UTC.
+    let zone = ZONES.get(name).ok().filter(|zone| !zone.is_unknown());
+    zone.ok_or_else(|| {
         format!("the time zone `{name}` is not known: write an IANA name such as Asia/Shanghai")
     })
 }
@@ -111,7 +113,8 @@ fn read(text: &str) -> Option<RowTime> {
     if pieces.time_zone_annotation().is_some() {
         // Also checks that the offset, if there is one, is the zone's.
         let zoned = DateTimeParser::new().parse_zoned_with(&ZONES, text);
-        return zoned.ok().map(|zoned| RowTime::Instant(zoned.timestamp()));
+        let zoned = zoned.ok().filter(|zoned| !zoned.time_zone().is_unknown());
+        return zoned.map(|zoned| RowTime::Instant(zoned.timestamp()));
     }
     match pieces.offset() {
         Some(_) => text.parse().ok().map(RowTime::Instant),
@@ -218,6 +221,7 @@ mod tests {
             "2024-01-31T09:30+99:00",
             "2024-01-31T09:30[Nowhere/Land]",
             "2024-01-31T09:30+08:00[America/New_York]",
+            "2024-01-31T09:30[Etc/Unknown]",
             "2024-01-31T09:30  Z",
             "+002024-01-31",
             "45322",
