@@ -1,10 +1,13 @@
-use crate::support::{engineio_client::Ws, feed_hub::settings, host::Host, protocol_echo};
+use crate::support::{SOON, engineio_client::Ws, feed_hub::settings, host::Host, protocol_echo};
 
 const ATTACHMENTS_MAX: usize = 8;
 
-/// A hub whose host takes attachments, and echoes them.
+/// A hub whose host takes attachments, and echoes them. It closes nothing in the time of a test because of its age.
 async fn echo() -> Host {
-    let hub = protocol_echo::settings().build().await.unwrap();
+    let settings = protocol_echo::settings()
+        .connect_timeout(2 * SOON)
+        .heartbeat(2 * SOON, SOON);
+    let hub = settings.build().await.unwrap();
     protocol_echo::register(hub.socket_io());
     Host::start(hub).await
 }

@@ -72,8 +72,15 @@ fn quoted_titles(cell: &str) -> Vec<&str> {
 
 #[test]
 fn the_guide_to_the_tests_names_tests_that_exist() {
-    let guide = fs::read_to_string(root().join("docs/testing.md")).unwrap();
-    let (_, table) = guide.split_once("## What is proven where").unwrap();
+    let section = |document: &str, heading: &str| {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        text.split_once(heading).unwrap().1.to_owned()
+    };
+    let table = section("docs/testing.md", "## What is proven where");
+    let bad_input = section("docs/security.md", "## Bad input");
+    let bad_input = bad_input.split("\n## ").next().unwrap();
+    let last_cells = bad_input.lines().filter_map(|row| row.rsplit('|').nth(1));
+    let bad_input = last_cells.collect::<Vec<_>>().join("\n");
     let read = |folder: &str, extension| {
         let files = files(&root().join(folder), extension).into_iter();
         let texts = files.map(|file| fs::read_to_string(file).unwrap());
@@ -89,8 +96,12 @@ fn the_guide_to_the_tests_names_tests_that_exist() {
         ("idle", idle),
     ]);
     let mut count = 0;
-    for name in table.split('`').skip(1).step_by(2) {
-        let (binary, name) = name.split_once(": ").unwrap_or(("it", name));
+    let names = |text: &str| {
+        let names = text.split('`').skip(1).step_by(2);
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for name in [names(&table), names(&bad_input)].concat() {
+        let (binary, name) = name.split_once(": ").unwrap_or(("it", &name));
         let Some(texts) = binaries.get(binary) else {
             continue;
         };
