@@ -73,7 +73,11 @@ impl Limits {
     pub const CONNECTIONS_PER_PEER_MAX: usize = 4_096;
 
     /// Bytes of a request's head (and of hyper's read buffer); a longer one is answered 431.
-    pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+    ///
+    /// Room for the longest URI and twice as many headers as browsers and proxies send. An unfinished head is held for
+    /// [`HEAD_TIMEOUT`](Self::HEAD_TIMEOUT), and one address may have
+    /// [`CONNECTIONS_PER_PEER_MAX`](Self::CONNECTIONS_PER_PEER_MAX) of them: 128 MiB.
+    pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 
     /// Bytes of a request's URI; a longer one is answered 414. A token or two in the query fit.
     pub const URI_BYTES_MAX: usize = 16 * 1024;
