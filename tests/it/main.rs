@@ -7,6 +7,7 @@
 mod access;
 mod api;
 mod architecture;
+mod bad_input;
 #[cfg(feature = "cli")]
 mod cli;
 mod contract;

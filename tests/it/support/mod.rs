@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The HTTP API and the admin listener of a hub in memory, with an HTTP client.
 pub(crate) mod api_server;
+/// A server under attack, and the proof that it serves everybody else.
+pub(crate) mod attacked_server;
 /// The real binary in a temporary folder.
 #[cfg(feature = "cli")]
 pub(crate) mod binary;
