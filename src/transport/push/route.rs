@@ -16,7 +16,7 @@ use super::{Push, PushTo};
 use crate::{
     access::{Grant, Scope},
     domain::{Account, Invalid, from_object},
-    http::{Caller, NO_STORE, Problem, read_json},
+    http::{Caller, NO_STORE, NoQuery, Problem, StrictQuery, read_json},
     transport::state::TransportState,
 };
 
@@ -73,6 +73,7 @@ pub(crate) async fn post(
     State(state): State<TransportState>,
     headers: HeaderMap,
     caller: Caller,
+    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
     body: Body,
 ) -> Result<Response, Problem> {
     if !caller.grant.allows(Scope::Push) {

@@ -58,6 +58,46 @@ impl AttackedServer {
         self.raw.ask(request).await
     }
 
+    /// Sends a request with a token and a JSON body, as [`Self::ask`] does.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: impl AsRef<[u8]>,
+    ) -> RawAnswer {
+        let json = "Content-Type: application/json\r\n";
+        self.call_with(method, path, token, json, body).await
+    }
+
+    /// The same with headers of its own.
+    pub(crate) async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &str,
+        body: impl AsRef<[u8]>,
+    ) -> RawAnswer {
+        let body = body.as_ref();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        self.ask([head.as_bytes(), body].concat()).await
+    }
+
+    /// A ticket for the one account of this token.
+    pub(crate) async fn ticket(&self, token: &str) -> String {
+        self.raw.ticket(token).await
+    }
+
+    /// How many entries alice has.
+    pub(crate) async fn alices_offset(&self) -> u64 {
+        self.snapshot("alice").await["offset"].as_u64().unwrap()
+    }
+
     /// A connection that sends any bytes.
     pub(crate) async fn connect(&self) -> Attacker {
         let tcp = TcpStream::connect(self.host().address).await.unwrap();

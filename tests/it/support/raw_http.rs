@@ -23,6 +23,10 @@ pub(crate) const CANARY: &str = "canary-51d0";
 /// The routes that keep a response or a connection open.
 pub(crate) const OPEN_ROUTES: [&str; 4] = ["ws", "sse", "stream", "iframe"];
 
+/// The headers of a WebSocket handshake.
+pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 /// A server with the canary in bob's account, and its admin listener.
 pub(crate) struct RawServer {
     pub(crate) host: Host,
@@ -180,10 +184,7 @@ pub(crate) fn request(
         _ => "",
     };
     let upgrade = match route {
-        "ws" => {
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        }
+        "ws" => HANDSHAKE,
         _ => "",
     };
     // An upgrade keeps the connection; a refusal closes it because of `Connection: close`.
