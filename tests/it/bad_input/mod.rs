@@ -2,6 +2,7 @@
 //!
 //! The table of all cases is in `docs/security.md`, with the tests of other folders.
 
+mod bodies;
 mod times_and_queries;
 
 /// The public routes that only read, with their method.
