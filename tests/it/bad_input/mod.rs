@@ -3,6 +3,8 @@
 //! The table of all cases is in `docs/security.md`, with the tests of other folders.
 
 mod bodies;
+mod framing;
+mod origins;
 mod times_and_queries;
 
 /// The public routes that only read, with their method.

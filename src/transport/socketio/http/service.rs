@@ -2,7 +2,12 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    middleware::{self, Next},
+};
 use http::{Method, Request, Response};
 use tower::service_fn;
 
@@ -52,14 +57,14 @@ impl HttpService {
         let routes = Router::new()
             .route_service("/socket.io", service.clone())
             .route_service("/socket.io/", service);
-        with_cors(routes, &self.origins)
+        let routes = with_cors(routes, &self.origins);
+        // Outside of CORS, which answers a preflight by itself.
+        let origins = self.origins.clone();
+        routes.layer(middleware::from_fn_with_state(origins, check_origin))
     }
 
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (parts, body) = request.into_parts();
-        if self.origins.check(&parts.headers).is_err() {
-            return Err(Refusal::ForeignOrigin);
-        }
         let client = self.usage.client(&parts.extensions, &parts.headers);
         self.usage.request(client).await?;
         let EngineRequest {
@@ -121,5 +126,16 @@ impl HttpService {
 
     fn find(&self, sid: socketioxide::socket::Sid) -> Result<Arc<FeedSession>, Refusal> {
         self.registry.find(sid).ok_or(Refusal::UnknownSession)
+    }
+}
+
+async fn check_origin(
+    State(origins): State<Origins>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    match origins.check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(_) => Refusal::ForeignOrigin.into_response(),
     }
 }
