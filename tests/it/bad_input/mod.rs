@@ -2,10 +2,16 @@
 //!
 //! The table of all cases is in `docs/security.md`, with the tests of other folders.
 
+mod accounts;
 mod bodies;
+mod ended_tokens;
 mod framing;
 mod origins;
+mod texts;
 mod times_and_queries;
+mod tokens;
+#[cfg(feature = "cli")]
+mod traces;
 
 /// The public routes that only read, with their method.
 const GETS: [(&str, &str); 8] = [

@@ -60,6 +60,9 @@ pub(crate) mod terminal;
 pub(crate) mod test_feed;
 /// Keys and tokens, valid and forged.
 pub(crate) mod tokens;
+/// The real binary, and everything that it logs.
+#[cfg(feature = "cli")]
+pub(crate) mod watched_binary;
 
 #[expect(dead_code, reason = "its `main` is not called here")]
 #[path = "../../../examples/protocol_echo.rs"]
