@@ -266,6 +266,24 @@ async fn a_repeated_name_at_the_top_is_refused_on_every_route() {
     server.assert_unharmed().await;
 }
 
+/// A refusal may quote what is wrong, which is as long as its sender likes.
+#[tokio::test]
+async fn a_refusal_quotes_little_of_a_long_name() {
+    let server = AttackedServer::open().await;
+    for (method, path, most) in BODIES {
+        let long = "\u{202e}<script>".repeat((most.min(15 << 10) - 100) / 11);
+        let body = json!({ long: 1 }).to_string();
+        let refused = server.call(method, path, &admin(), body).await;
+        assert!(matches!(refused.status(), Some(400 | 422)), "{path}");
+        assert!(refused.0.len() < 2_000, "{path}: {} bytes", refused.0.len());
+        let query = format!("{path}?{}=1", "x".repeat(15 << 10));
+        let refused = server.call(method, &query, &admin(), "").await;
+        assert_eq!(refused.refusal(), (Some(400), json!("invalid_query")));
+        assert!(refused.0.len() < 2_000, "{path}: {} bytes", refused.0.len());
+    }
+    server.assert_unharmed().await;
+}
+
 fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes.as_ref()).unwrap();
