@@ -1,7 +1,8 @@
 //! Pages of other origins, on every route, with and without a list.
 
+use futures_util::future::join_all;
 use serde_json::json;
-use tallycast::Origins;
+use tallycast::{Origins, Quotas};
 
 use super::{GETS, WRITES};
 use crate::support::{
@@ -162,5 +163,28 @@ async fn only_listed_pages_may_frame_the_iframe() {
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.ends_with(ancestors), "{policy}");
         server.assert_unharmed().await;
+    }
+}
+
+/// A preflight costs a request, also where it is answered before the route sees it.
+#[tokio::test]
+async fn preflights_are_limited_like_other_requests() {
+    let quotas = Quotas {
+        request_rate_per_address: 1,
+        ..Quotas::default()
+    };
+    for path in ["/v1/events", "/socket.io/?EIO=4&transport=polling"] {
+        let settings = AttackedServer::settings().quotas(quotas.clone());
+        let settings = settings.allowed_origins(Origins::allow([LISTED]).unwrap());
+        let server = AttackedServer::of(settings).await;
+        let headers = format!("Origin: {LISTED}\r\nAccess-Control-Request-Method: POST\r\n");
+        // Each waits a moment for its turn before it is refused, so they are sent at once.
+        let asked = (0..30).map(|_| server.call_with("OPTIONS", path, "", &headers, ""));
+        let answers = join_all(asked).await;
+        let refused = answers.iter().filter(|answer| answer.status() == Some(429));
+        assert!(refused.clone().count() >= 10, "{path}");
+        for answer in refused {
+            assert!(answer.header("retry-after").is_some(), "{path}: {answer:?}");
+        }
     }
 }

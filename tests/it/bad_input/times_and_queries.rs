@@ -128,17 +128,26 @@ async fn a_time_that_no_clock_shows_is_refused_in_every_form() {
             "specversion": "1.0", "id": "t", "source": "shop", "type": "purchase", "subject": "alice",
             "time": time, "data": { "amount": "1", "unit": "CNY" },
         });
-        for (media_type, body) in [
-            ("application/json", plain.to_string()),
-            ("application/x-ndjson", plain.to_string()),
-            ("application/json", format!("[{plain}]")),
-            ("application/cloudevents+json", cloud.to_string()),
-            ("application/cloudevents-batch+json", format!("[{cloud}]")),
+        let binary = format!(
+            "ce-specversion: 1.0\r\nce-id: t\r\nce-source: shop\r\nce-type: purchase\r\n\
+             ce-subject: alice\r\nce-time: {time}\r\n"
+        );
+        let data = cloud["data"].to_string();
+        for (media_type, headers, body) in [
+            ("application/json", "", plain.to_string()),
+            ("application/x-ndjson", "", plain.to_string()),
+            ("application/json", "", format!("[{plain}]")),
+            ("application/json", &binary, data),
+            ("application/cloudevents+json", "", cloud.to_string()),
+            (
+                "application/cloudevents-batch+json",
+                "",
+                format!("[{cloud}]"),
+            ),
         ] {
-            let headers = format!("Content-Type: {media_type}\r\n");
             let request = format!(
                 "POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n{headers}\
-                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                 Content-Type: {media_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 producer(),
                 body.len()
             );

@@ -198,8 +198,7 @@ impl Attack {
                     "GET /socket.io/?EIO=4&transport=polling&ticket={word} HTTP/1.1\r\nHost: x\r\n\r\n"
                 ),
                 format!(
-                    "GET /v1/feeds/a/ws HTTP/1.1\r\nHost: x\r\n{}Sec-WebSocket-Protocol: {word}\r\n\r\n",
-                    HANDSHAKE
+                    "GET /v1/feeds/a/ws HTTP/1.1\r\nHost: x\r\n{HANDSHAKE}Sec-WebSocket-Protocol: {word}\r\n\r\n"
                 ),
                 format!(
                     "GET /v1/feeds/a/ws HTTP/1.1\r\nHost: x\r\n{}\r\n",

@@ -59,14 +59,15 @@ impl HttpService {
             .route_service("/socket.io/", service);
         let routes = with_cors(routes, &self.origins);
         // Outside of CORS, which answers a preflight by itself.
-        let origins = self.origins.clone();
-        routes.layer(middleware::from_fn_with_state(origins, check_origin))
+        routes.layer(middleware::from_fn_with_state(self.clone(), check_page))
     }
 
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (parts, body) = request.into_parts();
         let client = self.usage.client(&parts.extensions, &parts.headers);
-        self.usage.request(client).await?;
+        if parts.method != Method::OPTIONS {
+            self.usage.request(client).await?;
+        }
         let EngineRequest {
             transport,
             sid,
@@ -129,13 +130,22 @@ impl HttpService {
     }
 }
 
-async fn check_origin(
-    State(origins): State<Origins>,
+/// Refuses foreign pages, and preflights beyond the rate of an address. The service counts all other requests, so that
+/// pages may read its refusals.
+async fn check_page(
+    State(service): State<HttpService>,
     request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
-    match origins.check(request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(_) => Refusal::ForeignOrigin.into_response(),
+    if service.origins.check(request.headers()).is_err() {
+        return Refusal::ForeignOrigin.into_response();
     }
+    if request.method() == Method::OPTIONS {
+        let usage = &service.usage;
+        let client = usage.client(request.extensions(), request.headers());
+        if let Err(too_many) = usage.request(client).await {
+            return Refusal::from(too_many).into_response();
+        }
+    }
+    next.run(request).await
 }
