@@ -49,10 +49,9 @@ async fn followed_to_its_end(
 #[tokio::test]
 async fn a_token_that_expires_closes_every_transport_soon() {
     let server = AttackedServer::open().await;
-    let expires_at = seconds(3);
-    let token = bearer(json!({ "exp": expires_at }));
     // The wall clock may be anywhere in its second, so this is at most a second late.
     let end = Instant::now() + Duration::from_secs(3);
+    let token = bearer(json!({ "exp": seconds(3) }));
     let open = Transport::ALL
         .into_iter()
         .filter(|transport| transport.stays_open());
