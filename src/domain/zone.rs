@@ -23,7 +23,7 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// The zone with this IANA name, such as `Asia/Shanghai`.
+    /// The zone with this IANA name, such as `Asia/Shanghai`, in IANA's own spelling.
     ///
     /// # Errors
     /// `unknown_time_zone`.
@@ -32,10 +32,10 @@ impl Zone {
             "UTC" => Ok(TimeZone::UTC),
             _ => ZONES.get(name),
         };
-        // `Etc/Unknown` is a name of jiff's own, for a zone that behaves like UTC.
-        let zone = zone.ok().filter(|zone| !zone.is_unknown());
-        zone.map(Self).ok_or_else(|| {
-            let message = "a time zone is an IANA name such as Asia/Shanghai";
+        // The library also takes other cases, and a name of its own for a zone that nobody knows.
+        let zone = zone.map(Self).ok().filter(|zone| zone.name() == name);
+        zone.ok_or_else(|| {
+            let message = "a time zone is an IANA name such as Asia/Shanghai, spelt like that";
             Invalid::new("unknown_time_zone", message)
         })
     }

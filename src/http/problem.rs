@@ -19,6 +19,9 @@ use crate::{
 /// short enough for a waiting customer.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
+/// The most characters of a detail. It may quote a name from the request, which is as long as its sender likes.
+const DETAIL_CHARS_MAX: usize = 400;
+
 /// A refusal, sent as problem JSON (RFC 9457). Status codes are chosen here, except those of
 /// Engine.IO's own refusals (`socketio/http/refusal.rs`) and of the accept loop.
 #[derive(Debug)]
@@ -124,10 +127,14 @@ impl Problem {
     }
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
+            detail = Cow::Owned(format!("{}…", &detail[..end]));
+        }
         Self {
             status,
             code,
-            detail: detail.into(),
+            detail,
             retry_after: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Pushes: ephemeral events to Socket.IO rooms, at most once, outside the ledger.
 
+mod data;
 mod queue;
 mod route;
 
@@ -84,19 +85,20 @@ pub struct Pushed {
 impl Push {
     /// The most characters of an event's name.
     pub const EVENT_CHARS_MAX: usize = 128;
-    /// The most bytes of the data, as JSON.
-    pub const DATA_BYTES_MAX: usize = 64 * 1024;
-    /// The most arrays and objects around any part of the data. Parsers of clients have such limits too, and fail beyond
+    /// The most bytes of the data, as JSON: 64 KiB.
+    pub const DATA_BYTES_MAX: usize = data::BYTES_MAX;
+    /// The most arrays and objects around any part of the data: 100. Parsers of clients have such limits too, and fail beyond
     /// them: the lowest is 128, which the packet's own array counts in.
-    pub const DATA_LEVELS_MAX: usize = 100;
+    pub const DATA_LEVELS_MAX: usize = data::LEVELS_MAX;
     /// The longest wait for acknowledgements: 30 seconds.
     pub const ACK_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
     /// An event with this name and data, in the namespace `/feed`.
     ///
     /// # Errors
-    /// `invalid_push` if the name is empty, too long or has control characters, or if the data is not JSON, is too long
-    /// or is nested too deep.
+    /// `invalid_push` if the name is empty, too long or has control characters, or if the data is not JSON, is too long,
+    /// is nested too deep, or is JSON that parsers of clients refuse or read differently: a repeated name in an object,
+    /// a number such as `1e400`, half of a surrogate pair.
     pub fn new(
         to: PushTo,
         event: impl Into<String>,
@@ -108,12 +110,7 @@ impl Push {
             return Err(invalid("an event's name has 1 to 128 characters"));
         }
         let data = to_raw_value(data).map_err(|_| invalid("the data is not JSON"))?;
-        if data.get().len() > Self::DATA_BYTES_MAX {
-            return Err(invalid("the data has at most 64 KiB as JSON"));
-        }
-        if is_deeper_than(Self::DATA_LEVELS_MAX, data.get()) {
-            return Err(invalid("the data is nested at most 100 levels deep"));
-        }
+        data::check_size(data.get()).map_err(invalid)?;
         Ok(Self {
             to,
             namespace: FEED.to_owned(),
@@ -164,33 +161,6 @@ impl Push {
         }
         Ok(())
     }
-}
-
-/// Whether some valid JSON is nested deeper than this.
-fn is_deeper_than(levels_max: usize, json: &str) -> bool {
-    // The compiler counts many bytes at once, and nearly all data has fewer brackets than may be nested.
-    let brackets = json.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
-    brackets.count() > levels_max && levels(json) > levels_max
-}
-
-/// The most arrays and objects around any part of some JSON, which is valid.
-fn levels(json: &str) -> usize {
-    let (mut level, mut most, mut in_string) = (0_usize, 0, false);
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_string = !in_string,
-            // What follows belongs to the string, also if it is a quote.
-            b'\\' => drop(bytes.next()),
-            b'[' | b'{' if !in_string => {
-                level += 1;
-                most = most.max(level);
-            }
-            b']' | b'}' if !in_string => level -= 1,
-            _ => {}
-        }
-    }
-    most
 }
 
 fn invalid(message: &str) -> Invalid {

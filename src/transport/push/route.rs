@@ -12,11 +12,11 @@ use axum::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Push, PushTo};
+use super::{Push, PushTo, data};
 use crate::{
     access::{Grant, Scope},
     domain::{Account, Invalid, from_object},
-    http::{Caller, NO_STORE, Problem, read_json},
+    http::{Caller, NO_STORE, NoQuery, Problem, StrictQuery, read_json},
     transport::state::TransportState,
 };
 
@@ -73,6 +73,7 @@ pub(crate) async fn post(
     State(state): State<TransportState>,
     headers: HeaderMap,
     caller: Caller,
+    StrictQuery(NoQuery {}): StrictQuery<NoQuery>,
     body: Body,
 ) -> Result<Response, Problem> {
     if !caller.grant.allows(Scope::Push) {
@@ -94,7 +95,10 @@ impl PushRequest {
     fn check(self) -> Result<Push, Invalid> {
         let to = self.to.check()?;
         let null = RawValue::NULL.to_owned();
-        let mut push = Push::new(to, self.event, &*self.data.unwrap_or(null))?;
+        let data = self.data.unwrap_or(null);
+        let mut push = Push::new(to, self.event, &*data)?;
+        // What a host serializes has no such fault.
+        data::check_reading(data.get()).map_err(invalid)?;
         if let Some(namespace) = self.namespace {
             push = push.with_namespace(namespace);
         }

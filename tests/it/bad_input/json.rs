@@ -1,11 +1,8 @@
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    api_server::{ApiServer, answer},
     feed_hub::{ALICE, host},
     raw_websocket::{RawWebSocket, text},
-    tokens::admin,
 };
 
 /// Values that a JSON reader may take too far: too deep, too large, or no JSON at all.
@@ -26,44 +23,6 @@ fn values() -> Vec<String> {
         "'a'".to_owned(),
         "{\"__proto__\":{}}".to_owned(),
     ]
-}
-
-/// The routes that take JSON, and a field that each knows.
-const ROUTES: [(Method, &str, &str); 6] = [
-    (Method::POST, "/v1/events", "amount"),
-    (Method::PUT, "/v1/accounts/alice", "name"),
-    (Method::POST, "/v1/push", "account"),
-    (Method::POST, "/v1/tickets", "account"),
-    (Method::POST, "/v1/revocations", "subject"),
-    (Method::POST, "/v1/disconnect", "subject"),
-];
-
-#[tokio::test]
-async fn every_route_refuses_json_that_goes_too_far() {
-    let server = ApiServer::start().await;
-    for (method, path, field) in ROUTES {
-        let is_array_of_events = |body: &str| path == "/v1/events" && body.starts_with('[');
-        let bodies = values().into_iter().flat_map(|value| {
-            let doubled = format!(r#"{{"{field}":"a","{field}":{value}}}"#);
-            [format!(r#"{{"{field}":{value}}}"#), doubled, value]
-        });
-        let deep = [
-            format!(r#"{{"{field}":{}"#, "[".repeat(60_000)),
-            "[".repeat(60_000),
-        ];
-        for body in bodies.chain(deep).filter(|body| !is_array_of_events(body)) {
-            let request = server.request(method.clone(), path).bearer_auth(admin());
-            let request = request.header("content-type", "application/json");
-            let refused = answer(request.body(body.clone())).await;
-            let shown = format!("{path} {body:.60}");
-            let (status, code) = refused.refusal();
-            assert!(
-                [400, 413, 422].contains(&status),
-                "{shown}: {status} {code}"
-            );
-        }
-    }
-    assert_eq!(server.offset("alice").await, 0);
 }
 
 #[tokio::test]

@@ -1,14 +1,10 @@
 //! Hostile clients against the binary at log level trace: it still serves, and no token gets into log or metrics.
 
-use std::fmt::Write;
-
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Child,
-    task::JoinHandle,
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -16,57 +12,13 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-use crate::support::{
-    SOON,
-    binary::{ServedBinary, Workdir},
-    raw_http::status,
-};
+use crate::support::{SOON, binary::Workdir, raw_http::status, watched_binary::WatchedBinary};
 
 /// Short parts of a token occur by chance.
 const PART_BYTES_MIN: usize = 16;
 
-/// A server, and everything that it logs.
-struct Watched {
-    process: Child,
-    address: String,
-    admin: String,
-    log: JoinHandle<String>,
-}
-
-impl Watched {
-    /// Collects the log from now on: an unread pipe would block the server.
-    fn new(served: ServedBinary) -> Self {
-        let address = served.address().to_owned();
-        let ServedBinary {
-            process,
-            admin,
-            log: mut lines,
-            ..
-        } = served;
-        let log = tokio::spawn(async move {
-            let mut log = String::new();
-            while let Ok(Some(line)) = lines.next_line().await {
-                writeln!(log, "{line}").unwrap();
-            }
-            log
-        });
-        Self {
-            process,
-            address,
-            admin,
-            log,
-        }
-    }
-
-    /// Stops it and returns its log.
-    async fn log(mut self) -> String {
-        self.process.kill().await.unwrap();
-        self.log.await.unwrap()
-    }
-}
-
 /// Sends bytes, and reads until the server closes or has answered.
-async fn answer(served: &Watched, bytes: &[u8]) -> String {
+async fn answer(served: &WatchedBinary, bytes: &[u8]) -> String {
     let mut tcp = TcpStream::connect(&served.address).await.unwrap();
     // A refused client may find the connection closed before it has sent everything.
     let _cut = tcp.write_all(bytes).await;
@@ -164,7 +116,7 @@ fn requests(token: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
 }
 
 /// A Socket.IO WebSocket that sends `packets` and reads the answers.
-async fn websocket(served: &Watched, query: &str, packets: &[String]) {
+async fn websocket(served: &WatchedBinary, query: &str, packets: &[String]) {
     let address = &served.address;
     let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket{query}");
     let Ok((mut socket, _)) = connect_async(url).await else {
@@ -181,7 +133,7 @@ async fn websocket(served: &Watched, query: &str, packets: &[String]) {
 }
 
 /// A plain WebSocket, opened with a ticket or a token, valid or not.
-async fn feed_websocket(served: &Watched, token: &str) {
+async fn feed_websocket(served: &WatchedBinary, token: &str) {
     let url = format!("ws://{}/v1/feeds/alice/ws", served.address);
     let by_ticket = format!("{url}?ticket={token}").into_client_request();
     let mut by_token = url.into_client_request().unwrap();
@@ -208,7 +160,7 @@ async fn feed_websocket(served: &Watched, token: &str) {
 }
 
 /// A polling session that sends `packet`.
-async fn polling(served: &Watched, packet: String) {
+async fn polling(served: &WatchedBinary, packet: String) {
     let url = format!(
         "http://{}/socket.io/?EIO=4&transport=polling",
         served.address
@@ -222,7 +174,7 @@ async fn polling(served: &Watched, packet: String) {
 }
 
 /// Records a valid event full of terminal control characters.
-async fn record_controls(served: &Watched, token: &str) {
+async fn record_controls(served: &WatchedBinary, token: &str) {
     let controls = "Noodle\u{1b}[2J\u{202e}\u{9b}\rbar";
     let event = json!({
         "id": "1", "account": "alice", "amount": "1", "unit": "CNY", "description": controls,
@@ -241,7 +193,7 @@ async fn hostile_clients_are_refused_and_no_token_is_logged_or_counted() {
     let served = workdir
         .serve(&["--ledger", "memory", "--log-level", "trace"])
         .await;
-    let served = Watched::new(served);
+    let served = WatchedBinary::new(served);
     let token = workdir.token(&["--scope", "watch record admin"]).await;
     let other = Workdir::new();
     other.write("secret.txt", "another secret of 32 bytes, and more");

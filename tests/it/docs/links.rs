@@ -1,4 +1,4 @@
-//! Every link between the documents leads somewhere, and `docs/testing.md` names tests that exist.
+//! Every link between the documents leads somewhere, and the tests that `docs/testing.md` and `docs/security.md` name exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,22 +70,16 @@ fn quoted_titles(cell: &str) -> Vec<&str> {
     tests.split('"').skip(1).step_by(2).collect()
 }
 
-#[test]
-fn the_guide_to_the_tests_names_tests_that_exist() {
-    let section = |document: &str, heading: &str| {
-        let text = fs::read_to_string(root().join(document)).unwrap();
-        text.split_once(heading).unwrap().1.to_owned()
-    };
-    let table = section("docs/testing.md", "## What is proven where");
-    let bad_input = section("docs/security.md", "## Bad input");
-    let bad_input = bad_input.split("\n## ").next().unwrap();
-    let last_cells = bad_input.lines().filter_map(|row| row.rsplit('|').nth(1));
-    let bad_input = last_cells.collect::<Vec<_>>().join("\n");
-    let read = |folder: &str, extension| {
-        let files = files(&root().join(folder), extension).into_iter();
-        let texts = files.map(|file| fs::read_to_string(file).unwrap());
-        texts.collect::<Vec<String>>()
-    };
+/// The texts of all files in a folder with this extension.
+fn read(folder: &str, extension: &str) -> Vec<String> {
+    let files = files(&root().join(folder), extension).into_iter();
+    let texts = files.map(|file| fs::read_to_string(file).unwrap());
+    texts.collect()
+}
+
+/// Asserts that the tests that a table names exist; returns how many it names. Names are in backticks; one without a
+/// prefix is in the binary `it`.
+fn assert_tests_exist(table: &str) -> usize {
     let idle = vec![fs::read_to_string(root().join("tests/idle.rs")).unwrap()];
     let binaries = BTreeMap::from([
         ("it", read("tests/it", "rs")),
@@ -96,12 +90,8 @@ fn the_guide_to_the_tests_names_tests_that_exist() {
         ("idle", idle),
     ]);
     let mut count = 0;
-    let names = |text: &str| {
-        let names = text.split('`').skip(1).step_by(2);
-        names.map(str::to_owned).collect::<Vec<_>>()
-    };
-    for name in [names(&table), names(&bad_input)].concat() {
-        let (binary, name) = name.split_once(": ").unwrap_or(("it", &name));
+    for name in table.split('`').skip(1).step_by(2) {
+        let (binary, name) = name.split_once(": ").unwrap_or(("it", name));
         let Some(texts) = binaries.get(binary) else {
             continue;
         };
@@ -116,6 +106,14 @@ fn the_guide_to_the_tests_names_tests_that_exist() {
         assert!(exists, "there is no test {binary}: {name}");
         count += 1;
     }
+    count
+}
+
+#[test]
+fn the_guide_to_the_tests_names_tests_that_exist() {
+    let guide = fs::read_to_string(root().join("docs/testing.md")).unwrap();
+    let (_, table) = guide.split_once("## What is proven where").unwrap();
+    let count = assert_tests_exist(table);
     let page = read("tests/page", "js").concat();
     for cell in table.lines().flat_map(|line| line.split('|')) {
         for title in quoted_titles(cell) {
@@ -126,4 +124,27 @@ fn the_guide_to_the_tests_names_tests_that_exist() {
         }
     }
     assert!(count > 100, "only {count} tests were found in the table");
+}
+
+#[test]
+fn the_tables_of_bad_input_name_tests_that_exist() {
+    let guide = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let (_, section) = guide.split_once("## Bad input").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    // The last cell of a row names its tests; other cells quote inputs and codes.
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let rows =
+        rows.filter(|row| !row.starts_with("| bad input |") && !row.starts_with("| advisory |"));
+    let mut count = 0;
+    for row in rows {
+        let tests = row
+            .trim_end_matches([' ', '|'])
+            .rsplit(" | ")
+            .next()
+            .unwrap();
+        let named = assert_tests_exist(tests);
+        assert!(named > 0, "no test is named in {row}");
+        count += named;
+    }
+    assert!(count > 50, "only {count} tests were found in the tables");
 }

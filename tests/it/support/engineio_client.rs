@@ -9,7 +9,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
-use crate::support::{SOON, host::Host};
+use crate::support::{SOON, attacked_server::assert_silent, host::Host};
 
 /// What separates packets in a polling body.
 pub(crate) const SEPARATOR: &str = "\u{1e}";
@@ -73,9 +73,12 @@ impl Ws {
 
     /// The next frame of any kind.
     pub(crate) async fn frame(&mut self) -> Option<Result<Message, Error>> {
-        timeout(SOON, self.stream.next())
-            .await
-            .expect("a frame in time")
+        let frame = timeout(SOON, self.stream.next()).await;
+        let frame = frame.expect("a frame in time");
+        if let Some(Ok(message)) = &frame {
+            assert_silent(message.clone().into_data());
+        }
+        frame
     }
 
     /// The next text.

@@ -376,11 +376,27 @@ fn read_script(text: &mut String) -> Option<String> {
     let (_, call) = script.split_once("<script>parent.on(").unwrap();
     let json = call.strip_suffix(')').unwrap();
     let raw: &RawValue = serde_json::from_str(json).unwrap();
-    Some(
-        raw.get()
-            .replace("\\u003c", "<")
-            .replace("\\u2028", "\u{2028}"),
-    )
+    Some(without_escapes_of_scripts(raw.get()))
+}
+
+/// The JSON as the server had it before it was put into a script.
+fn without_escapes_of_scripts(mut json: &str) -> String {
+    let mut text = String::new();
+    while let Some((before, escape)) = json.split_once('\\') {
+        text.push_str(before);
+        let escapes = [("u003c", "<"), ("u2028", "\u{2028}"), ("u2029", "\u{2029}")];
+        let of_script = escapes.iter().find(|(name, _)| escape.starts_with(name));
+        if let Some((name, meant)) = of_script {
+            text.push_str(meant);
+            json = &escape[name.len()..];
+        } else {
+            // An escape of JSON, which may be that of a backslash.
+            text.push('\\');
+            text.push_str(&escape[..1]);
+            json = &escape[1..];
+        }
+    }
+    text + json
 }
 
 /// Polls, long or short, from the position of the last answer.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The HTTP API and the admin listener of a hub in memory, with an HTTP client.
 pub(crate) mod api_server;
+/// A server under attack, and the proof that it serves everybody else.
+pub(crate) mod attacked_server;
 /// The real binary in a temporary folder.
 #[cfg(feature = "cli")]
 pub(crate) mod binary;
@@ -61,6 +63,9 @@ pub(crate) mod terminal;
 pub(crate) mod test_feed;
 /// Keys and tokens, valid and forged.
 pub(crate) mod tokens;
+/// The real binary, and everything that it logs.
+#[cfg(feature = "cli")]
+pub(crate) mod watched_binary;
 
 #[expect(dead_code, reason = "its `main` is not called here")]
 #[path = "../../../examples/protocol_echo.rs"]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tallycast::{Hub, Jwt, Memory, Origins};
+use tallycast::{Hub, HubBuilder, Jwt, Memory, Origins};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -12,15 +12,20 @@ use tokio::{
 
 use crate::support::{
     SOON,
+    attacked_server::assert_silent,
     host::Host,
     tokens::{SECRET, bearer},
 };
 
 /// A text in bob's account, which no caller here may see.
-const CANARY: &str = "canary-51d0";
+pub(crate) const CANARY: &str = "canary-51d0";
 
 /// The routes that keep a response or a connection open.
 pub(crate) const OPEN_ROUTES: [&str; 4] = ["ws", "sse", "stream", "iframe"];
+
+/// The headers of a WebSocket handshake.
+pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A server with the canary in bob's account, and its admin listener.
 pub(crate) struct RawServer {
@@ -34,8 +39,12 @@ impl RawServer {
     }
 
     pub(crate) async fn with(origins: Origins) -> Self {
-        let hub = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
-        let hub = hub.allowed_origins(origins).build().await.unwrap();
+        let settings = Hub::builder(Memory::new(), Jwt::hs256(SECRET).unwrap());
+        Self::of(settings.allowed_origins(origins)).await
+    }
+
+    pub(crate) async fn of(settings: HubBuilder) -> Self {
+        let hub = settings.build().await.unwrap();
         let admin = hub.admin_router(String::new);
         let admin = Host::embed(hub.clone(), admin, "").await;
         let host = Host::start(hub).await;
@@ -63,7 +72,7 @@ impl RawServer {
         };
         timeout(SOON, reading).await.expect("an answer");
         let answer = RawAnswer(String::from_utf8_lossy(&text).into_owned());
-        assert!(!answer.0.contains(CANARY), "{}", answer.0);
+        assert_silent(&answer.0);
         answer
     }
 
@@ -74,7 +83,7 @@ impl RawServer {
         let mut text = String::new();
         let reading = tcp.read_to_string(&mut text);
         timeout(SOON, reading).await.expect("its end").unwrap();
-        assert!(!text.contains(CANARY), "{text}");
+        assert_silent(&text);
         text
     }
 
@@ -95,7 +104,7 @@ impl RawServer {
         for path in ["live", "ready"] {
             let url = format!("http://{}/health/{path}", self.admin.address);
             let health = reqwest::Client::new().get(url).timeout(SOON).send().await;
-            assert_eq!(health.unwrap().status(), 200);
+            assert_eq!(health.unwrap().status(), 200, "{path}");
         }
         let answer = self.ask(get("alice", "sse", "", &bearer(json!({})))).await;
         assert_eq!(answer.status(), Some(200));
@@ -175,10 +184,7 @@ pub(crate) fn request(
         _ => "",
     };
     let upgrade = match route {
-        "ws" => {
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        }
+        "ws" => HANDSHAKE,
         _ => "",
     };
     // An upgrade keeps the connection; a refusal closes it because of `Connection: close`.

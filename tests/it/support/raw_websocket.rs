@@ -9,7 +9,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{SOON, feed_hub::ALICE, raw_http::connect_narrow};
+use crate::support::{
+    SOON, attacked_server::assert_silent, feed_hub::ALICE, raw_http::connect_narrow,
+};
 
 /// The example key of RFC 6455, as a header.
 pub(crate) const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -110,7 +112,9 @@ impl RawWebSocket {
     /// The next frame, which must be valid for a server by RFC 6455; none at the end.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let frame = timeout(SOON, read_frame(&mut self.tcp)).await;
-        frame.expect("a frame in time").ok()
+        let frame = frame.expect("a frame in time").ok()?;
+        assert_silent(&frame.payload);
+        Some(frame)
     }
 
     /// The next message, past pings.

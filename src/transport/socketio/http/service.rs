@@ -2,7 +2,12 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    middleware::{self, Next},
+};
 use http::{Method, Request, Response};
 use tower::service_fn;
 
@@ -52,16 +57,17 @@ impl HttpService {
         let routes = Router::new()
             .route_service("/socket.io", service.clone())
             .route_service("/socket.io/", service);
-        with_cors(routes, &self.origins)
+        let routes = with_cors(routes, &self.origins);
+        // Outside of CORS, which answers a preflight by itself.
+        routes.layer(middleware::from_fn_with_state(self.clone(), check_page))
     }
 
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (parts, body) = request.into_parts();
-        if self.origins.check(&parts.headers).is_err() {
-            return Err(Refusal::ForeignOrigin);
-        }
         let client = self.usage.client(&parts.extensions, &parts.headers);
-        self.usage.request(client).await?;
+        if parts.method != Method::OPTIONS {
+            self.usage.request(client).await?;
+        }
         let EngineRequest {
             transport,
             sid,
@@ -123,4 +129,24 @@ impl HttpService {
     fn find(&self, sid: socketioxide::socket::Sid) -> Result<Arc<FeedSession>, Refusal> {
         self.registry.find(sid).ok_or(Refusal::UnknownSession)
     }
+}
+
+/// Refuses foreign pages, and preflights beyond the rate of an address. The service counts all other requests, so that
+/// pages may read its refusals.
+async fn check_page(
+    State(service): State<HttpService>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    if service.origins.check(request.headers()).is_err() {
+        return Refusal::ForeignOrigin.into_response();
+    }
+    if request.method() == Method::OPTIONS {
+        let usage = &service.usage;
+        let client = usage.client(request.extensions(), request.headers());
+        if let Err(too_many) = usage.request(client).await {
+            return Refusal::from(too_many).into_response();
+        }
+    }
+    next.run(request).await
 }
