@@ -129,7 +129,8 @@ impl Client {
             server,
             goal,
             from: http::address(1_000 + number),
-            token: token::watcher(&account.name),
+            // Those that poll ask as fast as they are answered.
+            token: token::one_watcher_of(&account.name, number),
             flaps: None,
             nap: Duration::ZERO,
             cuts: BTreeMap::new(),

@@ -19,6 +19,12 @@ pub(crate) fn watcher(account: &str) -> String {
     customer(account, "watch")
 }
 
+/// Watches one account, as one of several subjects that do: a subject has limits of its own.
+pub(crate) fn one_watcher_of(account: &str, number: u64) -> String {
+    let sub = format!("{account}-{number}");
+    sign(&json!({ "sub": sub, "scope": "watch", "accounts": [account], "exp": in_a_day() }))
+}
+
 /// May do something with one account, which is its subject.
 pub(crate) fn customer(account: &str, scope: &str) -> String {
     sign(&json!({ "sub": account, "scope": scope, "exp": in_a_day() }))
