@@ -35,7 +35,8 @@ impl Zone {
         // The library also takes other cases, and a name of its own for a zone that nobody knows.
         let zone = zone.map(Self).ok().filter(|zone| zone.name() == name);
         zone.ok_or_else(|| {
-            let message = "a time zone is an IANA name such as Asia/Shanghai, spelt like that";
+            let message =
+                "a time zone is an IANA name in its exact spelling, such as Asia/Shanghai";
             Invalid::new("unknown_time_zone", message)
         })
     }

@@ -46,7 +46,7 @@ const HEAVY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 static HEAVY_READS: LimitReport = LimitReport::new(
     "heavy_reads",
-    "a token's subject asks for too many past totals or time zones at a time; this limit is fixed",
+    "a token's subject asks for too many past totals or time zones at once; this limit is fixed",
 );
 
 /// The threads that read the ledger.

@@ -1,4 +1,4 @@
-//! Which JSON a push may carry: only what every client's parser reads, and all read alike (RFC 7493).
+//! Which JSON a push may carry: only what every client can parse, and all parse in the same way (RFC 7493).
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -28,10 +28,10 @@ pub(super) fn check_size(json: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Checks that all clients read data alike. Its size was checked before: the parser has a limit of its own.
+/// Checks that all clients parse data in the same way. Call [`check_size`] first: the parser has its own limit on depth.
 ///
 /// # Errors
-/// If it repeats a name in an object, or has a number or a text that is none.
+/// If an object repeats a name, a number is out of range, or a string has half of a surrogate pair.
 pub(super) fn check_reading(json: &str) -> Result<(), &'static str> {
     let Readable = serde_json::from_str(json).map_err(|_| {
         "clients read this data differently: a name is repeated in an object, a number is beyond every float, or a \

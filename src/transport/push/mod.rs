@@ -96,9 +96,9 @@ impl Push {
     /// An event with this name and data, in the namespace `/feed`.
     ///
     /// # Errors
-    /// `invalid_push` if the name is empty, too long or has control characters, or if the data is not JSON, is too long,
-    /// is nested too deep, or is JSON that parsers of clients refuse or read differently: a repeated name in an object,
-    /// a number such as `1e400`, half of a surrogate pair.
+    /// `invalid_push` if the name is empty, too long or has control characters, or if the data is not JSON, is too long
+    /// or is nested too deep. A `RawValue` is passed on as it is; only the HTTP route also refuses JSON that clients
+    /// parse differently, such as a repeated name in an object.
     pub fn new(
         to: PushTo,
         event: impl Into<String>,
